@@ -1,0 +1,1 @@
+"""Muster: the emergency plan of a customer service centre, running as a program."""

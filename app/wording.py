@@ -1,0 +1,113 @@
+"""What people read, in their language.
+
+Holds the message catalogues (`app/locales/<language>/*.po`) and the one way to use them: a `Wording` is a value,
+a key with its parameters, that travels through rows and exceptions and is turned into text at the last moment, in the
+reader's language. No other module writes a sentence for a user.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from babel import Locale
+from babel.dates import format_datetime
+from babel.messages.pofile import read_po
+
+LANGUAGES: Final = ("zh-Hans", "zh-Hant", "en")
+DEFAULT_LANGUAGE: Final = "zh-Hans"
+_LOCALES = Path(__file__).parent / "locales"
+
+
+@dataclass(frozen=True)
+class Wording:
+    """A sentence not yet spoken: catalogue key and parameters (strings, numbers, times, or further wordings)."""
+
+    key: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return render(self, "en")
+
+
+def say(key: str, **params: Any) -> Wording:
+    """A `Wording`, written the short way."""
+    return Wording(key, params)
+
+
+def render(wording: Wording, language: str) -> str:
+    """The sentence in `language`; a key without an entry is returned as it is, so that nothing is ever lost."""
+    pattern = catalogue(language).get(wording.key)
+    if pattern is None:
+        return wording.key
+    values = {name: _spoken(value, language) for name, value in wording.params.items()}
+    return pattern.format_map(_Blank(values))
+
+
+def known(key: str) -> bool:
+    """Whether the catalogues have this key."""
+    return key in catalogue("en")
+
+
+@cache
+def catalogue(language: str) -> Mapping[str, str]:
+    """All messages of one language, every room's file together."""
+    messages: dict[str, str] = {}
+    for path in sorted((_LOCALES / language.replace("-", "_")).glob("*.po")):
+        with path.open("rb") as source:
+            for message in read_po(source):
+                if message.id and message.string:
+                    messages[str(message.id)] = str(message.string)
+    return messages
+
+
+def negotiate(accept_language: str | None, default: str = DEFAULT_LANGUAGE) -> str:
+    """The best of our languages for an `Accept-Language` header (RFC 9110, 12.5.4)."""
+    wanted: list[tuple[float, str]] = []
+    for part in (accept_language or "")[:1000].split(","):
+        tag, _, weight = part.strip().partition(";")
+        try:
+            quality = float(weight.strip().removeprefix("q=") or 1)
+        except ValueError:
+            quality = 0.0
+        wanted.append((quality, tag.strip().lower()))
+    for _, tag in sorted((w for w in wanted if w[0] > 0), key=lambda w: -w[0]):
+        if (match := _our_tag(tag)) is not None:
+            return match
+    return default
+
+
+def _our_tag(tag: str) -> str | None:
+    primary, *rest = tag.replace("_", "-").split("-")
+    if primary == "en":
+        return "en"
+    if primary != "zh":
+        return None
+    return "zh-Hant" if {"hant", "tw", "hk", "mo"} & set(rest) else "zh-Hans"
+
+
+def _spoken(value: Any, language: str) -> Any:
+    match value:
+        case Wording():
+            return render(value, language)
+        case {"key": str(key), "params": dict(params)}:
+            return render(Wording(key, params), language)
+        case {"zh": str(zh), "en": str(en)}:
+            return en if language == "en" else value.get("zh_hant") or zh if language == "zh-Hant" else zh
+        case datetime():
+            return format_datetime(value, "yyyy-MM-dd HH:mm 'UTC'", locale=Locale.parse(language, sep="-"))
+        case list() | tuple():
+            return (", " if language == "en" else "、").join(str(_spoken(v, language)) for v in value)
+        case None:
+            return "–"
+        case _:
+            return value
+
+
+class _Blank(dict[str, Any]):
+    """A missing parameter shows as a dash: a message with a hole is better than no message at three in the morning."""
+
+    def __missing__(self, key: str) -> str:
+        return "–"
