@@ -1,0 +1,153 @@
+"""The levels' part of the plan: the matrix, the risk levels, the incident types and how each is graded."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from app.vocabulary import Layer, LevelNumber, Localised, Part, Slug, Span, When
+
+
+class Colour(StrEnum):
+    """The warning colours of the levels; never the only sign of one (ISO 22324)."""
+
+    RED = "red"  # 红, level 1
+    ORANGE = "orange"  # 橙, level 2
+    YELLOW = "yellow"  # 黄, level 3
+    BLUE = "blue"  # 蓝, level 4
+
+
+class ClosingCondition(StrEnum):
+    """What must hold before an incident may be closed (EP-4.2.5, EP-7.1.4)."""
+
+    TASKS_DONE = "tasks_done"  # every task completed, or waived with a reason
+    UPDATES_PAID = "updates_paid"  # no status update is overdue
+    CUSTOMERS_TOLD = "customers_told"  # at least one notice to customers was published
+    APPROVALS_DECIDED = "approvals_decided"  # nobody is still being asked for a decision
+
+
+class Targets(Part):
+    """The times a level promises, counted from detection unless said otherwise (EP-4)."""
+
+    acknowledge: Span
+    """Somebody has it."""
+    activate: Span
+    """The plan of the level is started."""
+    respond: Span
+    """The first task is started."""
+    restore: Span
+    """Service is back: closed or in recovery."""
+    update_every: Span
+    """A status update is due this long after the last one."""
+    review_within: Span
+    """The review is published, counted from the close."""
+
+
+class LevelSpec(Part):
+    """One level of the response matrix (EP-4.1)."""
+
+    title: Localised
+    colour: Colour
+    meaning: Localised
+    targets: Targets
+    update_owner: Slug
+    """The position that owes the status updates."""
+    declared_by: Layer = Layer.MANAGEMENT
+    """The layer that activates and closes this level (EP-2.1, EP-2.2)."""
+    start: Literal["by_decision", "automatic"] = "by_decision"
+    """Whether a graded incident of this level activates its plan by itself (ST-1)."""
+    recovery: Literal["required", "optional"] = "optional"
+    """Whether `recovering` must be passed before closing (EP-4.2)."""
+    command_post: Slug
+    """The command post formed at activation (EP-2.5)."""
+    closing: list[ClosingCondition] = Field(default_factory=list)
+    remind_before: Span = timedelta(minutes=5)
+    """How long before an update is due its owner is reminded (EP-5.3)."""
+
+
+class RiskLevel(StrEnum):
+    """Gravity of the event, apart from the level of the response (EP-3.3, ST-1)."""
+
+    MINOR = "minor"  # 轻微
+    MODERATE = "moderate"  # 一般
+    CONSIDERABLE = "considerable"  # 较大
+    MAJOR = "major"  # 重大
+    EXTRAORDINARILY_MAJOR = "extraordinarily_major"  # 特别重大
+
+
+class RiskCategory(StrEnum):
+    """The five categories of risk (EP-3.1)."""
+
+    TECHNICAL = "technical"  # 技术: system failure, network outage, data leak
+    OPERATIONAL = "operational"  # 操作: human error, irregular process
+    LEGAL = "legal"  # 法律法规: violations, infringement
+    MARKET = "market"  # 市场: demand, competitors
+    CUSTOMER = "customer"  # 客户: complaints, malicious acts
+
+
+_Row = Annotated[list[RiskLevel], Field(min_length=5, max_length=5)]
+
+
+class RiskGrade(Part):
+    """What one level of risk is called, how it is met and which response it calls for."""
+
+    title: Localised
+    strategy: Localised
+    level: LevelNumber
+
+
+class Risk(Part):
+    """The risk matrix (EP-3.3)."""
+
+    matrix: Annotated[list[_Row], Field(min_length=5, max_length=5)]
+    """Row: likelihood 1 to 5; column: impact 1 to 5."""
+    grades: dict[RiskLevel, RiskGrade]
+
+    @model_validator(mode="after")
+    def _every_grade(self) -> Self:
+        if missing := [grade.value for grade in RiskLevel if grade not in self.grades]:
+            raise ValueError(f"no grade for {', '.join(missing)}")
+        return self
+
+
+class GradingRule(Part):
+    """If the condition over the incident's facts holds, this is the level, and this is why."""
+
+    condition: Annotated[When, Field(alias="if")]
+    level: LevelNumber
+    because: Localised
+
+
+class IncidentType(Part):
+    """A kind of incident (EP-1.3)."""
+
+    title: Localised
+    category: RiskCategory
+    department: Slug
+    playbook: Slug
+    default_level: LevelNumber
+    command_post: Slug | None = None
+    """A command post of its own, in place of the level's (EG-1)."""
+    grading: list[GradingRule] = Field(default_factory=list)
+    """Asked from the top; the first rule that holds decides. A rule whose facts are missing is passed over."""
+
+
+class Levels(Part):
+    """All that grading reads, and what `GET /api/v1/levels` shows."""
+
+    levels: dict[LevelNumber, LevelSpec]
+    risk: Risk
+    types: dict[Slug, IncidentType]
+
+    @model_validator(mode="after")
+    def _all_four_and_other(self) -> Self:
+        if missing := [str(n) for n in (1, 2, 3, 4) if n not in self.levels]:
+            raise ValueError(f"the matrix has four levels; missing: {', '.join(missing)}")
+        if "other" not in self.types:
+            raise ValueError("there must be a type 'other': an emergency is never lost for want of a category")
+        return self
+
+    def type_of(self, name: str) -> tuple[str, IncidentType]:
+        """The type of that name, or `other`."""
+        return (name, self.types[name]) if name in self.types else ("other", self.types["other"])

@@ -1,0 +1,126 @@
+"""The plan as a whole: every room's part in one document (EP-1.4), and the plan's own head.
+
+The seven parts of the plan system are `general`, `organisation`, `monitoring`, response (levels, chains, command posts,
+pools, playbooks), `recovery`, `training`, `revision`; a plan without one of them loads, and `check` reports it.
+"""
+
+from datetime import date
+from typing import Annotated
+
+from pydantic import Field
+
+from app.incidents.document import CommandPost
+from app.levels.document import IncidentType, Levels, LevelSpec, Risk
+from app.notify.document import Chain
+from app.playbooks.document import Playbook
+from app.resources.document import Pool
+from app.vocabulary import Layer, LevelNumber, Localised, Part, Slug, Span
+
+
+class LegalBasis(Part):
+    """A law, standard or rule the plan rests on (EP-1.2)."""
+
+    title: str
+    number: str | None = None
+    effective: date
+    expires: date | None = None
+
+
+class Head(Part):
+    title: Localised
+    version: str
+    time_zone: str
+    """IANA name; the zone in which the centre lives."""
+    legal_bases: list[LegalBasis] = Field(default_factory=list)
+
+
+class General(Part):
+    """General rules (EP-1.1, EP-1.3)."""
+
+    purpose: Localised
+    scope: list[Localised]
+
+
+class Department(Part):
+    title: Localised
+    layer: Layer
+
+
+class Position(Part):
+    """A post in the organisation (EP-2, OR-1); tasks are addressed to positions, not to names."""
+
+    title: Localised
+    layer: Layer
+    department: Slug
+    duties: list[Localised] = Field(default_factory=list)
+
+
+class Organisation(Part):
+    """Organisation and duties (EP-2): positions, never names."""
+
+    departments: dict[Slug, Department]
+    positions: dict[Slug, Position]
+    default_position: Slug
+    """Told when nothing else says whom: the duty lead."""
+
+
+class Monitoring(Part):
+    """Warning and monitoring: what is watched, and by whom (EP-1.4, OR-2)."""
+
+    watched: list[Localised]
+    owner: Slug
+
+
+class Recovery(Part):
+    """Recovery (EP-7.2, EP-7.3): what every recovery sees to."""
+
+    measures: list[Localised]
+
+
+class RecurringDuty(Part):
+    """A duty that comes back with the calendar: a drill, a training, an inspection, a stock check (EP-8, EP-6, EP-10.2)."""
+
+    title: Localised
+    clause: str
+    owner: Slug
+    cron: Annotated[str, Field(examples=["0 9 1 */3 *"])]
+    """Five fields of cron, in the plan's time zone."""
+    due_within: Span
+
+
+class Training(Part):
+    """Training and drills (EP-8)."""
+
+    drills_per_year: Annotated[int, Field(ge=0, le=100)]
+    training_days_per_quarter: Annotated[int, Field(ge=0, le=60)]
+    duties: dict[Slug, RecurringDuty]
+
+
+class Revision(Part):
+    """How the plan itself is kept (EP-9.3, ST-4)."""
+
+    review_every: Span
+    reasons: list[Localised]
+
+
+class PlanDocument(Part):
+    """`playbooks.yaml`: the emergency plan of a customer service centre."""
+
+    plan: Head
+    general: General | None = None
+    organisation: Organisation
+    monitoring: Monitoring | None = None
+    levels: dict[LevelNumber, LevelSpec]
+    risk: Risk
+    types: dict[Slug, IncidentType]
+    chains: dict[LevelNumber, Chain]
+    command_posts: dict[Slug, CommandPost]
+    pools: dict[Slug, Pool]
+    playbooks: dict[Slug, Playbook]
+    recovery: Recovery | None = None
+    training: Training | None = None
+    revision: Revision | None = None
+
+    def grading(self) -> Levels:
+        """The levels' part on its own."""
+        return Levels(levels=self.levels, risk=self.risk, types=self.types)
