@@ -1,0 +1,72 @@
+"""Sources, what they sent as it came, and the problems it tells of."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base
+
+
+class Source(Base):
+    __tablename__ = "sources"
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    slug: Mapped[str] = mapped_column(String(63), unique=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    name: Mapped[str] = mapped_column(String(200))
+    mapping: Mapped[dict[str, Any] | None]  # generic: where in the body things stand
+    signing_sealed: Mapped[str | None] = mapped_column(Text)  # Standard Webhooks secret, where it signs
+    default_type: Mapped[str] = mapped_column(String(63), default="other")
+    created_at: Mapped[datetime]
+    disabled_at: Mapped[datetime | None]
+    last_seen_at: Mapped[datetime | None]
+
+
+class ReceiptState(StrEnum):
+    PENDING = "pending"  # understood, not yet judged
+    DONE = "done"  # judged: the incidents know
+    NOT_UNDERSTOOD = "not_understood"  # kept and shown; the sender was told 400
+
+
+class Receipt(Base):
+    """One request of a source, kept as it came."""
+
+    __tablename__ = "receipts"
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    source_id: Mapped[str] = mapped_column(ForeignKey("sources.id"), index=True)
+    received_at: Mapped[datetime]
+    content_type: Mapped[str | None] = mapped_column(String(200))
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    signals: Mapped[list[Any]]  # app.intake.signals.Signal, as JSON
+    state: Mapped[ReceiptState] = mapped_column(String(16))
+    error: Mapped[dict[str, Any] | None]  # a wording
+
+    __table_args__ = (
+        Index(
+            "ix_receipts_not_understood", "received_at",
+            postgresql_where=text("state = 'not_understood'"), sqlite_where=text("state = 'not_understood'"),
+        ),
+    )  # fmt: skip
+
+
+class Problem(Base):
+    """One problem as a source tells it apart, and the incident it belongs to."""
+
+    __tablename__ = "problems"
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    source_id: Mapped[str] = mapped_column(ForeignKey("sources.id"))
+    dedup_key: Mapped[str] = mapped_column(String(300))
+    occurrence: Mapped[str] = mapped_column(String(64))  # start time as the source says it
+    state: Mapped[str] = mapped_column(String(16))  # problem, recovered, acked
+    incident_id: Mapped[str | None] = mapped_column(String(26), index=True)
+    first_seen_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    count: Mapped[int] = mapped_column(default=1)  # how often it was told, repeats included
+
+    __table_args__ = (UniqueConstraint("source_id", "dedup_key"),)

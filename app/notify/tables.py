@@ -1,0 +1,115 @@
+"""Notices, the rounds of the reporting chain, deliveries and their attempts."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base
+
+
+class RoundState(StrEnum):
+    CALLING = "calling"  # nobody has answered yet
+    ACKNOWLEDGED = "acknowledged"  # somebody has it
+    SUPERSEDED = "superseded"  # a graver level or a new occurrence began a round of its own
+    WITHDRAWN = "withdrawn"  # what it was about has ended
+
+
+class Round(Base):
+    """One calling of a chain: belongs to an occurrence and a level."""
+
+    __tablename__ = "rounds"
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    ref: Mapped[str] = mapped_column(String(64), index=True)  # what it is about; this room does not know what that is
+    key: Mapped[str] = mapped_column(String(200), unique=True)  # ref, occurrence, level, purpose: called once
+    notice_id: Mapped[str] = mapped_column(ForeignKey("notices.id"))
+    level: Mapped[int]
+    chain: Mapped[dict[str, Any]]  # a copy of app.notify.document.Chain: a plan edit never changes a round under way
+    state: Mapped[RoundState] = mapped_column(String(16), default=RoundState.CALLING)
+    lap: Mapped[int] = mapped_column(default=1)  # how often it has begun from the top
+    hop: Mapped[int] = mapped_column(default=0)  # the last rung told, from 1; 0: none yet
+    reached: Mapped[bool] = mapped_column(default=False)  # at least one message was written to somebody
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    acknowledged_by: Mapped[str | None] = mapped_column(String(200))
+    via: Mapped[str | None] = mapped_column(String(32))  # how the answer came: link, api, console
+
+    __table_args__ = (
+        Index("ix_rounds_calling", "ref", postgresql_where=text("state = 'calling'"), sqlite_where=text("state = 'calling'")),
+    )  # fmt: skip
+
+
+class Notice(Base):
+    """What is told, once, whoever it goes to."""
+
+    __tablename__ = "notices"
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    ref: Mapped[str] = mapped_column(String(64), index=True)
+    kind: Mapped[str] = mapped_column(String(32))  # chain, step, reminder, update, recovered, closed
+    level: Mapped[int]
+    number: Mapped[str] = mapped_column(String(20))  # said on the phone
+    exercise: Mapped[bool]  # a drill: every channel says so
+    subject: Mapped[dict[str, Any]]  # Localised
+    text: Mapped[dict[str, Any]]  # Localised
+    created_at: Mapped[datetime]
+
+
+class DeliveryState(StrEnum):
+    PENDING = "pending"  # to be sent when its time comes
+    SENDING = "sending"  # an engine has it, until its lease ends
+    SENT = "sent"  # the channel took it
+    ACKNOWLEDGED = "acknowledged"  # its receiver answered
+    FAILED = "failed"  # will not be tried again; the next contact point or person was
+    DROPPED = "dropped"  # decided against, with the reason
+
+
+class Delivery(Base):
+    """One message to one person by one contact point."""
+
+    __tablename__ = "deliveries"
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    notice_id: Mapped[str] = mapped_column(ForeignKey("notices.id"), index=True)
+    round_id: Mapped[str | None] = mapped_column(ForeignKey("rounds.id"), index=True)
+    ref: Mapped[str] = mapped_column(String(64), index=True)
+    level: Mapped[int]  # 1 and 2 go first
+    hop: Mapped[int | None]
+    lap: Mapped[int | None]
+    position: Mapped[str] = mapped_column(String(63))
+    person_id: Mapped[str | None] = mapped_column(String(26))  # none: nobody holds the position
+    person_name: Mapped[str | None] = mapped_column(String(200))
+    language: Mapped[str | None] = mapped_column(String(8))
+    contact_id: Mapped[str | None] = mapped_column(String(26))
+    channel: Mapped[str] = mapped_column(String(32))
+    address_masked: Mapped[str] = mapped_column(String(200), default="")
+    asks: Mapped[bool] = mapped_column(default=False)  # carries an acknowledgement link
+    state: Mapped[DeliveryState] = mapped_column(String(16), default=DeliveryState.PENDING)
+    reason: Mapped[dict[str, Any] | None]  # a wording: why it was dropped or failed
+    attempts: Mapped[int] = mapped_column(default=0)  # also the fence: who holds a lower number has lost it
+    not_before: Mapped[datetime]  # pending: when to send; sending: when the lease ends
+    created_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        UniqueConstraint("round_id", "lap", "hop", "position", "contact_id", "person_id"),
+        # The engine's claim: what is due, the gravest level first.
+        Index(
+            "ix_deliveries_due", "level", "not_before",
+            postgresql_where=text("state in ('pending', 'sending')"), sqlite_where=text("state in ('pending', 'sending')"),
+        ),
+    )  # fmt: skip
+
+
+class Attempt(Base):
+    __tablename__ = "attempts"
+
+    delivery_id: Mapped[str] = mapped_column(ForeignKey("deliveries.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]  # none: its sender died, or is still at it
+    outcome: Mapped[str] = mapped_column(String(16))  # sending, sent, retry, failed
+    detail: Mapped[str | None] = mapped_column(Text)  # the channel's own words, without address or secret

@@ -1,0 +1,103 @@
+"""What happened, and what falls due: the two tables everything else follows from.
+
+`put` writes a message in the transaction of the change it tells of; the engine runs the reactions of `flow.py` on it, once,
+in the transaction that marks it done. A timer is a message that is not due yet: a row with a unique key, withdrawn by an
+UPDATE. Messages of one `ref` are handled in order; one that keeps failing is set aside with its reason.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, Identity, Index, Integer, String, Text, text, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base
+
+BigId = BigInteger().with_variant(Integer, "sqlite")
+
+
+class MessageState(StrEnum):
+    PENDING = "pending"  # its reactions have not run yet
+    DONE = "done"  # they ran, in the transaction that wrote this
+    PARKED = "parked"  # they failed too often; shown, retried by command
+
+
+class OutboxMessage(Base):
+    __tablename__ = "outbox"
+
+    id: Mapped[int] = mapped_column(BigId, Identity(always=False), primary_key=True)
+    topic: Mapped[str] = mapped_column(String(64))
+    ref: Mapped[str] = mapped_column(String(64))  # what it is about: the incident's id, mostly; order holds within it
+    payload: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+    not_before: Mapped[datetime]
+    state: Mapped[MessageState] = mapped_column(String(16), default=MessageState.PENDING)
+    attempts: Mapped[int] = mapped_column(default=0)
+    last_error: Mapped[str | None] = mapped_column(Text)
+    done_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        # The engine's poll: what is pending, oldest first, and whether an older one of the same ref still is.
+        Index("ix_outbox_pending", "ref", "id", postgresql_where=text("state = 'pending'"), sqlite_where=text("state = 'pending'")),
+    )  # fmt: skip
+
+
+class TimerState(StrEnum):
+    ARMED = "armed"  # will fall due
+    FIRED = "fired"  # fell due; its message stands in the outbox
+    WITHDRAWN = "withdrawn"  # no longer wanted
+
+
+class Timer(Base):
+    __tablename__ = "timers"
+
+    id: Mapped[int] = mapped_column(BigId, Identity(always=False), primary_key=True)
+    key: Mapped[str] = mapped_column(String(200), unique=True)  # one occurrence, however often it is armed
+    topic: Mapped[str] = mapped_column(String(64))
+    ref: Mapped[str] = mapped_column(String(64), index=True)
+    payload: Mapped[dict[str, Any]]
+    due_at: Mapped[datetime]
+    state: Mapped[TimerState] = mapped_column(String(16), default=TimerState.ARMED)
+
+    __table_args__ = (
+        # The engine's poll; a million armed timers cost what is due, not what is pending.
+        Index("ix_timers_due", "due_at", postgresql_where=text("state = 'armed'"), sqlite_where=text("state = 'armed'")),
+    )  # fmt: skip
+
+
+def put(session: AsyncSession, topic: str, payload: Mapping[str, Any], *, ref: str, at: datetime) -> None:
+    """Tell the rest of the service, in the caller's transaction."""
+    session.add(OutboxMessage(topic=topic, ref=ref, payload=dict(payload), created_at=at, not_before=at))
+    session.info["wakes"] = True
+
+
+async def arm(
+    session: AsyncSession, topic: str, payload: Mapping[str, Any], *, ref: str, key: str, due_at: datetime
+) -> None:
+    """Let `topic` happen at `due_at`, once per `key`; arming the same key again changes nothing."""
+    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
+    values = {"topic": topic, "ref": ref, "key": key, "payload": dict(payload), "due_at": due_at, "state": TimerState.ARMED}
+    await session.execute(insert(Timer).values(values).on_conflict_do_nothing(index_elements=["key"]))
+    session.info["wakes"] = True
+
+
+async def withdraw(session: AsyncSession, *, key_prefix: str) -> int:
+    """Take back every armed timer whose key begins so; says how many there were."""
+    return await _withdraw(session, Timer.key.startswith(key_prefix, autoescape=True))
+
+
+async def withdraw_all(session: AsyncSession, *, ref: str) -> int:
+    """Take back every armed timer of one ref."""
+    return await _withdraw(session, Timer.ref == ref)
+
+
+async def _withdraw(session: AsyncSession, which: Any) -> int:
+    changed = await session.execute(
+        update(Timer).where(which, Timer.state == TimerState.ARMED).values(state=TimerState.WITHDRAWN)
+    )
+    return int(changed.rowcount)  # type: ignore[attr-defined]

@@ -1,0 +1,32 @@
+"""Occurrences of the plan's recurring duties."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base
+
+
+class DutyState(StrEnum):
+    DUE = "due"  # to be done by its owner
+    DONE = "done"  # done, with a note
+    OVERDUE = "overdue"  # its time passed
+
+
+class DutyOccurrence(Base):
+    __tablename__ = "duty_occurrences"
+
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)  # duty and the moment it fell due: any replica, one row
+    duty: Mapped[str] = mapped_column(String(63))
+    title: Mapped[dict[str, Any]]
+    clause: Mapped[str] = mapped_column(String(32))
+    owner: Mapped[str] = mapped_column(String(63))
+    fired_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    state: Mapped[DutyState] = mapped_column(String(16), default=DutyState.DUE)
+    done_at: Mapped[datetime | None]
+    done_by: Mapped[str | None] = mapped_column(String(200))
+    note: Mapped[str | None] = mapped_column(Text)

@@ -1,0 +1,117 @@
+"""Pools, their units, the ledger of movements, and what is reserved."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base
+
+
+class Pool(Base):
+    __tablename__ = "pools"
+
+    id: Mapped[str] = mapped_column(String(63), primary_key=True)  # the slug the plan uses
+    kind: Mapped[str] = mapped_column(String(16))  # people, materials, technology
+    tier: Mapped[str] = mapped_column(String(16))
+    title: Mapped[dict[str, Any]]
+    owner: Mapped[str] = mapped_column(String(63))  # position
+    next: Mapped[str | None] = mapped_column(String(63))  # the pool asked when this one is short
+    positions: Mapped[list[str]]  # people: whose holders are its members
+
+
+class UnitState(StrEnum):
+    READY = "ready"  # can be reserved
+    FAULTY = "faulty"  # technology: broken
+    IN_REPAIR = "in_repair"  # technology: with the vendor
+    GONE = "gone"  # no longer a member, or scrapped
+
+
+class Unit(Base):
+    """A person in a people pool, an item of material at a place, or one asset."""
+
+    __tablename__ = "units"
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    pool_id: Mapped[str] = mapped_column(ForeignKey("pools.id"), index=True)
+    name: Mapped[str] = mapped_column(String(63))  # slug of the item or asset; id of the person
+    title: Mapped[dict[str, Any]]  # Localised
+    measure: Mapped[dict[str, Any] | None]  # Localised: pieces, boxes; none: one of its kind
+    place: Mapped[str | None] = mapped_column(String(200))
+    person_id: Mapped[str | None] = mapped_column(String(26))
+    on_hand: Mapped[int]  # a person or asset: 1
+    held: Mapped[int] = mapped_column(default=0)  # of it, reserved now
+    minimum: Mapped[int] = mapped_column(default=0)
+    state: Mapped[UnitState] = mapped_column(String(16), default=UnitState.READY)
+
+    __table_args__ = (
+        UniqueConstraint("pool_id", "name"),
+        # Never more than there is, whatever the code believes.
+        CheckConstraint("held >= 0 and held <= on_hand", name="never_oversold"),
+    )
+
+
+class MovementKind(StrEnum):
+    """Entries of the ledger (EP-6.2)."""
+
+    OPENING = "opening"  # what the plan said when the pool was first loaded
+    IN = "in"  # bought, returned
+    OUT = "out"  # used up
+    SCRAP = "scrap"  # thrown away
+    ADJUST = "adjust"  # set right by a stocktake
+
+
+class Movement(Base):
+    __tablename__ = "movements"
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    unit_id: Mapped[str] = mapped_column(ForeignKey("units.id"), index=True)
+    kind: Mapped[MovementKind] = mapped_column(String(16))
+    change: Mapped[int]  # signed; the sum over a unit is what is on hand
+    at: Mapped[datetime]
+    actor: Mapped[str] = mapped_column(String(200))
+    note: Mapped[str | None] = mapped_column(Text)
+
+
+class ReservationState(StrEnum):
+    HELD = "held"  # taken out of the pools
+    RELEASED = "released"  # given back
+
+
+class Reservation(Base):
+    """All that one request took, together."""
+
+    __tablename__ = "reservations"
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    ref: Mapped[str] = mapped_column(String(64), index=True)
+    key: Mapped[str] = mapped_column(String(200), unique=True)  # the same request again is the same reservation
+    state: Mapped[ReservationState] = mapped_column(String(16), default=ReservationState.HELD)
+    exercise: Mapped[bool]
+    reserved_at: Mapped[datetime]
+    until: Mapped[datetime]
+    released_at: Mapped[datetime | None]
+    by: Mapped[str] = mapped_column(String(200))
+    asked: Mapped[list[Any]]  # the request, as it was
+    version: Mapped[int] = mapped_column(default=1)
+
+
+class ReservationLine(Base):
+    __tablename__ = "reservation_lines"
+
+    reservation_id: Mapped[str] = mapped_column(ForeignKey("reservations.id"), primary_key=True)
+    unit_id: Mapped[str] = mapped_column(ForeignKey("units.id"), primary_key=True)
+    quantity: Mapped[int]
+    pool_id: Mapped[str] = mapped_column(String(63))  # where it came from: not always the pool first asked
+    person_id: Mapped[str | None] = mapped_column(String(26))
+    held: Mapped[bool] = mapped_column(default=True)
+
+    __table_args__ = (
+        # One person is in one place at a time, however many pools list them.
+        Index(
+            "uq_reservation_lines_person", "person_id", unique=True,
+            postgresql_where=text("held and person_id is not null"), sqlite_where=text("held and person_id is not null"),
+        ),
+    )  # fmt: skip

@@ -1,0 +1,102 @@
+"""How this process runs: the only module that reads the environment.
+
+`MUSTER_*` variables or a `.env` file; `MUSTER_<NAME>_FILE` names a file that holds the value (for secrets). What was agreed
+(levels, chains, playbooks) is the plan's business and never stands here.
+"""
+
+import os
+import secrets
+from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+_PRIVATE = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
+
+
+def _networks(value: str) -> str:
+    for part in filter(None, value.split(",")):
+        ip_network(part.strip())
+    return value
+
+
+class Connection(BaseModel):
+    """Another system that `http` steps call by name; its address and secret stay out of the plan."""
+
+    url: str
+    token: SecretStr | None = None
+
+
+class Settings(BaseSettings):
+    """Read once, in `main` or `cli`, and passed on."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MUSTER_", env_file=".env", env_nested_delimiter="__", extra="ignore", use_attribute_docstrings=True
+    )
+
+    database_url: str = ""
+    """`sqlite:///…` or `postgresql://…`; empty: an SQLite file under the data directory."""
+    data_dir: Path = Path("data")
+    """Where the embedded database and the generated secret key live."""
+    plan: Path = Path("playbooks.yaml")
+    """The plan file loaded at start."""
+    base_url: str = "http://127.0.0.1:8000"
+    """How people reach this service; acknowledgement links begin with it."""
+    language: Literal["zh-Hans", "zh-Hant", "en"] = "zh-Hans"
+    """For readers who state no preference, and for messages to people without one."""
+    secret_key: SecretStr = SecretStr("")
+    """Seals contact addresses and signs links; empty: made once and kept in the data directory."""
+    max_body: Annotated[int, Field(ge=1024)] = 1024 * 1024
+    """Bytes of a request that are read; more is answered 413."""
+    egress_allow: Annotated[str, NoDecode, AfterValidator(_networks)] = _PRIVATE
+    """Private networks that outgoing calls may reach, comma-separated; empty: none."""
+    connections: dict[str, Connection] = Field(default_factory=dict)
+    """Systems that `http` steps call: `MUSTER_CONNECTIONS__NAME__URL`, `…__TOKEN`."""
+    webhook_secrets: Annotated[list[SecretStr], NoDecode] = Field(default_factory=list)
+    """Secrets that sign outgoing webhooks, comma-separated, newest first (Standard Webhooks)."""
+    smtp_host: str = ""
+    """Mail server; empty: mail is not sent, and deliveries by mail say so."""
+    smtp_port: int = 25
+    smtp_user: str = ""
+    smtp_password: SecretStr = SecretStr("")
+    smtp_security: Literal["none", "starttls", "tls"] = "none"
+    mail_from: str = "muster@localhost"
+    poll_every: timedelta = timedelta(seconds=1)
+    """How often the engine looks for what is due when nothing wakes it."""
+    lease: timedelta = timedelta(seconds=60)
+    """How long a claimed delivery or step belongs to one engine."""
+    tick_limit: timedelta = timedelta(seconds=30)
+    """`/healthz` turns red when no tick has finished for this long."""
+    request_deadline: timedelta = timedelta(seconds=10)
+    """Total time of one outgoing call."""
+    log_level: str = "INFO"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_files(cls, values: dict[str, Any]) -> dict[str, Any]:
+        for name in ("database_url", "secret_key", "smtp_password", "webhook_secrets"):
+            if path := os.environ.get(f"MUSTER_{name.upper()}_FILE"):
+                values.setdefault(name, Path(path).read_text().strip())
+        if isinstance(values.get("webhook_secrets"), str):
+            values["webhook_secrets"] = [v for v in values["webhook_secrets"].split(",") if v]
+        return values
+
+    @property
+    def database(self) -> str:
+        """The database's address, the embedded default filled in."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'muster.db'}"
+
+    def key(self) -> bytes:
+        """The secret key; made on first use where none is set, readable by the owner only."""
+        if given := self.secret_key.get_secret_value():
+            return given.encode()
+        path = self.data_dir / "secret.key"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "w") as file:
+                file.write(secrets.token_urlsafe(48))
+        return path.read_bytes()

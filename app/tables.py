@@ -1,0 +1,20 @@
+"""Every table of the product in one import, for migrations and for building a database from the models."""
+
+from app.access import tables as access
+from app.db import Base
+from app.incidents import tables as incidents
+from app.intake import tables as intake
+from app.levels import tables as levels
+from app.notify import tables as notify
+from app.outbox import OutboxMessage
+from app.people import tables as people
+from app.plan import tables as plan
+from app.playbooks import tables as playbooks
+from app.readiness import tables as readiness
+from app.resources import tables as resources
+from app.reviews import tables as reviews
+
+__all__ = [
+    "Base", "OutboxMessage", "access", "incidents", "intake", "levels", "notify", "people", "plan", "playbooks",
+    "readiness", "resources", "reviews",
+]  # fmt: skip
