@@ -1,0 +1,52 @@
+"""Fixtures every tier of tests shares: real databases of both kinds.
+
+Each test process starts one PostgreSQL cluster, and only when a test asks for it.
+"""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.databases import Databases, Kind
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """Where fresh databases come from."""
+    made = Databases(tmp_path_factory.mktemp("databases"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def fresh_database(databases: Databases) -> Iterator[Callable[[Kind], str]]:
+    """A function from a kind to the URL of a database with all tables and no rows, gone after the test."""
+    made: list[str] = []
+
+    def fresh(kind: Kind) -> str:
+        made.append(databases.fresh(kind))
+        return made[-1]
+
+    yield fresh
+    for url in made:
+        databases.drop(url)
+
+
+@pytest.fixture
+def empty_database(databases: Databases) -> Iterator[Callable[[Kind], str]]:
+    """A function from a kind to the URL of a database without tables, gone after the test."""
+    made: list[str] = []
+
+    def empty(kind: Kind) -> str:
+        made.append(databases.empty(kind))
+        return made[-1]
+
+    yield empty
+    for url in made:
+        databases.drop(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, fresh_database: Callable[[Kind], str]) -> str:
+    """A fresh database, once of each kind: what the test says holds on both."""
+    return fresh_database(request.param)

@@ -1,0 +1,214 @@
+"""Real databases for tests: a PostgreSQL cluster of the session's own, and a fresh database of either kind.
+
+Holds how a cluster is found or started, and how a database is made from a template that got its tables once. It never
+touches a cluster it was not given: either `MUSTER_TEST_PG_URL`, or one it starts and stops. A missing PostgreSQL skips
+the test, and fails it under `MUSTER_TEST_REQUIRE_REAL=1`, so that CI cannot be green by leaving half of it out.
+"""
+
+import asyncio
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import count
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from app import tables
+from app.db import Database
+
+Kind = Literal["sqlite", "postgresql"]
+
+_CLUSTER_OWNER = "postgres"  # initdb refuses to work for root
+_START_ATTEMPTS = 3  # a port that was free may be taken before the server binds it
+
+
+def missing(what: str) -> NoReturn:
+    """Skip the test that needs `what`, or fail it where every real part is required."""
+    if os.environ.get("MUSTER_TEST_REQUIRE_REAL") == "1":
+        pytest.fail(f"{what} is required here and missing", pytrace=False)
+    pytest.skip(f"{what} is missing; MUSTER_TEST_REQUIRE_REAL=1 makes this a failure")
+
+
+# ── the cluster ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def postgres_cluster() -> Iterator[str | None]:
+    """Give the URL of a cluster (ending in `/`, a database name follows), or None where there is none to be had.
+
+    1. `MUSTER_TEST_PG_URL`, if set: a server somebody else runs, where we may create databases.
+    2. The newest Debian binaries: a cluster of our own in a temporary directory, stopped at the end.
+    """
+    if given := os.environ.get("MUSTER_TEST_PG_URL"):
+        yield given.rsplit("/", 1)[0] + "/" if given.count("/") > 2 else given + "/"
+        return
+    binaries = newest_binaries(Path("/usr/lib/postgresql"))
+    if binaries is None:
+        yield None
+        return
+    home = Path(tempfile.mkdtemp(prefix="muster-pg-"))
+    try:
+        if os.getuid() == 0:
+            shutil.chown(home, _CLUSTER_OWNER)
+        _as_owner(binaries / "initdb", "-D", home / "data", "-A", "trust", "-U", "muster", "--encoding=UTF8",
+                  "--no-locale", "--no-sync")  # fmt: skip
+        port = _start(binaries, home)
+        try:
+            yield f"postgresql://muster@127.0.0.1:{port}/"
+        finally:
+            _as_owner(binaries / "pg_ctl", "-D", home / "data", "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def newest_binaries(versions: Path) -> Path | None:
+    """The `bin` directory of the highest version under `versions`, or None."""
+    found = [path.parent for path in versions.glob("*/bin/initdb")]
+    return max(found, key=lambda path: int(path.parent.name), default=None)
+
+
+def _start(binaries: Path, home: Path) -> int:
+    for attempt in range(1, _START_ATTEMPTS + 1):
+        port = _free_port()
+        options = (
+            f"-k {home} -h 127.0.0.1 -p {port} -c fsync=off -c full_page_writes=off -c max_connections=200"
+            " -c autovacuum=off"
+        )
+        try:
+            _as_owner(
+                binaries / "pg_ctl", "-D", home / "data", "-l", home / "log", "-w", "-o", options, "start"
+            )
+        except subprocess.CalledProcessError:
+            if attempt == _START_ATTEMPTS:
+                raise
+        else:
+            return port
+    raise AssertionError("the loop returns or raises")
+
+
+def _as_owner(*command: str | Path) -> None:
+    become = (
+        ["runuser", "-u", _CLUSTER_OWNER, "--"] if os.getuid() == 0 and pwd.getpwnam(_CLUSTER_OWNER) else []
+    )
+    subprocess.run(
+        [*become, *map(str, command)],
+        check=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,  # a pipe would stay open in the server, and be waited for
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+# ── databases made from a template ───────────────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class Databases:
+    """Fresh databases of the session; the cluster and each kind's template are made when first asked for."""
+
+    directory: Path
+    _session: str = field(default_factory=lambda: uuid4().hex[:8])
+    _numbers: Iterator[int] = field(default_factory=count)
+    _templates: dict[Kind, str] = field(default_factory=dict)
+    _cleanup: ExitStack = field(default_factory=ExitStack)
+
+    def fresh(self, kind: Kind) -> str:
+        """Make a database that holds every table and no row, and give its URL."""
+        if kind not in self._templates:
+            url = self.empty(kind)
+            _in_a_thread(_create_tables(url))
+            self._templates[kind] = url
+        template = self._templates[kind]
+        if kind == "postgresql":
+            return self._new_postgresql(template=_name(template))
+        url = self._new_file()
+        shutil.copyfile(_file(template), _file(url))
+        return url
+
+    def empty(self, kind: Kind) -> str:
+        """Make a database without any table, and give its URL."""
+        return self._new_file() if kind == "sqlite" else self._new_postgresql(template="template1")
+
+    def drop(self, url: str) -> None:
+        """Take a database away, whoever is still connected."""
+        if url.startswith("sqlite"):
+            shutil.rmtree(_file(url).parent)
+        else:
+            self._administer(f'DROP DATABASE IF EXISTS "{_name(url)}" WITH (FORCE)')
+
+    def close(self) -> None:
+        """Leave nothing behind in a server that outlives us, and stop the one that does not."""
+        with self._cleanup:
+            for template in self._templates.values():
+                self.drop(template)
+
+    @cached_property
+    def server(self) -> str:
+        """The URL of the PostgreSQL server, up to the name of a database."""
+        found = self._cleanup.enter_context(postgres_cluster())
+        if found is None:
+            missing("PostgreSQL (its Debian package, or a server in MUSTER_TEST_PG_URL)")
+        return found
+
+    def _new_file(self) -> str:
+        return f"sqlite:///{tempfile.mkdtemp(dir=self.directory)}/muster.db"
+
+    def _new_postgresql(self, *, template: str) -> str:
+        name = f"muster_{self._session}_{next(self._numbers)}"
+        self._administer(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return self.server + name
+
+    def _administer(self, statement: str) -> None:
+        _in_a_thread(_execute(f"{self.server}postgres", statement))
+
+
+def _name(url: str) -> str:
+    return url.rsplit("/", 1)[1]
+
+
+def _file(url: str) -> Path:
+    return Path(url.removeprefix("sqlite:///"))
+
+
+async def _create_tables(url: str) -> None:
+    """Make the tables of every room; `app.tables` is what knows them all."""
+    assert tables.Base.metadata.tables
+    database = Database(url)
+    try:
+        await database.create_all()
+    finally:
+        await database.dispose()
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _in_a_thread(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work` to its end on a loop of its own, also from within a test that has one running."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pool.submit(asyncio.run, work).result()
