@@ -1,0 +1,62 @@
+"""Who may call what: every route, every role, on one page. What is not listed is refused to everybody.
+
+`PUBLIC` needs no key. `SOURCE` routes check a monitoring source's own key themselves, because senders show it in their own ways.
+Finer rules (which level a role may declare, which task is whose) are the rooms' business.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Final
+
+from app.access.tables import Role
+
+
+class Open(Enum):
+    PUBLIC = "public"  # anybody
+    SOURCE = "source"  # whoever shows the key of the source addressed
+
+
+_L, _M, _E, _C, _A = Role.LEADERSHIP, Role.MANAGEMENT, Role.EXECUTION, Role.COLLABORATION, Role.AUDITOR
+
+LEADS: Final = frozenset({_L})
+MANAGES: Final = frozenset({_L, _M})
+ACTS: Final = frozenset({_L, _M, _E})
+HELPS: Final = frozenset({_L, _M, _E, _C})
+READS: Final = frozenset({_L, _M, _E, _A})
+SEES: Final = frozenset({_L, _M, _E, _C, _A})
+OVERSEES: Final = frozenset({_L, _M, _A})
+
+RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
+    # incidents
+    ("POST", "/api/v1/incidents"): ACTS,
+    ("GET", "/api/v1/incidents"): SEES,
+    ("GET", "/api/v1/incidents/{incident_id}"): SEES,
+    ("POST", "/api/v1/incidents/{incident_id}/transitions"): MANAGES,
+    ("POST", "/api/v1/incidents/{incident_id}/acknowledgements"): ACTS,
+    ("PATCH", "/api/v1/incidents/{incident_id}/facts"): ACTS,
+    ("POST", "/api/v1/incidents/{incident_id}/updates"): ACTS,
+    ("GET", "/api/v1/incidents/{incident_id}/updates"): SEES,
+    ("GET", "/api/v1/incidents/{incident_id}/timeline"): SEES,
+    ("GET", "/api/v1/incidents/{incident_id}/tasks"): SEES,
+    ("POST", "/api/v1/tasks/{task_id}/transitions"): HELPS,
+    ("GET", "/api/v1/incidents/{incident_id}/decisions"): READS,
+    ("POST", "/api/v1/decisions/{decision_id}/choices"): ACTS,
+    ("GET", "/api/v1/incidents/{incident_id}/announcements"): SEES,
+    ("GET", "/api/v1/incidents/{incident_id}/report"): READS,
+    # levels
+    ("GET", "/api/v1/levels"): SEES,
+    # playbooks
+    ("GET", "/api/v1/incidents/{incident_id}/run"): READS,
+    # access
+    ("GET", "/api/v1/keys"): OVERSEES,
+    ("POST", "/api/v1/keys"): LEADS,
+    ("POST", "/api/v1/keys/{key_id}/revoke"): LEADS,
+    # the service itself
+    ("GET", "/healthz"): Open.PUBLIC,
+    ("GET", "/readyz"): Open.PUBLIC,
+    ("GET", "/metrics"): OVERSEES,
+    ("GET", "/problems/{slug}"): Open.PUBLIC,
+    ("GET", "/api/v1/stream"): READS,
+    ("GET", "/api/v1/parked"): OVERSEES,
+    ("POST", "/api/v1/parked/{message_id}/retry"): MANAGES,
+}
