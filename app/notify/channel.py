@@ -1,0 +1,91 @@
+"""What every way out to a person has in common: the message, the receipt, and the ways it can fail.
+
+A channel hands over one message once. It knows nothing of attempts, order or quiet hours, keeps nothing, and
+never puts an address, a link or a credential into an error, a receipt, a repr or a log.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Protocol
+
+from app.outgoing import CallFailed, FailureKind
+from app.wording import Wording, render, say
+
+# Nothing is gained by trying these again: the address itself is at fault.
+_FAULT_OF_THE_ADDRESS = frozenset({FailureKind.BAD_URL, FailureKind.REFUSED_ADDRESS})
+
+
+@dataclass(frozen=True)
+class Message:
+    """What one person is told, written in their language.
+
+    `link` acknowledges without a sign-in, so it is a secret like any other and stays out of the repr. `key`
+    is the same on every attempt: it goes with the message wherever the far side can tell copies by it.
+    """
+
+    subject: str
+    text: str
+    language: str
+    link: str | None = field(repr=False)
+    link_label: str
+    key: str
+    sent_at: datetime
+    ref: str
+    number: str
+    level: int  # 1 is the gravest
+    exercise: bool
+    kind: str
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The far side took the message; `detail` is what it said, fit to be shown."""
+
+    detail: str
+
+
+class DeliveryError(Exception):
+    """The message was not taken; whether trying again could help is said by `permanent`."""
+
+    def __init__(
+        self, wording: Wording, *, permanent: bool = False, retry_after: timedelta | None = None
+    ) -> None:
+        super().__init__(str(wording))
+        self.wording = wording
+        self.permanent = permanent
+        self.retry_after = retry_after
+
+    @classmethod
+    def from_call(cls, error: CallFailed) -> "DeliveryError":
+        return cls(error.wording, permanent=error.kind in _FAULT_OF_THE_ADDRESS)
+
+
+class Channel(Protocol):
+    """One way out to a person."""
+
+    name: ClassVar[str]
+
+    def address_problem(self, to: str) -> Wording | None:
+        """Why this channel cannot use `to`, or `None`; asked when an address is entered."""
+
+    def mask(self, to: str) -> str:
+        """`to` as it may be shown and logged: enough to recognise, too little to use."""
+
+    async def send(self, to: str, message: Message) -> Receipt:
+        """Hand over one message, or raise `DeliveryError`; end within a deadline of the channel's own."""
+
+
+def as_told(message: Message) -> Message:
+    """The message as it leaves: an exercise says so in subject and text, before anything else.
+
+    Every channel sends this and not the bare message, so that no drill is ever taken for an emergency.
+    """
+    if not message.exercise:
+        return message
+    return replace(
+        message,
+        subject=render(say("channel.exercise.subject", subject=message.subject), message.language),
+        text=render(say("channel.exercise.text", text=message.text), message.language),
+    )

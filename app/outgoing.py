@@ -1,0 +1,331 @@
+"""The one door through which this service calls anybody over HTTP.
+
+Holds a client with the manners every call shares: a deadline over the whole call (the library's own time-outs
+are per phase, so that a dripping answer never ends), a cap on what is read, no redirects, no cookies, no
+proxies from the environment, verified TLS, and a guard on the address that is really connected to. It judges
+addresses, never business answers: a 500 is a `Reply`. It must never put more of a URL than its host into an
+error or a log.
+"""
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from types import TracebackType
+from typing import Final, Self
+
+import aiohttp
+import httpx
+from aiohttp.abc import AbstractResolver, ResolveResult
+from httpx_aiohttp import AiohttpTransport
+
+from app.wording import Wording, say
+
+Network = IPv4Network | IPv6Network
+
+DEADLINE: Final = timedelta(seconds=10)
+BYTE_CAP: Final = 64 * 1024
+# Above the hundred sends that may be under way at once: a receiver that hangs must not make the others queue.
+_CONNECTIONS: Final = 256
+# Seconds; below the five after which common servers hang up, so that a send does not race with their goodbye.
+_KEEP_ALIVE: Final = 4.0
+_OUR_HEADERS: Final = {"accept-encoding": "identity", "user-agent": "muster"}
+
+# Never called, whatever the settings allow. `ipaddress.is_global` passes several of these, hence a list of
+# our own.
+DENIED: Final[tuple[Network, ...]] = tuple(
+    ip_network(text)
+    for text in (
+        "0.0.0.0/8",  # "this host": Linux connects it to loopback
+        "100.100.100.200/32",  # metadata of Alibaba Cloud
+        "168.63.129.16/32",  # the platform's own host in Azure
+        "169.254.0.0/16",  # link-local, and the metadata of most clouds
+        "192.0.0.0/24",  # protocol assignments, and metadata of Oracle Cloud
+        "192.0.2.0/24",  # documentation
+        "192.88.99.0/24",  # 6to4 relays
+        "198.51.100.0/24",  # documentation
+        "203.0.113.0/24",  # documentation
+        "224.0.0.0/4",  # multicast
+        "240.0.0.0/4",  # reserved, and the broadcast address
+        "::/128",  # unspecified
+        "64:ff9b::/96",  # NAT64: any IPv4 address in disguise
+        "64:ff9b:1::/48",  # NAT64 of a local network, likewise
+        "100::/64",  # discard
+        "2001::/32",  # Teredo, likewise a disguise
+        "2001:db8::/32",  # documentation
+        "2002::/16",  # 6to4, likewise a disguise
+        "fd00:ec2::254/128",  # metadata of AWS
+        "fe80::/10",  # link-local
+        "fec0::/10",  # site-local, withdrawn and still routed by some
+        "ff00::/8",  # multicast
+    )
+)
+# Called only where the settings allow it.
+LOCAL: Final[tuple[Network, ...]] = tuple(
+    ip_network(text)
+    for text in (
+        "127.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",  # shared by carriers and overlay networks
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "198.18.0.0/15",  # test beds, and some local proxies
+        "::1/128",
+        "fc00::/7",
+    )
+)
+_LOOPBACK6: Final = IPv6Address("::1")
+_IPV4_COMPATIBLE: Final = IPv6Network("::/96")  # withdrawn; only ::1 of it means anything today
+
+
+class FailureKind(StrEnum):
+    """Why no usable reply came."""
+
+    TIMEOUT = "timeout"  # the deadline passed, in whatever phase
+    CONNECT = "connect"  # no such host, or nobody listens there
+    RESET = "reset"  # the far side hung up before the reply was complete
+    TOO_LARGE = "too_large"  # the reply is longer than the cap
+    REFUSED_ADDRESS = "refused_address"  # the guard does not let us call there
+    BAD_URL = "bad_url"  # not a plain http or https address
+    TLS = "tls"  # the certificate or the handshake
+    PROTOCOL = "protocol"  # not HTTP, or a compressed reply that nobody asked for
+
+
+class CallFailed(Exception):  # noqa: N818 - says what happened, as the problems do
+    """The call gave no usable reply.
+
+    `status` is known when the far side had answered and only the body was bad: whoever needs no body may go
+    by it.
+    """
+
+    def __init__(self, kind: FailureKind, host: str, *, status: int | None = None) -> None:
+        self.kind = kind
+        self.wording = say(f"outgoing.{kind}", host=host)
+        self.status = status
+        super().__init__(str(self.wording))
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the far side answered; header names in lower case. Only the status shows in the repr."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+def is_permitted(address: str, allow: Iterable[Network]) -> bool:
+    """Whether the guard lets us connect to this address, a literal as the socket would get it."""
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(ip, IPv6Address):
+        if ip.scope_id is not None:
+            return False
+        if ip.ipv4_mapped is not None:
+            ip = ip.ipv4_mapped
+        elif ip in _IPV4_COMPATIBLE and ip != _LOOPBACK6:
+            return False
+    if any(ip in network for network in DENIED):
+        return False
+    if any(ip in network for network in LOCAL):
+        return any(ip in network for network in allow)
+    return True
+
+
+class Outgoing:
+    """A shared client for all calls; close it with `aclose`, or use it as a context manager."""
+
+    def __init__(
+        self,
+        *,
+        allow: Iterable[Network] = (),
+        resolver: AbstractResolver | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        # The library writes whole URLs, tokens and all, to its log at INFO.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
+        self._allow = tuple(allow)
+        self._resolver = resolver
+        self._tls = tls or _system_and_bundled_roots()
+        self._client = httpx.AsyncClient(
+            transport=AiohttpTransport(client=self._open_session, verify=self._tls, trust_env=False),
+            trust_env=False,
+            follow_redirects=False,
+            timeout=None,  # noqa: S113 - per phase and so no promise; `request` holds the whole call to a deadline
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        )
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        deadline: timedelta = DEADLINE,
+        byte_cap: int = BYTE_CAP,
+    ) -> Reply:
+        """Make one call and return the reply, whatever its status, or raise `CallFailed`.
+
+        Ends within `deadline`, name lookup and waiting for a connection included. Never tries a second time.
+        """
+        target = _parsed(url)
+        call = _Call(self._client, target, byte_cap)
+        try:
+            async with asyncio.timeout(deadline.total_seconds()):
+                return await call.make(method, {**(headers or {}), **_OUR_HEADERS}, content)
+        except TimeoutError as error:
+            raise CallFailed(FailureKind.TIMEOUT, target.host, status=call.status) from error
+        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, ValueError) as error:
+            raise CallFailed(_kind_of(error), target.host, status=call.status) from error
+
+    def problem_with(self, url: str) -> Wording | None:
+        """What speaks against ever calling `url`, as far as can be said without looking up its name."""
+        try:
+            host = _parsed(url).host
+        except CallFailed as error:
+            return error.wording
+        if _is_literal(host) and not is_permitted(host, self._allow):
+            return CallFailed(FailureKind.REFUSED_ADDRESS, host).wording
+        return None
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                resolver=_GuardingResolver(self._resolver or aiohttp.ThreadedResolver(), self._allow),
+                socket_factory=self._guarded_socket,
+                ssl=self._tls,
+                limit=_CONNECTIONS,
+                keepalive_timeout=_KEEP_ALIVE,
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+        )
+
+    def _guarded_socket(self, target: aiohttp.AddrInfoType) -> socket.socket:
+        # The last gate, and the only one an address literal passes: it sees what the kernel will be given.
+        family, kind, protocol, _, where = target
+        if not is_permitted(str(where[0]), self._allow):
+            raise _AddressDeniedError("this address is not called")
+        return socket.socket(family, kind, protocol)
+
+
+class _Call:
+    """One call under way; `status` is set as soon as the far side has answered."""
+
+    def __init__(self, client: httpx.AsyncClient, target: httpx.URL, byte_cap: int) -> None:
+        self._client = client
+        self._target = target
+        self._byte_cap = byte_cap
+        self.status: int | None = None
+
+    async def make(self, method: str, headers: Mapping[str, str], content: bytes | None) -> Reply:
+        async with self._client.stream(method, self._target, headers=headers, content=content) as response:
+            self.status = response.status_code
+            # A compressed reply is refused, not inflated: 200 kB on the wire can be 200 MB in memory.
+            if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+                raise CallFailed(FailureKind.PROTOCOL, self._target.host, status=self.status)
+            body = bytearray()
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > self._byte_cap:
+                    raise CallFailed(FailureKind.TOO_LARGE, self._target.host, status=self.status)
+            return Reply(response.status_code, dict(response.headers), bytes(body))
+
+
+class _AddressDeniedError(OSError):
+    """The guard does not let us connect there."""
+
+
+class _GuardingResolver(AbstractResolver):
+    """Drops the denied addresses of a name, and refuses the name when none is left.
+
+    A name with a good and a denied address may be an honest mistake of its owner; the denied one is never
+    tried.
+    """
+
+    def __init__(self, inner: AbstractResolver, allow: tuple[Network, ...]) -> None:
+        self._inner = inner
+        self._allow = allow
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._inner.resolve(host, port, family)
+        permitted = [result for result in found if is_permitted(result["host"], self._allow)]
+        if found and not permitted:
+            raise _AddressDeniedError("no address of this name may be called")
+        return permitted
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+def _system_and_bundled_roots() -> ssl.SSLContext:
+    # The machine's own store knows the house's private authority; the bundle serves images that have no
+    # store.
+    context = httpx.create_ssl_context(trust_env=False)
+    context.load_default_certs()
+    return context
+
+
+def _parsed(url: str) -> httpx.URL:
+    try:
+        target = httpx.URL(url)
+    except (httpx.InvalidURL, ValueError, TypeError) as error:
+        raise CallFailed(FailureKind.BAD_URL, "–") from error
+    # What stands before an @ may be a secret, and the host of a URL we do not understand may be part of one.
+    if target.scheme not in ("http", "https") or not target.host or target.userinfo or "%" in target.host:
+        raise CallFailed(FailureKind.BAD_URL, "–")
+    return target
+
+
+def _is_literal(host: str) -> bool:
+    return ":" in host or host.replace(".", "").isdigit()
+
+
+def _kind_of(error: BaseException) -> FailureKind:
+    chain = tuple(_causes(error))
+
+    def somewhere(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(cause, kinds) for cause in chain)
+
+    # The order matters: an SSL error is an OSError too, and a failed connection may carry a reset inside.
+    if somewhere(_AddressDeniedError):
+        return FailureKind.REFUSED_ADDRESS
+    if somewhere(ssl.SSLError, aiohttp.ClientSSLError):
+        return FailureKind.TLS
+    if somewhere(httpx.InvalidURL, aiohttp.InvalidURL):
+        return FailureKind.BAD_URL
+    if somewhere(aiohttp.ClientConnectorError, httpx.ConnectError):
+        return FailureKind.CONNECT
+    if somewhere(aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, ConnectionError):
+        return FailureKind.RESET
+    return FailureKind.PROTOCOL
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
