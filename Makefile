@@ -25,10 +25,10 @@ help: ## list the targets
 
 # ── the environment: stamps, so that each lock is installed once and again when it changes ──
 
-$(BIN)/python:
+$(BIN)/pip:
 	$(PYTHON) -m venv .venv
 
-.venv/stamp-runtime: requirements.lock pyproject.toml | $(BIN)/python
+.venv/stamp-runtime: requirements.lock pyproject.toml | $(BIN)/pip
 	$(INSTALL) --require-hashes -r requirements.lock
 	$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@

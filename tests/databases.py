@@ -1,8 +1,8 @@
 """Real databases for tests: a PostgreSQL cluster of the session's own, and a fresh database of either kind.
 
-Holds how a cluster is found or started, and how a database is made from a template that got its tables once. It never
-touches a cluster it was not given: either `MUSTER_TEST_PG_URL`, or one it starts and stops. A missing PostgreSQL skips
-the test, and fails it under `MUSTER_TEST_REQUIRE_REAL=1`, so that CI cannot be green by leaving half of it out.
+Holds how a cluster is found or started, and how a database is made from a template that got its tables once.
+It never touches a server it was not given: `MUSTER_TEST_PG_URL`, or the one it starts and stops. Where
+PostgreSQL is missing a test skips, or fails under `MUSTER_TEST_REQUIRE_REAL=1`, so that CI cannot be half green.
 """
 
 import asyncio
@@ -41,12 +41,12 @@ def missing(what: str) -> NoReturn:
     pytest.skip(f"{what} is missing; MUSTER_TEST_REQUIRE_REAL=1 makes this a failure")
 
 
-# ── the cluster ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── the cluster ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 @contextmanager
 def postgres_cluster() -> Iterator[str | None]:
-    """Give the URL of a cluster (ending in `/`, a database name follows), or None where there is none to be had.
+    """Give a server's URL, ending in `/` for a database name to follow, or None where there is none.
 
     1. `MUSTER_TEST_PG_URL`, if set: a server somebody else runs, where we may create databases.
     2. The newest Debian binaries: a cluster of our own in a temporary directory, stopped at the end.
@@ -119,7 +119,7 @@ def _free_port() -> int:
         return port
 
 
-# ── databases made from a template ───────────────────────────────────────────────────────────────────────────
+# ── databases made from a template ────────────────────────────────────────────────────────────────────────
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The image and the compose file: what no engine on this machine could tell us, a linter and a reading can."""
+"""The image and the compose file: what can be said of them without an engine."""
 
 import subprocess
 import sys
