@@ -2,7 +2,7 @@
 
 Holds how a cluster is found or started, and how a database is made from a template that got its tables once.
 It never touches a server it was not given: `MUSTER_TEST_PG_URL`, or the one it starts and stops. Where
-PostgreSQL is missing a test skips, or fails under `MUSTER_TEST_REQUIRE_REAL=1`, so that CI cannot be half green.
+PostgreSQL is missing a test skips, or fails under `MUSTER_TEST_REQUIRE_REAL=1`, so that CI is not half green.
 """
 
 import asyncio
