@@ -1,0 +1,50 @@
+"""The kinds of source there are, in plain sight, each with the status codes its senders live by.
+
+The codes are part of the protocol: Alertmanager tries again after a 503 and never after a 429, PagerDuty's
+clients take nothing but 202 for a success. So the answer to an overload belongs to the source, not to the
+service.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from app.errors import WrongShape
+from app.intake.signals import Signal
+from app.intake.sources import alertmanager, generic, pagerduty
+from app.wording import say
+
+
+class Parse(Protocol):
+    def __call__(self, body: Any, *, mapping: generic.Mapping | None = None) -> list[Signal]:
+        """The signals of an authenticated body, or `NotUnderstood` and nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    kind: str
+    parse: Parse
+    success: int  # the status that this sender takes for "you have it"
+    overload: int  # the status after which this sender tries again
+
+
+class UnknownKind(WrongShape):
+    """A kind of source that this version does not read."""
+
+
+KINDS: Final[Mapping[str, Source]] = {
+    source.kind: source
+    for source in (
+        Source("alertmanager", alertmanager.parse, success=200, overload=503),
+        Source("pagerduty", pagerduty.parse, success=202, overload=429),
+        Source("generic", generic.parse, success=202, overload=503),
+    )
+}
+
+
+def kind_named(name: str) -> Source:
+    """The kind of that name, or `UnknownKind` saying which exist."""
+    source = KINDS.get(name)
+    if source is None:
+        raise UnknownKind(say("source.kind.unknown", kind=name[:40], kinds=list(KINDS)), kinds=list(KINDS))
+    return source
