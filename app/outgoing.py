@@ -97,7 +97,7 @@ class FailureKind(StrEnum):
     PROTOCOL = "protocol"  # not HTTP, or a compressed reply that nobody asked for
 
 
-class CallFailed(Exception):  # noqa: N818 - says what happened, as the problems do
+class CallFailed(Exception):
     """The call gave no usable reply.
 
     `status` is known when the far side had answered and only the body was bad: whoever needs no body may go

@@ -17,7 +17,7 @@ class Sent:
 
 @dataclass
 class FakeChannel:
-    """Keeps what it is sent; raises `failure` instead while one is set. Addresses with a blank are refused."""
+    """Keeps what it is sent; raises `failure` instead while one is set. An address with a blank is bad."""
 
     name: ClassVar[str] = "fake"
     sent: list[Sent] = field(default_factory=list)

@@ -5,23 +5,27 @@ from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
+from warnings import catch_warnings, simplefilter
 
-from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import SMTP, AuthResult
 
 
 class Mailbox:
     """`async with Mailbox() as mailbox:` - then send to `mailbox.port`, and read `mailbox.mails`.
 
-    `refuse_recipient` and `refuse_mail` are SMTP replies ("550 no such user"); `hang` takes the mail and says nothing.
+    `refuse_recipient` and `refuse_mail` are SMTP replies ("550 no such user"); with `hang` the mail is
+    read and never answered; with `hang_up_at_quit` the line is cut when the sender says goodbye.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, password: str | None = None) -> None:
+        self._password = password
         self.mails: list[EmailMessage] = []
         self.recipients: list[str] = []
         self.refuse_recipient: str | None = None
         self.refuse_mail: str | None = None
         self.hang = False
+        self.hang_up_at_quit = False
         self.port = 0
         self._closing = asyncio.Event()
         self._sessions: list[SMTP] = []
@@ -45,9 +49,22 @@ class Mailbox:
 
     def _session(self) -> SMTP:
         # A name of its own: the server would otherwise look this machine's name up, which may take seconds.
-        session = SMTP(self, hostname="mailbox.test", loop=asyncio.get_running_loop())
+        with catch_warnings():
+            # It warns that a password without TLS is unwise, which between two ends of one test it is not.
+            simplefilter("ignore", UserWarning)
+            session = SMTP(
+                self,
+                hostname="mailbox.test",
+                loop=asyncio.get_running_loop(),
+                authenticator=self._signed_in,
+                auth_required=self._password is not None,
+                auth_require_tls=False,
+            )
         self._sessions.append(session)
         return session
+
+    def _signed_in(self, server: Any, session: Any, envelope: Any, mechanism: str, login: Any) -> AuthResult:
+        return AuthResult(success=login.password == (self._password or "").encode(), handled=False)
 
     async def handle_RCPT(  # noqa: N802 - the server's name for it
         self, server: Any, session: Any, envelope: Any, address: str, options: Any
@@ -63,8 +80,13 @@ class Mailbox:
         if self.refuse_mail is not None:
             return self.refuse_mail
         self.recipients += envelope.rcpt_tos
-        self.mails.append(cast(EmailMessage, message_from_bytes(envelope.content, policy=default)))
+        self.mails.append(message_from_bytes(envelope.content, policy=default))
         return "250 kept"
+
+    async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        if self.hang_up_at_quit:
+            server.transport.abort()
+        return "221 bye"
 
 
 async def _ended(session: Any) -> None:

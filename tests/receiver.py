@@ -1,6 +1,7 @@
 """A far side for HTTP calls that can misbehave: a local server that records what it gets and answers as told.
 
-Speaks just enough HTTP/1.1 by hand, since a proper server would not let itself be made to drip or hang up half-way.
+Speaks just enough HTTP/1.1 by hand, since a proper server would not let itself be made to drip or to hang up
+half-way.
 """
 
 import asyncio

@@ -1,5 +1,5 @@
 """Who is told, in what order, and through what.
 
-Holds the reporting chain, the pipeline that decides on each notice, its deliveries and their acknowledgements, and the
-channels that carry them. The room never hears of incidents: it gets a reference and a text.
+Holds the reporting chain, the pipeline that decides on each notice, its deliveries, their acknowledgements,
+and the channels that carry them. The room never hears of incidents: it gets a reference and a text.
 """

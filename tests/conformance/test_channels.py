@@ -1,4 +1,4 @@
-"""The one suite every channel passes, the fake included, and after it what only one kind of channel promises."""
+"""The one suite every channel passes, the fake included; after it what only one kind of channel promises."""
 
 import json
 import logging
@@ -403,7 +403,7 @@ async def test_the_receivers_answer_says_whether_to_try_again(
 async def test_a_pause_asked_for_is_kept_up_to_five_minutes(
     receiver: Receiver, outgoing: Outgoing, headers: dict[str, str], seconds: int | None
 ) -> None:
-    receiver.always = far_side.status(429, **headers)
+    receiver.always = far_side.status(429, b"", **headers)
     with pytest.raises(DeliveryError) as caught:
         await webhook(outgoing).send(receiver.url(), message())
     assert caught.value.retry_after == (None if seconds is None else timedelta(seconds=seconds))
@@ -490,6 +490,23 @@ async def test_a_mail_server_that_is_away_is_tried_again() -> None:
         await channel.send("ada@example.org", message())
     assert caught.value.wording == say("channel.mail.unreachable")
     assert not caught.value.permanent
+
+
+async def test_a_line_cut_after_the_mail_was_taken_does_not_make_a_second_copy(mailbox: Mailbox) -> None:
+    mailbox.hang_up_at_quit = True
+    await MailChannel(mail_settings(mailbox)).send("ada@example.org", message())
+    assert len(mailbox.mails) == 1
+
+
+async def test_mail_signs_in_where_the_server_asks_for_it() -> None:
+    async with Mailbox(password="s3cret-of-smtp") as mailbox:
+        await MailChannel(mail_settings(mailbox, username="muster")).send("ada@example.org", message())
+        assert len(mailbox.mails) == 1
+        wrong = mail_settings(mailbox, username="muster", password=SecretStr("s3cret-guess"))
+        with pytest.raises(DeliveryError) as caught:
+            await MailChannel(wrong).send("ada@example.org", message())
+    assert caught.value.permanent
+    assert "s3cret" not in f"{caught.value!r} {wrong!r}"
 
 
 async def test_mail_does_not_fall_back_to_an_open_line(mailbox: Mailbox) -> None:
