@@ -139,6 +139,8 @@ class Levels(Part):
     levels: dict[LevelNumber, LevelSpec]
     risk: Risk
     types: dict[Slug, IncidentType]
+    playbooks: list[Slug] = Field(default_factory=list)
+    """The playbooks an incident can be activated with."""
 
     @model_validator(mode="after")
     def _all_four_and_other(self) -> Self:

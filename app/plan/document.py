@@ -123,4 +123,4 @@ class PlanDocument(Part):
 
     def grading(self) -> Levels:
         """The levels' part on its own."""
-        return Levels(levels=self.levels, risk=self.risk, types=self.types)
+        return Levels(levels=self.levels, risk=self.risk, types=self.types, playbooks=list(self.playbooks))

@@ -1,0 +1,31 @@
+"""Somebody has it (EP-5.2): the chain stops for this occurrence and level."""
+
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app import outbox
+from app.errors import Refused
+from app.incidents import lifecycle, timeline
+from app.incidents.tables import OPEN_STATES, Incident, State, TimelineEntry
+from app.wording import say
+
+
+def acknowledge(
+    session: AsyncSession, incident: Incident, *, by: str, at: datetime, via: str, note: str | None = None
+) -> TimelineEntry:
+    """Record the answer on a locked incident. A second one is recorded too; the first keeps the time."""
+    if incident.state not in OPEN_STATES:
+        raise Refused(say("incidents.over"), state=incident.state, allowed=lifecycle.allowed(State(incident.state)))
+    if incident.acknowledged_at is None:
+        incident.acknowledged_at, incident.acknowledged_by = at, by
+        incident.version += 1
+    entry = timeline.append(session, incident, "incident.acknowledged", actor=by, at=at, via=via, note=note)
+    payload = {"incident_id": incident.id, "by": by, "via": via}
+    outbox.put(session, "incident.acknowledged", payload, ref=incident.id, at=at)
+    return entry
+
+
+def page_again(incident: Incident) -> None:
+    """A new occurrence or a graver level: the earlier answer no longer holds."""
+    incident.acknowledged_at = incident.acknowledged_by = None

@@ -1,0 +1,100 @@
+"""Duties with a due time: status updates owed while the work goes on, the review owed after it (EP-5.3, EP-4.2.5).
+
+An update pays what is owed and makes the next one due; a missed one escalates and stands in the way of closing.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app import outbox
+from app.ids import new_id
+from app.incidents import timeline
+from app.incidents.tables import Incident, Obligation, ObligationState
+from app.levels.document import LevelSpec
+
+_UNPAID = (ObligationState.OWED, ObligationState.MISSED)
+
+
+async def owe_update(session: AsyncSession, incident: Incident, spec: LevelSpec, *, at: datetime) -> Obligation:
+    """Make the next status update due, by the level's cadence; what was owed before is withdrawn unless it was missed."""
+    await _withdraw(session, incident, "update")
+    due_at = at + spec.targets.update_every
+    owed = await _owe(session, incident, "update", owner=spec.update_owner, due_at=due_at, at=at)
+    reminder_at = max(at, due_at - spec.remind_before)
+    payload = {"incident_id": incident.id, "obligation_id": owed.id}
+    await outbox.arm(
+        session, "obligation.reminder", payload, ref=incident.id, key=f"obligation:{owed.id}:reminder", due_at=reminder_at
+    )
+    return owed
+
+
+async def owe_review(session: AsyncSession, incident: Incident, spec: LevelSpec, *, at: datetime) -> Obligation:
+    due_at = at + spec.targets.review_within
+    return await _owe(session, incident, "review", owner=spec.update_owner, due_at=due_at, at=at)
+
+
+async def pay(session: AsyncSession, incident: Incident, kind: str, *, at: datetime) -> None:
+    """What is owed of a kind has been given, in time or late."""
+    for owed in await unpaid(session, incident.id, kind):
+        owed.state, owed.settled_at = ObligationState.PAID, at
+        await outbox.withdraw(session, key_prefix=f"obligation:{owed.id}:")
+
+
+async def miss(session: AsyncSession, incident: Incident, obligation: Obligation, *, at: datetime) -> bool:
+    """Its due time passed. Says whether it was still owed."""
+    if obligation.state not in _UNPAID:
+        return False
+    if obligation.state == ObligationState.OWED:
+        obligation.state, obligation.missed_at = ObligationState.MISSED, at
+        timeline.append(
+            session, incident, "obligation.missed", actor="plan", at=at, duty=obligation.kind, owner=obligation.owner,
+            due_at=obligation.due_at,
+        )  # fmt: skip
+    return True
+
+
+async def waive(session: AsyncSession, incident: Incident, *, kind: str, note: str | None, at: datetime) -> None:
+    for owed in await unpaid(session, incident.id, kind):
+        owed.state, owed.settled_at, owed.note = ObligationState.WAIVED, at, note
+        await outbox.withdraw(session, key_prefix=f"obligation:{owed.id}:")
+
+
+async def withdraw_all(session: AsyncSession, incident: Incident) -> None:
+    """The incident has ended otherwise: nothing is owed any more."""
+    for kind in ("update", "review"):
+        await _withdraw(session, incident, kind)
+
+
+async def unpaid(session: AsyncSession, incident_id: str, kind: str | None = None) -> list[Obligation]:
+    query = select(Obligation).where(Obligation.incident_id == incident_id, Obligation.state.in_(_UNPAID))
+    if kind is not None:
+        query = query.where(Obligation.kind == kind)
+    return list(await session.scalars(query.order_by(Obligation.due_at, Obligation.id)))
+
+
+async def of_incident(session: AsyncSession, incident_id: str) -> list[Obligation]:
+    query = select(Obligation).where(Obligation.incident_id == incident_id).order_by(Obligation.due_at, Obligation.id)
+    return list(await session.scalars(query))
+
+
+async def _owe(
+    session: AsyncSession, incident: Incident, kind: str, *, owner: str, due_at: datetime, at: datetime
+) -> Obligation:
+    query = select(func.max(Obligation.round)).where(Obligation.incident_id == incident.id, Obligation.kind == kind)
+    number = (await session.scalar(query) or 0) + 1
+    owed = Obligation(
+        id=new_id(at), incident_id=incident.id, kind=kind, round=number, owner=owner, due_at=due_at, state=ObligationState.OWED
+    )
+    session.add(owed)
+    payload = {"incident_id": incident.id, "obligation_id": owed.id, "times": 1}
+    await outbox.arm(session, "obligation.due", payload, ref=incident.id, key=f"obligation:{owed.id}:due:1", due_at=due_at)
+    return owed
+
+
+async def _withdraw(session: AsyncSession, incident: Incident, kind: str) -> None:
+    for owed in await unpaid(session, incident.id, kind):
+        if owed.state == ObligationState.OWED:
+            owed.state = ObligationState.WITHDRAWN
+            await outbox.withdraw(session, key_prefix=f"obligation:{owed.id}:")

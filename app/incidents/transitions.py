@@ -1,0 +1,161 @@
+"""Commands on an incident: gathers what the guards of the lifecycle look at, then lets it decide."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.errors import NotFound, Refused, WrongShape
+from app.incidents import lifecycle, record
+from app.incidents.lifecycle import Event, Move
+from app.incidents.tables import (
+    OPEN_STATES,
+    Announcement,
+    AnnouncementState,
+    Decision,
+    DecisionState,
+    Incident,
+    Obligation,
+    ObligationState,
+    State,
+    Task,
+    TaskState,
+    TimelineEntry,
+)
+from app.levels import grading, matrix
+from app.levels.document import ClosingCondition, Levels
+from app.vocabulary import Layer
+from app.wording import Wording, say
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """A judgement of the event: how likely it is to go on or come back, and how hard it hits, 1 to 5 each (EP-3.2)."""
+
+    method: str
+    likelihood: int
+    impact: int
+
+
+@dataclass(frozen=True)
+class Command:
+    """What somebody wants done."""
+
+    event: Event
+    reason: str | None = None
+    level: int | None = None
+    assessment: Assessment | None = None
+    playbook: str | None = None
+    merge_into: str | None = None
+    waive: Collection[str] = ()
+
+
+async def carry_out(
+    session: AsyncSession, incident: Incident, command: Command, *, actor: str, layer: Layer | None, at: datetime
+) -> TimelineEntry:
+    """Do it to a locked incident, or raise what stands against it. `layer` is none when the plan itself acts."""
+    levels = await _matrix_for(session, incident, command.event)
+    graded = _graded(incident, command, levels)
+    move = Move(
+        spec=levels.levels[incident.level],
+        reason=command.reason,
+        level=graded.level if graded else command.level,
+        level_reason=graded.reason if graded else None,
+        gravity=str(graded.gravity) if graded and graded.gravity else None,
+        playbook=_playbook(command, levels),
+        merge_into=await _merge_target(session, incident, command),
+        by_layer=layer,
+        unmet=await unmet(session, incident, levels, at=at) if command.event is Event.CLOSE else {},
+        waived=_waived(command),
+    )
+    return lifecycle.apply(session, incident, command.event, actor=actor, at=at, move=move)
+
+
+async def unmet(session: AsyncSession, incident: Incident, levels: Levels, *, at: datetime) -> dict[str, Wording]:
+    """The closing conditions of the incident's level that do not hold now, by name (EP-4.2.5)."""
+    found: dict[str, Wording] = {}
+    for condition in levels.levels[incident.level].closing:
+        if (wording := await _unmet(session, incident, condition, at)) is not None:
+            found[condition.value] = wording
+    return found
+
+
+async def _unmet(session: AsyncSession, incident: Incident, condition: ClosingCondition, at: datetime) -> Wording | None:
+    match condition:
+        case ClosingCondition.TASKS_DONE:
+            unfinished = Task.state.in_([TaskState.OPEN, TaskState.STARTED, TaskState.DECLINED])
+            number = await _count(session, Task, incident, unfinished)
+            return say("closing.tasks_done", number=number) if number else None
+        case ClosingCondition.UPDATES_PAID:
+            overdue = (Obligation.state == ObligationState.MISSED) | (
+                (Obligation.state == ObligationState.OWED) & (Obligation.due_at <= at)
+            )
+            number = await _count(session, Obligation, incident, (Obligation.kind == "update") & overdue)
+            return say("closing.updates_paid") if number else None
+        case ClosingCondition.CUSTOMERS_TOLD:
+            published = (Announcement.state == AnnouncementState.PUBLISHED) & (
+                Announcement.audience.in_(["customers", "affected_customers"])
+            )
+            return None if await _count(session, Announcement, incident, published) else say("closing.customers_told")
+        case ClosingCondition.APPROVALS_DECIDED:
+            number = await _count(session, Decision, incident, Decision.state == DecisionState.ASKED)
+            return say("closing.approvals_decided", number=number) if number else None
+
+
+async def _count(session: AsyncSession, table: type, incident: Incident, condition: object) -> int:
+    query = select(func.count()).select_from(table).where(table.incident_id == incident.id, condition)  # type: ignore[attr-defined,arg-type]
+    return int(await session.scalar(query) or 0)
+
+
+async def _matrix_for(session: AsyncSession, incident: Incident, event: Event) -> Levels:
+    """The matrix in force until activation, which pins the incident to it; afterwards the pinned one."""
+    if incident.state in (State.DETECTED, State.ASSESSED):
+        revision_id, levels = await matrix.in_force(session)
+        if event in (Event.ASSESS, Event.ACTIVATE):
+            incident.plan_revision = revision_id
+        return levels
+    return await matrix.of(session, incident.plan_revision)
+
+
+def _graded(incident: Incident, command: Command, levels: Levels) -> grading.Graded | None:
+    if command.event not in (Event.ASSESS, Event.RELEVEL):
+        return None
+    cell = None
+    if (judged := command.assessment) is not None:
+        cell = grading.by_matrix(levels, likelihood=judged.likelihood, impact=judged.impact)
+    if command.level is not None:
+        return grading.Graded(command.level, say("levels.by_hand", reason=command.reason), cell.gravity if cell else None)
+    if cell is not None or command.event is Event.RELEVEL:
+        return cell
+    _, kind = levels.type_of(incident.type)
+    ruled = grading.by_rules(kind, record.scope(incident), incident.facts)
+    return ruled or grading.Graded(incident.level, say("levels.confirmed"))
+
+
+def _playbook(command: Command, levels: Levels) -> str | None:
+    if command.playbook is not None and command.playbook not in levels.playbooks:
+        raise WrongShape(
+            say("lifecycle.no_such_playbook", playbook=command.playbook), errors=[{"path": "playbook"}], known=levels.playbooks
+        )
+    return command.playbook
+
+
+def _waived(command: Command) -> frozenset[str]:
+    known = {condition.value for condition in ClosingCondition}
+    if unknown := sorted(set(command.waive) - known):
+        raise WrongShape(say("lifecycle.no_such_condition", names=unknown), errors=[{"path": "waive"}], known=sorted(known))
+    return frozenset(command.waive)
+
+
+async def _merge_target(session: AsyncSession, incident: Incident, command: Command) -> str | None:
+    if command.event is not Event.CANCEL or command.merge_into is None:
+        return None
+    try:
+        other = await record.found(session, command.merge_into)
+    except NotFound as error:
+        raise WrongShape(error.detail, errors=[{"path": "merge_into"}]) from error
+    if other.id == incident.id or other.state not in OPEN_STATES:
+        raise Refused(say("lifecycle.cannot_merge", number=other.number), allowed=lifecycle.allowed(State(incident.state)))
+    return other.id

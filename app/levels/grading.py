@@ -1,0 +1,55 @@
+"""How an incident gets its level: by rules over its facts, by a source's hint, by the risk matrix, or by hand (EP-3.3, EP-4.2.2).
+
+Pure. Every answer says which rule or cell gave it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.expressions import Condition
+from app.levels.document import IncidentType, Levels, RiskLevel
+from app.wording import Wording, say
+
+
+@dataclass(frozen=True)
+class Graded:
+    level: int
+    reason: Wording
+    gravity: RiskLevel | None = None
+
+
+def by_rules(kind: IncidentType, incident: Mapping[str, Any], facts: Mapping[str, Any]) -> Graded | None:
+    """What the first rule that holds says; a rule whose facts are unknown is passed over."""
+    scope = {"incident": incident, "facts": facts}
+    for number, rule in enumerate(kind.grading, start=1):
+        if Condition.compile(rule.condition).evaluate(scope) is True:
+            because = rule.because.model_dump()
+            return Graded(rule.level, say("levels.by_rule", number=number, rule=rule.condition, because=because))
+    return None
+
+
+def at_first(
+    kind: IncidentType, incident: Mapping[str, Any], facts: Mapping[str, Any], *, said: int | None, hint: int | None
+) -> Graded:
+    """The provisional level: what the reporter said, else the rules, else the source's hint, else the type's default."""
+    if said is not None:
+        return Graded(said, say("levels.by_reporter"))
+    if (ruled := by_rules(kind, incident, facts)) is not None:
+        return ruled
+    if hint is not None:
+        return Graded(hint, say("levels.by_hint"))
+    return Graded(kind.default_level, say("levels.by_default", type=kind.title.model_dump()))
+
+
+def by_matrix(levels: Levels, *, likelihood: int, impact: int) -> Graded:
+    """The cell of the 5×5 matrix, and the response its risk level calls for (EP-3.3)."""
+    gravity = levels.risk.matrix[likelihood - 1][impact - 1]
+    grade = levels.risk.grades[gravity]
+    reason = say("levels.by_matrix", likelihood=likelihood, impact=impact, gravity=grade.title.model_dump())
+    return Graded(grade.level, reason, gravity)
+
+
+def is_graver(one: int, other: int) -> bool:
+    """Whether level `one` is graver than `other`; 1 is the gravest."""
+    return one < other
