@@ -1,0 +1,57 @@
+"""What the check of a plan has to say: a value with its place, its clause and the way to mend it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+from typing import Any
+
+from app import wording
+from app.wording import Wording, say
+
+
+class Severity(StrEnum):
+    ERROR = "error"  # the plan would fail in use: it is refused
+    WARNING = "warning"  # it would work, but does not hold what the rules ask for
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that does not hold."""
+
+    severity: Severity
+    code: str
+    clause: str
+    path: str
+    message: Wording
+    mend: Wording
+
+    def told(self, language: str = "en") -> str:
+        """`types.other.playbook: there is no playbook 'othr'. Did you mean other? [EP-1.3]`"""
+        message, mend = wording.render(self.message, language), wording.render(self.mend, language)
+        space = " " if language == "en" else ""
+        return f"{self.path}: {message}{space}{mend} [{self.clause}]"
+
+
+def error(code: str, clause: str, path: str, *, mend: Wording | None = None, **params: Any) -> Finding:
+    """A finding that refuses the plan; its texts are `plan.check.<code>` and `plan.check.<code>.mend`."""
+    return _finding(Severity.ERROR, code, clause, path, mend, params)
+
+
+def warning(code: str, clause: str, path: str, *, mend: Wording | None = None, **params: Any) -> Finding:
+    """A finding that does not refuse the plan."""
+    return _finding(Severity.WARNING, code, clause, path, mend, params)
+
+
+def unknown(code: str, clause: str, path: str, name: str, known: Iterable[str]) -> Finding:
+    """A reference to something that is not there, with the nearest thing that is."""
+    near = next(iter(get_close_matches(name, list(known), n=1)), None)
+    mend = None if near is None else say("plan.check.nearest", near=near)
+    return error(code, clause, path, mend=mend, name=name)
+
+
+def _finding(
+    severity: Severity, code: str, clause: str, path: str, mend: Wording | None, params: dict[str, Any]
+) -> Finding:
+    message, usual = say(f"plan.check.{code}", **params), say(f"plan.check.{code}.mend", **params)
+    return Finding(severity, code, clause, path, message, mend or usual)

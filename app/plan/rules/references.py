@@ -1,0 +1,161 @@
+"""Every name stands for something in the plan: positions, departments, playbooks, posts, pools."""
+
+from collections.abc import Collection, Iterable, Iterator
+
+from app.plan.document import PlanDocument
+from app.plan.finding import Finding, error, unknown
+from app.playbooks.document import (
+    ApprovalStep,
+    CommandPostStep,
+    EscalateStep,
+    NoticeStep,
+    NotifyStep,
+    ReserveStep,
+    Step,
+    TaskStep,
+)
+from app.resources.document import Demand, MaterialsPool, PeoplePool, Pool, TechnologyPool
+
+Named = tuple[str, str, str]  # path, name, clause
+
+
+def steps_of(plan: PlanDocument) -> Iterator[tuple[str, str, Step]]:
+    """Each step with its path and the playbook it stands in."""
+    for playbook, content in plan.playbooks.items():
+        for index, step in enumerate(content.steps):
+            yield f"playbooks.{playbook}.steps.{index}", playbook, step
+
+
+def demands_of(plan: PlanDocument) -> Iterator[tuple[str, Demand]]:
+    """Everything that steps ask the pools for, substitutes included."""
+    for path, _, step in steps_of(plan):
+        if isinstance(step, ReserveStep):
+            for index, ask in enumerate(step.params.ask):
+                at = f"{path}.with.ask.{index}"
+                yield at, ask
+                yield from ((f"{at}.substitutes.{n}", each) for n, each in enumerate(ask.substitutes))
+
+
+def tiers_of(plan: PlanDocument, pool: str) -> list[str]:
+    """The pool and its next tiers, as far as they exist; a cycle is walked once."""
+    found: list[str] = []
+    name: str | None = pool
+    while name is not None and name in plan.pools and name not in found:
+        found.append(name)
+        name = plan.pools[name].next
+    return found
+
+
+def contents(pool: Pool) -> Collection[str]:
+    """What can be asked for by name in a pool."""
+    match pool:
+        case MaterialsPool():
+            return pool.items.keys()
+        case TechnologyPool():
+            return pool.assets.keys()
+        case PeoplePool():
+            return ()
+
+
+def positions_exist(plan: PlanDocument) -> Iterator[Finding]:
+    return _missing("unknown_position", _positions_named(plan), plan.organisation.positions)
+
+
+def departments_exist(plan: PlanDocument) -> Iterator[Finding]:
+    return _missing("unknown_department", _departments_named(plan), plan.organisation.departments)
+
+
+def playbooks_exist(plan: PlanDocument) -> Iterator[Finding]:
+    named = ((f"types.{name}.playbook", kind.playbook, "EP-1.3") for name, kind in plan.types.items())
+    return _missing("unknown_playbook", named, plan.playbooks)
+
+
+def command_posts_exist(plan: PlanDocument) -> Iterator[Finding]:
+    return _missing("unknown_command_post", _command_posts_named(plan), plan.command_posts)
+
+
+def pools_exist(plan: PlanDocument) -> Iterator[Finding]:
+    nexts = ((f"pools.{name}.next", pool.next, "EP-6.1") for name, pool in plan.pools.items() if pool.next)
+    asked = ((f"{path}.pool", demand.pool, "EP-6") for path, demand in demands_of(plan))
+    return _missing("unknown_pool", [*nexts, *asked], plan.pools)
+
+
+def items_exist(plan: PlanDocument) -> Iterator[Finding]:
+    """A demand's item is in its pool, and materials are asked for by name."""
+    for path, demand in demands_of(plan):
+        if demand.pool not in plan.pools:
+            continue
+        pool = plan.pools[demand.pool]
+        if demand.item is not None and demand.item not in contents(pool):
+            yield unknown("unknown_item", "EP-6", f"{path}.item", demand.item, contents(pool))
+        if demand.item is None and isinstance(pool, MaterialsPool):
+            yield error("item_not_named", "EP-6.2", path, pool=demand.pool)
+
+
+def _missing(code: str, named: Iterable[Named], known: Collection[str]) -> Iterator[Finding]:
+    for path, name, clause in named:
+        if name not in known:
+            yield unknown(code, clause, path, name, known)
+
+
+def _departments_named(plan: PlanDocument) -> Iterator[Named]:
+    for name, position in plan.organisation.positions.items():
+        yield f"organisation.positions.{name}.department", position.department, "EP-2"
+    for name, kind in plan.types.items():
+        yield f"types.{name}.department", kind.department, "EP-1.3"
+    for name, playbook in plan.playbooks.items():
+        yield f"playbooks.{name}.owner", playbook.owner, "EP-2.2"
+
+
+def _command_posts_named(plan: PlanDocument) -> Iterator[Named]:
+    for number, level in plan.levels.items():
+        yield f"levels.{number}.command_post", level.command_post, "EP-2.5"
+    for name, kind in plan.types.items():
+        if kind.command_post is not None:
+            yield f"types.{name}.command_post", kind.command_post, "EG-1"
+    for path, _, step in steps_of(plan):
+        if isinstance(step, CommandPostStep) and step.params.template is not None:
+            yield f"{path}.with.template", step.params.template, "EP-7.1.1"
+
+
+def _positions_named(plan: PlanDocument) -> Iterator[Named]:
+    yield "organisation.default_position", plan.organisation.default_position, "EP-2"
+    if plan.monitoring is not None:
+        yield "monitoring.owner", plan.monitoring.owner, "EP-1.4"
+    for number, level in plan.levels.items():
+        yield f"levels.{number}.update_owner", level.update_owner, "EP-5.3"
+    for number, chain in plan.chains.items():
+        for index, hop in enumerate(chain.hops):
+            yield from _each(f"chains.{number}.hops.{index}.tell", hop.tell, "EP-5.2")
+    for name, post in plan.command_posts.items():
+        for role, filled in post.roles.items():
+            yield from _each(f"command_posts.{name}.roles.{role}.filled_by", filled.filled_by, "EP-2.5")
+    for name, pool in plan.pools.items():
+        yield f"pools.{name}.owner", pool.owner, "EP-6"
+        if isinstance(pool, PeoplePool):
+            yield from _each(f"pools.{name}.positions", pool.positions, "EP-6.1")
+    for path, _, step in steps_of(plan):
+        yield from _positions_of(path, step)
+    for name, duty in plan.training.duties.items() if plan.training is not None else ():
+        yield f"training.duties.{name}.owner", duty.owner, "EP-8"
+
+
+def _positions_of(path: str, step: Step) -> Iterator[Named]:
+    match step:
+        case NotifyStep() | EscalateStep():
+            yield from _each(f"{path}.with.tell", step.params.tell, "EP-5.2")
+        case TaskStep():
+            yield f"{path}.with.position", step.params.position, "OR-1"
+        case ReserveStep():
+            yield f"{path}.with.when_short", step.params.when_short, "EP-6"
+        case ApprovalStep():
+            yield from _each(f"{path}.with.by", step.params.by, "EP-2.1")
+        case NoticeStep():
+            yield from _each(f"{path}.with.approve_by", step.params.approve_by, "EP-7.1.2")
+        case _:
+            return
+
+
+def _each(path: str, names: Iterable[str], clause: str) -> Iterator[Named]:
+    for index, name in enumerate(names):
+        yield f"{path}.{index}", name, clause
