@@ -1,4 +1,7 @@
-"""The reporting chain as the plan writes it (EP-5.2): per level, who is told, within what time, who is next."""
+"""The reporting chain as the plan writes it (EP-5.2).
+
+Per level, who is told, within what time, who is next.
+"""
 
 from typing import Annotated
 
@@ -15,7 +18,10 @@ class Hop(Part):
     via: list[ChannelName] = Field(default_factory=list)
     """Channels to use, in this order; empty: each person's own order of contact points."""
     contact_wait: Span | None = None
-    """How long to wait for an answer before a person's next contact point is tried; none: half of `within`."""
+    """How long to wait for an answer before a person's next contact point is tried.
+
+    None: half of `within`.
+    """
 
 
 class Chain(Part):

@@ -9,6 +9,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
 
+_CALLING = text("state = 'calling'")
+_UNSENT = text("state in ('pending', 'sending')")
+
 
 class RoundState(StrEnum):
     CALLING = "calling"  # nobody has answered yet
@@ -23,11 +26,11 @@ class Round(Base):
     __tablename__ = "rounds"
 
     id: Mapped[str] = mapped_column(String(26), primary_key=True)
-    ref: Mapped[str] = mapped_column(String(64), index=True)  # what it is about; this room does not know what that is
+    ref: Mapped[str] = mapped_column(String(64), index=True)  # what it is about; this room never knows what
     key: Mapped[str] = mapped_column(String(200), unique=True)  # ref, occurrence, level, purpose: called once
     notice_id: Mapped[str] = mapped_column(ForeignKey("notices.id"))
     level: Mapped[int]
-    chain: Mapped[dict[str, Any]]  # a copy of app.notify.document.Chain: a plan edit never changes a round under way
+    chain: Mapped[dict[str, Any]]  # a copy of `Chain`: a plan edit never changes a round under way
     state: Mapped[RoundState] = mapped_column(String(16), default=RoundState.CALLING)
     lap: Mapped[int] = mapped_column(default=1)  # how often it has begun from the top
     hop: Mapped[int] = mapped_column(default=0)  # the last rung told, from 1; 0: none yet
@@ -38,7 +41,8 @@ class Round(Base):
     via: Mapped[str | None] = mapped_column(String(32))  # how the answer came: link, api, console
 
     __table_args__ = (
-        Index("ix_rounds_calling", "ref", postgresql_where=text("state = 'calling'"), sqlite_where=text("state = 'calling'")),
+        # Who is being called about something: asked by every answer and every new call.
+        Index("ix_rounds_calling", "ref", postgresql_where=_CALLING, sqlite_where=_CALLING),
     )  # fmt: skip
 
 
@@ -88,7 +92,9 @@ class Delivery(Base):
     address_masked: Mapped[str] = mapped_column(String(200), default="")
     asks: Mapped[bool] = mapped_column(default=False)  # carries an acknowledgement link
     state: Mapped[DeliveryState] = mapped_column(String(16), default=DeliveryState.PENDING)
-    reason: Mapped[dict[str, Any] | None]  # a wording: why it was dropped or failed
+    reason: Mapped[dict[str, Any] | None]  # a wording: why it was dropped or failed, or why it is tried again
+    note: Mapped[dict[str, Any] | None]  # a wording: what is out of the ordinary about the way chosen
+    further: Mapped[list[Any]]  # of [contact id, channel, masked address]: tried in turn should this one fail
     attempts: Mapped[int] = mapped_column(default=0)  # also the fence: who holds a lower number has lost it
     not_before: Mapped[datetime]  # pending: when to send; sending: when the lease ends
     created_at: Mapped[datetime]
@@ -98,8 +104,7 @@ class Delivery(Base):
         UniqueConstraint("round_id", "lap", "hop", "position", "contact_id", "person_id"),
         # The engine's claim: what is due, the gravest level first.
         Index(
-            "ix_deliveries_due", "level", "not_before",
-            postgresql_where=text("state in ('pending', 'sending')"), sqlite_where=text("state in ('pending', 'sending')"),
+            "ix_deliveries_due", "level", "not_before", postgresql_where=_UNSENT, sqlite_where=_UNSENT,
         ),
     )  # fmt: skip
 

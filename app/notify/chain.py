@@ -1,0 +1,262 @@
+"""The reporting chain (EP-5.2): called from the top, rung by rung, until somebody answers.
+
+Holds the calling of a chain, what happens when a rung falls due, and the end of a round. It is not a loop
+that waits: the next rung is a timer, each message a row. A round keeps a copy of its chain, so a plan edit
+never changes one under way. Whoever changes a round holds its row lock first, so an answer and a rung that
+falls due cannot both win.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app import outbox
+from app.ids import new_id
+from app.notify import pipeline, receivers
+from app.notify.document import Chain, Hop
+from app.notify.pipeline import Rung
+from app.notify.reasons import kept
+from app.notify.receivers import Receiver
+from app.notify.tables import Delivery, DeliveryState, Notice, Round, RoundState
+from app.outbox import Timer, TimerState
+from app.people.holders import Contact
+from app.wording import Wording, say
+
+# A plan that says "again at once" would otherwise turn a chain nobody can answer into a loop without a pause.
+SHORTEST_LAP: Final = timedelta(minutes=1)
+
+# States of a delivery that may still reach its receiver, or has.
+HOPEFUL: Final = (
+    DeliveryState.PENDING,
+    DeliveryState.SENDING,
+    DeliveryState.SENT,
+    DeliveryState.ACKNOWLEDGED,
+)
+
+
+async def call(
+    session: AsyncSession,
+    *,
+    ref: str,
+    key: str,
+    number: str,
+    level: int,
+    exercise: bool,
+    subject: Mapping[str, Any],
+    text: Mapping[str, Any],
+    chain: Chain,
+    at: datetime,
+    kind: str = "chain",
+) -> Round:
+    """Begin to call `chain`, once per `key`; a second call with the key returns the round there is.
+
+    In the caller's transaction:
+
+    1. End the other rounds of this kind that are still calling about `ref`: what they say is out of date.
+    2. Write the notice and the round.
+    3. Tell the first rung, or the first below it that stands for anybody who can be told.
+    """
+    if (known := await session.scalar(select(Round).where(Round.key == key))) is not None:
+        return known
+    for older in await calling(session, ref, kind=kind):
+        await end(session, older, RoundState.SUPERSEDED, say("notify.superseded", level=level), at=at)
+    notice = await pipeline.write_notice(
+        session,
+        ref=ref,
+        kind=kind,
+        number=number,
+        level=level,
+        exercise=exercise,
+        subject=subject,
+        text=text,
+        at=at,
+    )
+    begun = Round(
+        id=new_id(at),
+        ref=ref,
+        key=key,
+        notice_id=notice.id,
+        level=level,
+        chain=chain.model_dump(mode="json"),
+        state=RoundState.CALLING,
+        lap=1,
+        hop=0,
+        reached=False,
+        started_at=at,
+    )
+    session.add(begun)
+    # Two callers with one key: the second waits here for the first, and its transaction fails and is done
+    # again.
+    await session.flush()
+    await _tell_from(session, begun, notice, chain, first=1, at=at)
+    return begun
+
+
+async def rung_due(session: AsyncSession, *, round_id: str, lap: int, hop: int, at: datetime) -> None:
+    """Tell the rung whose time has come; nothing when the round has ended, or is past it already."""
+    due = await locked(session, round_id)
+    if due is None or due.state != RoundState.CALLING or (lap, hop) <= (due.lap, due.hop):
+        return
+    if lap > due.lap:
+        due.lap, due.hop = lap, 0
+        outbox.put(session, "chain.lap", {"round_id": due.id, "lap": lap}, ref=due.ref, at=at)
+    notice = await session.get_one(Notice, due.notice_id)
+    await _tell_from(session, due, notice, Chain.model_validate(due.chain), first=hop, at=at)
+
+
+async def calling(session: AsyncSession, ref: str, *, kind: str | None = None) -> Sequence[Round]:
+    """The rounds still calling about `ref`, locked, oldest first."""
+    query = select(Round).where(Round.ref == ref, Round.state == RoundState.CALLING)
+    if kind is not None:
+        query = query.where(
+            Round.notice_id.in_(select(Notice.id).where(Notice.ref == ref, Notice.kind == kind))
+        )
+    return (await session.scalars(_for_change(query.order_by(Round.id)))).all()
+
+
+async def locked(session: AsyncSession, round_id: str) -> Round | None:
+    """The round as it is now, held until the transaction ends."""
+    found: Round | None = await session.scalar(_for_change(select(Round).where(Round.id == round_id)))
+    return found
+
+
+async def end(
+    session: AsyncSession, ended: Round, state: RoundState, reason: Wording, *, at: datetime
+) -> None:
+    """End a round the caller has locked.
+
+    Nothing more of it is told, and each message not yet sent says why.
+    """
+    ended.state = state
+    ended.ended_at = at
+    await session.execute(
+        update(Delivery)
+        .where(Delivery.round_id == ended.id, Delivery.state == DeliveryState.PENDING)
+        .values(state=DeliveryState.DROPPED, reason=kept(reason))
+    )
+    await outbox.withdraw(session, key_prefix=f"round:{ended.id}:")
+
+
+async def after_failure(session: AsyncSession, failed: Delivery, *, at: datetime) -> bool:
+    """Lose no time over a message that will not arrive; says whether its receiver may still be reached.
+
+    The caller holds the lock of the round, so that of two messages failing at once the later one sees both.
+
+    1. The person's next contact point of this rung is tried now.
+    2. When nobody of the rung can be reached any more, the next rung is told now. A new lap is never begun
+       early: with every channel down that would be a loop without a pause.
+    """
+    rung = (Delivery.round_id == failed.round_id, Delivery.lap == failed.lap, Delivery.hop == failed.hop)
+    upcoming = await session.scalar(
+        select(Delivery)
+        .where(*rung, Delivery.person_id == failed.person_id, Delivery.state == DeliveryState.PENDING)
+        .where(Delivery.attempts == 0)
+        .order_by(Delivery.not_before)
+        .limit(1)
+    )
+    if upcoming is not None:
+        upcoming.not_before = min(upcoming.not_before, at)
+        session.info["wakes"] = True
+        return True
+    if await _hopeful(session, *rung):
+        return await _hopeful(session, *rung, Delivery.person_id == failed.person_id)
+    if not await _hasten(session, f"round:{failed.round_id}:{failed.lap}:{(failed.hop or 0) + 1}", at=at):
+        await _say_if_nobody(session, await session.get_one(Round, failed.round_id), at=at)
+    return False
+
+
+async def _tell_from(
+    session: AsyncSession, told: Round, notice: Notice, chain: Chain, *, first: int, at: datetime
+) -> None:
+    """Tell rung `first`; one that reaches nobody costs no time, the next is told in the same breath."""
+    for number, hop in enumerate(chain.hops[first - 1 :], start=first):
+        told.hop = number
+        deliveries = await pipeline.submit(session, await _drafts(session, told, notice, hop, at=at), at=at)
+        if deliveries:
+            told.reached = True
+            people = list(dict.fromkeys(delivery.person_name for delivery in deliveries))
+            said = {
+                "round_id": told.id,
+                "hop": number,
+                "lap": told.lap,
+                "positions": list(hop.tell),
+                "people": people,
+            }
+            outbox.put(session, "rung.told", said, ref=told.ref, at=at)
+            if number < len(chain.hops):
+                await _arm(session, told, lap=told.lap, hop=number + 1, due_at=at + hop.within)
+                return
+    await _arm(session, told, lap=told.lap + 1, hop=1, due_at=at + max(chain.repeat_after, SHORTEST_LAP))
+    await _say_if_nobody(session, told, at=at)
+
+
+async def _drafts(
+    session: AsyncSession, told: Round, notice: Notice, hop: Hop, *, at: datetime
+) -> list[Delivery]:
+    return [
+        delivery
+        for position in dict.fromkeys(hop.tell)
+        for who in await receivers.at_position(session, position, via=hop.via, at=at)
+        for delivery in _to_person(told, notice, hop, who, at=at)
+    ]
+
+
+def _to_person(told: Round, notice: Notice, hop: Hop, who: Receiver, *, at: datetime) -> list[Delivery]:
+    """One delivery for each contact point, the later ones with a later time.
+
+    Where there is none, one to say so.
+    """
+    contacts: Sequence[Contact | None] = who.contacts or [None]
+    waits = contact_times(len(contacts), within=hop.within, wait=hop.contact_wait)
+    rung = Rung(told.id, told.lap, told.hop)
+    return [
+        pipeline.draft(notice, who, contact, rung=rung, asks=True, not_before=at + wait, at=at)
+        for contact, wait in zip(contacts, waits, strict=True)
+    ]
+
+
+def contact_times(contacts: int, *, within: timedelta, wait: timedelta | None) -> list[timedelta]:
+    """How long after their rung a person's contact points are tried: each before the next rung is told."""
+    if contacts < 2:
+        return [timedelta()] * contacts
+    apart = wait if wait is not None else within / 2 / (contacts - 1)
+    if apart * (contacts - 1) >= within:
+        apart = within / contacts
+    return [apart * place for place in range(contacts)]
+
+
+async def _arm(session: AsyncSession, told: Round, *, lap: int, hop: int, due_at: datetime) -> None:
+    said = {"round_id": told.id, "lap": lap, "hop": hop}
+    await outbox.arm(
+        session, "rung.due", said, ref=told.ref, key=f"round:{told.id}:{lap}:{hop}", due_at=due_at
+    )
+
+
+async def _hasten(session: AsyncSession, key: str, *, at: datetime) -> bool:
+    """Let the timer `key` fall due now; says whether there was one still armed."""
+    moved = await session.scalar(
+        update(Timer)
+        .where(Timer.key == key, Timer.state == TimerState.ARMED)
+        .values(due_at=at)
+        .returning(Timer.id)
+    )
+    session.info["wakes"] = True
+    return moved is not None
+
+
+async def _say_if_nobody(session: AsyncSession, told: Round, *, at: datetime) -> None:
+    if not await _hopeful(session, Delivery.round_id == told.id, Delivery.lap == told.lap):
+        outbox.put(session, "chain.nobody", {"round_id": told.id, "lap": told.lap}, ref=told.ref, at=at)
+
+
+async def _hopeful(session: AsyncSession, *which: Any) -> bool:
+    found = await session.scalar(select(Delivery.id).where(*which, Delivery.state.in_(HOPEFUL)).limit(1))
+    return found is not None
+
+
+def _for_change(query: Any) -> Any:
+    # `key_share`: rows that merely point at the round may still be written beside us.
+    return query.with_for_update(key_share=True).execution_options(populate_existing=True)

@@ -1,0 +1,211 @@
+"""Decide first, send later: what becomes of each delivery before any channel hears of it.
+
+Holds the stages a delivery passes, and one-off notices to positions. A stage returns what it lets through and
+marks the rest dropped, with the reason. Nothing here touches the world: rows are written, `delivery` sends
+them.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.ids import new_id
+from app.notify import receivers
+from app.notify.reasons import kept
+from app.notify.receivers import Receiver
+from app.notify.tables import Delivery, DeliveryState, Notice
+from app.people.holders import Contact
+from app.wording import Wording, say
+
+
+@dataclass(frozen=True)
+class Rung:
+    """Which rung of which lap of a round."""
+
+    round_id: str
+    lap: int
+    hop: int
+
+
+Stage = Callable[[AsyncSession, Sequence[Delivery]], Awaitable[Sequence[Delivery]]]
+
+
+async def already_decided(session: AsyncSession, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+    """Holds back what was dropped where it was drafted: vacant, on leave."""
+    return [delivery for delivery in deliveries if delivery.state != DeliveryState.DROPPED]
+
+
+async def no_contact(session: AsyncSession, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+    """Holds back what has no contact point to go to."""
+    for delivery in deliveries:
+        if delivery.contact_id is None:
+            drop(delivery, say("notify.no_contact", name=delivery.person_name))
+    return [delivery for delivery in deliveries if delivery.contact_id is not None]
+
+
+async def duplicate(session: AsyncSession, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+    """Holds back a second copy for somebody who holds two of the positions told together.
+
+    "Together" is one notice, or one rung of one lap of a chain: a later rung tells the same person again,
+    because that is what a chain is for.
+    """
+    if not deliveries:
+        return []
+    notices = {delivery.notice_id for delivery in deliveries}
+    before = await session.execute(
+        select(
+            Delivery.notice_id,
+            Delivery.lap,
+            Delivery.hop,
+            Delivery.person_id,
+            Delivery.contact_id,
+            Delivery.position,
+        ).where(Delivery.notice_id.in_(notices), Delivery.state != DeliveryState.DROPPED)
+    )
+    told: dict[tuple[Any, ...], str] = {tuple(row[:5]): row[5] for row in before}
+    fresh = []
+    for delivery in deliveries:
+        same = (delivery.notice_id, delivery.lap, delivery.hop, delivery.person_id, delivery.contact_id)
+        if same in told:
+            drop(delivery, say("notify.duplicate", position=await receivers.title(session, told[same])))
+        else:
+            told[same] = delivery.position
+            fresh.append(delivery)
+    return fresh
+
+
+PIPELINE: Final[Sequence[Stage]] = (already_decided, no_contact, duplicate)
+
+
+async def submit(
+    session: AsyncSession, deliveries: Sequence[Delivery], *, at: datetime
+) -> Sequence[Delivery]:
+    """Decide on `deliveries` and store them all, the dropped with their reason; returns what will be sent."""
+    through = deliveries
+    with session.no_autoflush:
+        for stage in PIPELINE:
+            through = await stage(session, through)
+    session.add_all(deliveries)
+    await session.flush()
+    if through:
+        session.info["wakes"] = True
+    return through
+
+
+async def write_notice(
+    session: AsyncSession,
+    *,
+    ref: str,
+    kind: str,
+    number: str,
+    level: int,
+    exercise: bool,
+    subject: Mapping[str, Any],
+    text: Mapping[str, Any],
+    at: datetime,
+) -> Notice:
+    """Put down what is told, before anybody is."""
+    notice = Notice(
+        id=new_id(at),
+        ref=ref,
+        kind=kind,
+        number=number,
+        level=level,
+        exercise=exercise,
+        subject=dict(subject),
+        text=dict(text),
+        created_at=at,
+    )
+    session.add(notice)
+    await session.flush()
+    return notice
+
+
+async def tell(
+    session: AsyncSession,
+    *,
+    ref: str,
+    kind: str,
+    number: str,
+    level: int,
+    exercise: bool,
+    subject: Mapping[str, Any],
+    text: Mapping[str, Any],
+    positions: Sequence[str],
+    via: Sequence[str] = (),
+    at: datetime,
+    asks: bool = False,
+) -> Notice:
+    """Tell whoever holds `positions`, once.
+
+    Each person by their first contact point, and by the next when that one fails.
+    """
+    notice = await write_notice(
+        session,
+        ref=ref,
+        kind=kind,
+        number=number,
+        level=level,
+        exercise=exercise,
+        subject=subject,
+        text=text,
+        at=at,
+    )
+    deliveries = [
+        draft(notice, who, contact, further=who.contacts[1:], asks=asks, not_before=at, at=at)
+        for position in dict.fromkeys(positions)
+        for who in await receivers.at_position(session, position, via=via, at=at)
+        for contact in (who.contacts[0] if who.contacts else None,)
+    ]
+    await submit(session, deliveries, at=at)
+    return notice
+
+
+def draft(
+    notice: Notice,
+    who: Receiver,
+    contact: Contact | None,
+    *,
+    further: Sequence[Contact] = (),
+    rung: Rung | None = None,
+    asks: bool,
+    not_before: datetime,
+    at: datetime,
+) -> Delivery:
+    """A delivery nobody has decided on yet; one to somebody who cannot be told is dropped from the start."""
+    delivery = Delivery(
+        id=new_id(at),
+        notice_id=notice.id,
+        ref=notice.ref,
+        level=notice.level,
+        round_id=rung.round_id if rung else None,
+        lap=rung.lap if rung else None,
+        hop=rung.hop if rung else None,
+        position=who.position,
+        person_id=who.person_id,
+        person_name=who.name,
+        language=who.language,
+        contact_id=contact.contact_id if contact else None,
+        channel=contact.channel if contact else "",
+        address_masked=contact.masked if contact else "",
+        asks=asks,
+        state=DeliveryState.PENDING,
+        attempts=0,
+        note=kept(who.note) if who.note else None,
+        further=[list(one) for one in further],
+        not_before=not_before,
+        created_at=at,
+    )
+    if who.reason is not None:
+        drop(delivery, who.reason)
+    return delivery
+
+
+def drop(delivery: Delivery, reason: Wording) -> None:
+    """Decide against it."""
+    delivery.state = DeliveryState.DROPPED
+    delivery.reason = kept(reason)
