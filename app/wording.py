@@ -46,6 +46,21 @@ def render(wording: Wording, language: str) -> str:
     return pattern.format_map(_Blank(values))
 
 
+def localised(wording: Wording) -> dict[str, str]:
+    """The sentence in every language at once, shaped like the plan's own texts."""
+    return {"zh": render(wording, "zh-Hans"), "en": render(wording, "en"), "zh_hant": render(wording, "zh-Hant")}
+
+
+def kept(wording: Wording) -> dict[str, Any]:
+    """The wording as JSON, for a row; `spoken` gives the sentence again."""
+    return {"key": wording.key, "params": {name: _storable(value) for name, value in wording.params.items()}}
+
+
+def spoken(stored: Mapping[str, Any], language: str) -> str:
+    """The sentence of a wording that was kept in a row."""
+    return render(Wording(stored["key"], stored["params"]), language)
+
+
 def known(key: str) -> bool:
     """Whether the catalogues have this key."""
     return key in catalogue("en")
@@ -102,6 +117,18 @@ def _spoken(value: Any, language: str) -> Any:
             return (", " if language == "en" else "、").join(str(_spoken(v, language)) for v in value)
         case None:
             return "–"
+        case _:
+            return value
+
+
+def _storable(value: Any) -> Any:
+    match value:
+        case Wording():
+            return kept(value)
+        case datetime():
+            return value.isoformat()
+        case list() | tuple():
+            return [_storable(inner) for inner in value]
         case _:
             return value
 

@@ -27,6 +27,8 @@ class Run(Base):
     title: Mapped[dict[str, Any]]
     plan_revision: Mapped[str] = mapped_column(String(26))
     level: Mapped[int]
+    command_posts: Mapped[dict[str, Any]]  # copies of the templates its steps may form
+    fallback: Mapped[str] = mapped_column(String(63))  # the position asked when no commander is known
     state: Mapped[RunState] = mapped_column(String(16), default=RunState.RUNNING)
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
@@ -63,6 +65,7 @@ class StepRow(Base):
     kind: Mapped[str] = mapped_column(String(16))
     document: Mapped[dict[str, Any]]  # a copy of the step as the plan had it
     state: Mapped[StepState] = mapped_column(String(16), default=StepState.PENDING)
+    call: Mapped[dict[str, Any] | None]  # external: the request as it was put together when the step began
     result: Mapped[dict[str, Any]]
     reason: Mapped[dict[str, Any] | None]  # a wording: why it failed, was skipped or withdrawn
     attempts: Mapped[int] = mapped_column(default=0)  # also the fence

@@ -1,0 +1,148 @@
+"""Calls to other systems: one of the two places where the world is touched.
+
+Claimed, done with no transaction open, recorded under a fence, with the step's id as Idempotency-Key on each attempt. A step of an
+exercise is recorded as it would have been called, and not sent: that is checked here, last.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app import door
+from app.errors import Malformed
+from app.incidents import record, timeline
+from app.incidents.tables import Incident, Status
+from app.outgoing import CallFailed, Outgoing
+from app.playbooks import runner
+from app.playbooks.document import HttpStep
+from app.playbooks.kinds import Done, Failed
+from app.playbooks.tables import StepRow, StepState
+from app.settings import Connection
+from app.wording import Wording, say
+
+_LONGEST_WAIT: Final = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """One call that is ours until its lease ends."""
+
+    step_id: str
+    incident_id: str
+    attempt: int
+    call: Mapping[str, Any]
+    exercise: bool
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a call: a result, or why there is none and whether trying again could help."""
+
+    result: Mapping[str, Any] | None = None
+    refusal: Wording | None = None
+    may_retry: bool = False
+
+
+async def claim(session: AsyncSession, *, at: datetime, lease: timedelta, limit: int) -> list[Claimed]:
+    """Take what is due, and what an engine that died had taken."""
+    due = (
+        select(StepRow.id)
+        .where(StepRow.state.in_([StepState.QUEUED, StepState.DOING]), StepRow.not_before <= at)
+        .order_by(StepRow.not_before)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    taken = await session.execute(
+        update(StepRow)
+        .where(StepRow.id.in_(due))
+        .values(state=StepState.DOING, attempts=StepRow.attempts + 1, not_before=at + lease)
+        .returning(StepRow.id, StepRow.ref, StepRow.attempts, StepRow.call)
+    )
+    rows = taken.all()
+    statuses = await _statuses(session, [row.ref for row in rows])
+    return [
+        Claimed(row.id, row.ref, row.attempts, row.call or {}, statuses.get(row.ref) != Status.ACTUAL) for row in rows
+    ]
+
+
+async def call(
+    claimed: Claimed, outgoing: Outgoing, connections: Mapping[str, Connection], *, deadline: timedelta
+) -> Answer:
+    """Make the call. Opens no session, and does not raise for what the other side does."""
+    if claimed.exercise:
+        return Answer({"exercise": True, "status": None, "body": None})
+    headers = {"Content-Type": "application/json", "Idempotency-Key": claimed.step_id}
+    url = claimed.call.get("url")
+    if (name := claimed.call.get("connection")) is not None:
+        connection = connections.get(name)
+        if connection is None:
+            return Answer(refusal=say("playbooks.no_connection", name=name))
+        url = connection.url
+        if connection.token is not None:
+            headers["Authorization"] = f"Bearer {connection.token.get_secret_value()}"
+    content = json.dumps(claimed.call.get("body") or {}, ensure_ascii=False).encode()
+    try:
+        reply = await outgoing.request(
+            claimed.call["method"], str(url), headers=headers, content=content, deadline=deadline
+        )
+    except CallFailed as failed:
+        return Answer(refusal=failed.wording, may_retry=True)
+    expected = claimed.call.get("expect") or range(200, 300)
+    if reply.status not in expected:
+        refusal = say("playbooks.answered", status=reply.status)
+        return Answer(refusal=refusal, may_retry=reply.status >= 500 or reply.status in (408, 429))
+    return Answer({"status": reply.status, "body": _body(reply.body)})
+
+
+async def note(session: AsyncSession, claimed: Claimed, answer: Answer, *, at: datetime) -> bool:
+    """Write down what came of it, and let the run go on. False: the lease was lost, another engine's answer counts."""
+    incident = await record.locked(session, claimed.incident_id)
+    row = await session.get_one(StepRow, claimed.step_id, populate_existing=True)
+    # Fenced by the attempt: a caller that lost its lease must not overwrite the next one's result.
+    if row.state != StepState.DOING or row.attempts != claimed.attempt:
+        return False
+    if answer.result is not None:
+        await runner.step_ended(session, incident, row, Done(answer.result), at=at)
+        return True
+    refusal = answer.refusal or say("playbooks.answered", status=0)
+    if answer.may_retry and (wait := _wait(row)) is not None:
+        row.state, row.not_before = StepState.QUEUED, at + wait
+        _note_retry(session, incident, row, refusal, at)
+        return True
+    row.result = {**row.result, "attempts": row.attempts}
+    await runner.step_ended(session, incident, row, Failed(refusal), at=at)
+    return True
+
+
+def _note_retry(session: AsyncSession, incident: Incident, row: StepRow, refusal: Wording, at: datetime) -> None:
+    timeline.append(
+        session, incident, "step.retried", actor="plan", at=at, title=row.document["title"], reason=refusal,
+        attempt=row.attempts, again_at=row.not_before,
+    )  # fmt: skip
+
+
+def _wait(row: StepRow) -> timedelta | None:
+    """How long until the next attempt, twice as long each time; none: no more attempts."""
+    step = runner.document_of(row)
+    retry = step.retry if isinstance(step, HttpStep) else None
+    if retry is None or row.attempts >= retry.attempts:
+        return None
+    return min(retry.wait * 2 ** (row.attempts - 1), _LONGEST_WAIT)
+
+
+def _body(body: bytes) -> Any:
+    """The answer as later steps may refer to it: strict JSON, or nothing."""
+    try:
+        return door.parse_json(body, lenient_keys=True) if body else None
+    except Malformed:
+        return None
+
+
+async def _statuses(session: AsyncSession, incident_ids: Sequence[str]) -> Mapping[str, str]:
+    query = select(Incident.id, Incident.status).where(Incident.id.in_(incident_ids))
+    return {row.id: row.status for row in await session.execute(query)}

@@ -1,0 +1,361 @@
+"""The run of a playbook: a graph of rows that goes on wherever it was (EP-7).
+
+Every function works under the incident's row lock, in the caller's transaction, and only writes rows; a restart therefore finds
+exactly what was committed. Steps without an unfinished need start together; what they wait for comes back as a topic.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app import outbox
+from app.errors import Problem
+from app.expressions import Condition
+from app.ids import new_id
+from app.incidents import announcements, command_post, decisions, record, tasks, timeline
+from app.incidents.document import CommandPost
+from app.incidents.tables import Incident
+from app.levels import matrix
+from app.playbooks.document import OnFailure, Playbook, Step, WaitStep
+from app.playbooks.kinds import KINDS, Done, Failed, Outcome, Queued, Short, Turn, Wait, Waiting
+from app.playbooks.tables import ENDED, Run, RunState, StepRow, StepState
+from app.resources import reservation
+from app.vocabulary import parse_span
+from app.wording import Wording, kept, localised, say
+
+_STEP: Final[TypeAdapter[Step]] = TypeAdapter(Step)
+# How long the commander has to say what becomes of a failed step before it is asked again.
+_ASKED_WITHIN: Final = parse_span("15m")
+
+
+async def begin(
+    session: AsyncSession, incident: Incident, name: str, playbook: Playbook, *, posts: Mapping[str, CommandPost],
+    default_post: str, fallback: str, at: datetime,
+) -> Run:  # fmt: skip
+    """Start a run: copy the steps of the incident's level into rows and start what can start. Repeatable."""
+    if (running := await running_for(session, incident.id)) is not None:
+        return running
+    run = Run(
+        id=new_id(at), ref=incident.id, occurrence=incident.occurrence, playbook=name, title=playbook.title.model_dump(),
+        plan_revision=incident.plan_revision, level=incident.level, state=RunState.RUNNING, started_at=at, fallback=fallback,
+        command_posts={
+            "default": default_post,
+            "templates": {key: post.model_dump(mode="json", by_alias=True) for key, post in posts.items()},
+        },
+    )  # fmt: skip
+    session.add(run)
+    await session.flush()
+    for place, step in enumerate(playbook.steps):
+        if incident.level in step.levels:
+            session.add(_row(run, step, place, at))
+    timeline.append(
+        session, incident, "run.begun", actor="plan", at=at, playbook=name, title=run.title, level=incident.level
+    )
+    await session.flush()
+    await advance(session, incident, run, at=at)
+    return run
+
+
+async def advance(session: AsyncSession, incident: Incident, run: Run, *, at: datetime) -> None:
+    """Start every step whose needs have ended, until nothing more can start; end the run when all have ended.
+
+    Each step starts in a savepoint of its own: one that cannot be started fails, and holds back none of the others.
+    """
+    rows = await steps_of(session, run.id)
+    names = {row.name for row in rows}
+    while run.state == RunState.RUNNING:
+        ended = {row.name for row in rows if row.state in ENDED}
+        ready = [
+            row for row in rows
+            if row.state == StepState.PENDING and all(n in ended or n not in names for n in row.document["needs"])
+        ]  # fmt: skip
+        if not ready:
+            break
+        for row in ready:
+            await _start(session, incident, run, row, rows, at=at)
+    await _look_at_waits(session, incident, run, rows, at=at)
+    if run.state == RunState.RUNNING and all(row.state in ENDED for row in rows):
+        run.state, run.ended_at = RunState.DONE, at
+        timeline.append(session, incident, "run.done", actor="plan", at=at, title=run.title)
+        outbox.put(session, "run.done", {"incident_id": incident.id, "run_id": run.id}, ref=incident.id, at=at)
+
+
+async def relevel(session: AsyncSession, incident: Incident, playbook: Playbook, *, at: datetime) -> None:
+    """The level changed: withdraw the steps it no longer asks for, add those it now does, and go on (EP-4.2.2)."""
+    run = await running_for(session, incident.id)
+    if run is None:
+        return
+    run.level = incident.level
+    rows = {row.name: row for row in await steps_of(session, run.id)}
+    for row in rows.values():
+        if incident.level not in row.document["levels"]:
+            await _withdraw(session, incident, row, say("playbooks.not_at_level", level=incident.level), at=at)
+    for place, step in enumerate(playbook.steps):
+        if incident.level not in step.levels:
+            continue
+        if (known := rows.get(step.id)) is None:
+            session.add(_row(run, step, place, at))
+        elif known.state == StepState.WITHDRAWN:
+            known.state, known.reason, known.ended_at = StepState.PENDING, None, None
+            known.attempts += 1
+    await session.flush()
+    await advance(session, incident, run, at=at)
+
+
+async def stop(session: AsyncSession, incident: Incident, reason: Wording, *, at: datetime) -> None:
+    """The incident has ended: what has not ended is withdrawn."""
+    run = await running_for(session, incident.id)
+    if run is None:
+        return
+    for row in await steps_of(session, run.id):
+        if row.state not in ENDED:
+            await _withdraw(session, incident, row, reason, at=at)
+    run.state, run.ended_at = RunState.WITHDRAWN, at
+
+
+async def step_ended(
+    session: AsyncSession, incident: Incident, row: StepRow, outcome: Outcome, *, at: datetime
+) -> None:
+    """What a step waited for has come, or its outside call was made: settle it and go on."""
+    run = await session.get_one(Run, row.run_id)
+    if row.state in ENDED or run.state != RunState.RUNNING:
+        return
+    await _settle(session, incident, run, row, outcome, at=at)
+    await advance(session, incident, run, at=at)
+
+
+async def look_again(session: AsyncSession, incident: Incident, *, at: datetime) -> None:
+    """A fact changed: steps that wait for a condition are asked again."""
+    if (run := await running_for(session, incident.id)) is not None:
+        await advance(session, incident, run, at=at)
+
+
+async def task_ended(
+    session: AsyncSession, incident: Incident, step_id: str, *, state: str, note: str | None, at: datetime
+) -> None:
+    row = await _held(session, step_id)
+    if row is None or row.state != StepState.WAITING:
+        return
+    declined = state == "declined"
+    outcome = Failed(say("playbooks.declined", note=note)) if declined else Done({"state": state, "note": note})
+    await step_ended(session, incident, row, outcome, at=at)
+
+
+async def decided(
+    session: AsyncSession, incident: Incident, step_id: str, *, of: str, choice: str, by: str, at: datetime
+) -> None:
+    """Somebody answered: an approval, a notice to publish, or what to do about a step that failed or is short."""
+    row = await _held(session, step_id)
+    if row is None or row.state not in (StepState.WAITING, StepState.ASKING):
+        return
+    match of, choice:
+        case "approval", "approve":
+            await step_ended(session, incident, row, Done({"decision": choice, "by": by}), at=at)
+        case "notice", "approve":
+            if (drafted := await announcements.of_step(session, row.id)) is not None:
+                announcements.publish(session, incident, drafted, approved_by=by, at=at)
+            await step_ended(session, incident, row, Done({"decision": choice, "by": by, "published": True}), at=at)
+        case ("approval" | "notice"), _:
+            if (drafted := await announcements.of_step(session, row.id)) is not None:
+                announcements.reject(session, incident, drafted, by=by, at=at)
+            row.result = {**row.result, "decision": choice, "by": by}
+            await step_ended(session, incident, row, Failed(say("playbooks.rejected", by=by)), at=at)
+        case _, "retry":
+            row.state, row.reason, row.result = StepState.PENDING, None, {}
+            row.attempts += 1
+            await _go_on(session, incident, row, at=at)
+        case _, "skip":
+            row.state, row.ended_at = StepState.SKIPPED, at
+            row.reason = kept(say("playbooks.skipped_by", by=by))
+            timeline.append(session, incident, "step.skipped", actor=by, at=at, title=_title(row), reason=row.reason)
+            await _go_on(session, incident, row, at=at)
+        case _:
+            run = await session.get_one(Run, row.run_id)
+            row.state, row.ended_at = StepState.FAILED, at
+            await _stop_run(session, incident, run, row, by=by, at=at)
+
+
+async def woken(session: AsyncSession, incident: Incident, step_id: str, *, at: datetime) -> None:
+    """The time a step waited for has come."""
+    row = await _held(session, step_id)
+    if row is not None and row.state == StepState.WAITING:
+        await step_ended(session, incident, row, Done(), at=at)
+
+
+async def timed_out(session: AsyncSession, incident: Incident, step_id: str, *, at: datetime) -> None:
+    """A step's timeout passed: if it has not ended, it has failed, and what it asked for is withdrawn."""
+    row = await _held(session, step_id)
+    if row is None or row.state not in (StepState.WAITING, StepState.QUEUED, StepState.DOING):
+        return
+    await _take_back(session, incident, row, at=at)
+    await step_ended(session, incident, row, Failed(say("playbooks.timed_out")), at=at)
+
+
+async def running_for(session: AsyncSession, ref: str) -> Run | None:
+    return await session.scalar(select(Run).where(Run.ref == ref, Run.state == RunState.RUNNING))
+
+
+async def latest_for(session: AsyncSession, ref: str) -> Run | None:
+    return await session.scalar(select(Run).where(Run.ref == ref).order_by(Run.id.desc()).limit(1))
+
+
+async def steps_of(session: AsyncSession, run_id: str) -> list[StepRow]:
+    query = select(StepRow).where(StepRow.run_id == run_id).order_by(StepRow.place)
+    return list(await session.scalars(query.execution_options(populate_existing=True)))
+
+
+def document_of(row: StepRow) -> Step:
+    """The step as the plan had it when the run began."""
+    return _STEP.validate_python(row.document)
+
+
+def _row(run: Run, step: Step, place: int, at: datetime) -> StepRow:
+    return StepRow(
+        id=new_id(at), run_id=run.id, ref=run.ref, name=step.id, place=place, kind=step.kind,
+        document=step.model_dump(mode="json", by_alias=True), state=StepState.PENDING, result={}, attempts=0,
+    )  # fmt: skip
+
+
+async def _held(session: AsyncSession, step_id: str) -> StepRow | None:
+    return await session.get(StepRow, step_id, populate_existing=True)
+
+
+async def _go_on(session: AsyncSession, incident: Incident, row: StepRow, *, at: datetime) -> None:
+    await advance(session, incident, await session.get_one(Run, row.run_id), at=at)
+
+
+async def _start(
+    session: AsyncSession, incident: Incident, run: Run, row: StepRow, rows: Sequence[StepRow], *, at: datetime
+) -> None:
+    step = document_of(row)
+    scope = await _scope(session, incident, rows)
+    if step.condition is not None and Condition.compile(step.condition).evaluate(scope) is not True:
+        row.state, row.ended_at = StepState.SKIPPED, at
+        row.reason = kept(say("playbooks.condition", condition=step.condition))
+        timeline.append(session, incident, "step.skipped", actor="plan", at=at, title=_title(row), reason=row.reason)
+        return
+    row.started_at = at
+    outcome: Outcome
+    try:
+        async with session.begin_nested():
+            outcome = await KINDS[row.kind].start(Turn(session, incident, run, row, scope, at), step)
+    except Problem as problem:
+        # The savepoint took back what the step had begun; what it had touched in memory is read again.
+        for touched in (incident, run, row):
+            await session.refresh(touched)
+        row.started_at = at
+        outcome = Failed(problem.detail)
+    if step.timeout is not None and isinstance(outcome, Waiting | Queued):
+        row.due_at = at + step.timeout
+        payload = {"incident_id": incident.id, "step_id": row.id}
+        key = f"step:{row.id}:timeout:{row.attempts}"
+        await outbox.arm(session, "step.timeout", payload, ref=incident.id, key=key, due_at=row.due_at)
+    await _settle(session, incident, run, row, outcome, at=at)
+
+
+async def _settle(
+    session: AsyncSession, incident: Incident, run: Run, row: StepRow, outcome: Outcome, *, at: datetime
+) -> None:
+    match outcome:
+        case Done(result):
+            row.state, row.ended_at, row.result = StepState.DONE, at, {**row.result, **result}
+            await outbox.withdraw(session, key_prefix=f"step:{row.id}:")
+            timeline.append(session, incident, "step.done", actor="plan", at=at, title=_title(row), step=row.name)
+        case Waiting():
+            row.state = StepState.WAITING
+        case Queued(call):
+            row.state, row.call, row.not_before = StepState.QUEUED, dict(call), at
+            session.info["wakes"] = True
+        case Short(reason, position):
+            await _ask(session, incident, run, row, reason, kind="shortage", positions=[position], at=at)
+        case Failed(reason):
+            await _fail(session, incident, run, row, reason, at=at)
+
+
+async def _fail(
+    session: AsyncSession, incident: Incident, run: Run, row: StepRow, reason: Wording, *, at: datetime
+) -> None:
+    await outbox.withdraw(session, key_prefix=f"step:{row.id}:")
+    row.reason = kept(reason)
+    timeline.append(session, incident, "step.failed", actor="plan", at=at, title=_title(row), reason=reason, step=row.name)
+    match OnFailure(row.document["on_failure"]):
+        case OnFailure.CONTINUE:
+            row.state, row.ended_at = StepState.FAILED, at
+        case OnFailure.STOP:
+            row.state, row.ended_at = StepState.FAILED, at
+            await _stop_run(session, incident, run, row, by="plan", at=at)
+        case OnFailure.ASK:
+            positions = await command_post.commander_positions(session, incident.id) or [run.fallback]
+            await _ask(session, incident, run, row, reason, kind="failure", positions=positions, at=at)
+
+
+async def _ask(
+    session: AsyncSession, incident: Incident, run: Run, row: StepRow, reason: Wording, *, kind: str,
+    positions: Sequence[str], at: datetime,
+) -> None:  # fmt: skip
+    row.state, row.reason = StepState.ASKING, kept(reason)
+    asked = say(f"playbooks.ask_{kind}", title=_title(row), reason=reason)
+    decisions.ask(
+        session, incident, kind=kind, question=localised(asked), options=["retry", "skip", "stop"],
+        positions=positions, due_at=at + _ASKED_WITHIN, at=at, step=row.id,
+    )  # fmt: skip
+
+
+async def _stop_run(session: AsyncSession, incident: Incident, run: Run, row: StepRow, *, by: str, at: datetime) -> None:
+    reason = say("playbooks.run_stopped", title=_title(row), by=by)
+    run.state, run.ended_at = RunState.STOPPED, at
+    for other in await steps_of(session, run.id):
+        if other.state not in ENDED:
+            await _withdraw(session, incident, other, reason, at=at)
+    timeline.append(session, incident, "run.stopped", actor=by, at=at, title=_title(row), reason=reason)
+    outbox.put(session, "run.stopped", {"incident_id": incident.id, "run_id": run.id}, ref=incident.id, at=at)
+
+
+async def _withdraw(session: AsyncSession, incident: Incident, row: StepRow, reason: Wording, *, at: datetime) -> None:
+    """The step is not wanted any more: its task, question, draft and reservation go with it."""
+    await reservation.release_key(session, f"step:{row.id}", by="plan", at=at)
+    if row.state in (StepState.DONE, StepState.WITHDRAWN, StepState.FAILED):
+        return
+    await _take_back(session, incident, row, at=at)
+    row.state, row.ended_at, row.reason = StepState.WITHDRAWN, at, kept(reason)
+
+
+async def _take_back(session: AsyncSession, incident: Incident, row: StepRow, *, at: datetime) -> None:
+    await outbox.withdraw(session, key_prefix=f"step:{row.id}:")
+    await tasks.withdraw(session, incident, at=at, step=row.id)
+    await decisions.withdraw(session, incident, at=at, step=row.id)
+    await announcements.withdraw_drafts(session, incident.id, step=row.id)
+
+
+async def _look_at_waits(
+    session: AsyncSession, incident: Incident, run: Run, rows: Sequence[StepRow], *, at: datetime
+) -> None:
+    waiting = [row for row in rows if row.kind == "wait" and row.state == StepState.WAITING]
+    if not waiting or run.state != RunState.RUNNING:
+        return
+    scope = await _scope(session, incident, rows)
+    over = [row for row in waiting if isinstance(step := document_of(row), WaitStep) and Wait.is_over(step, scope)]
+    for row in over:
+        await _settle(session, incident, run, row, Done(), at=at)
+    if over:
+        await advance(session, incident, run, at=at)
+
+
+async def _scope(session: AsyncSession, incident: Incident, rows: Sequence[StepRow]) -> dict[str, Any]:
+    """What conditions and texts of the plan may look at: plain mappings, never objects."""
+    levels = await matrix.of(session, incident.plan_revision)
+    return {
+        "incident": record.scope(incident),
+        "facts": incident.facts,
+        "level": {"number": incident.level, "title": levels.levels[incident.level].title.zh},
+        "steps": {row.name: {"state": str(row.state), "result": row.result} for row in rows},
+    }
+
+
+def _title(row: StepRow) -> dict[str, Any]:
+    return dict(row.document["title"])
+
