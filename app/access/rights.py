@@ -47,6 +47,33 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/api/v1/levels"): SEES,
     # playbooks
     ("GET", "/api/v1/incidents/{incident_id}/run"): READS,
+    # notify
+    ("GET", "/api/v1/incidents/{incident_id}/notices"): READS,
+    ("GET", "/api/v1/deliveries"): READS,
+    ("GET", "/a/page.css"): Open.PUBLIC,
+    ("GET", "/a/{delivery_id}/{mark}"): Open.PUBLIC,
+    ("POST", "/a/{delivery_id}/{mark}"): Open.PUBLIC,
+    # people
+    ("GET", "/api/v1/people"): READS,
+    ("POST", "/api/v1/people"): MANAGES,
+    ("POST", "/api/v1/people/import"): MANAGES,
+    ("GET", "/api/v1/people/{person_id}"): READS,
+    ("PATCH", "/api/v1/people/{person_id}"): MANAGES,
+    ("POST", "/api/v1/people/{person_id}/leave"): MANAGES,
+    ("GET", "/api/v1/departments"): READS,
+    ("POST", "/api/v1/departments"): MANAGES,
+    ("GET", "/api/v1/positions"): READS,
+    ("GET", "/api/v1/rosters"): READS,
+    ("POST", "/api/v1/rosters"): MANAGES,
+    ("GET", "/api/v1/on-call"): READS,
+    # resources
+    ("GET", "/api/v1/pools"): READS,
+    ("GET", "/api/v1/pools/{pool_id}"): READS,
+    ("POST", "/api/v1/pools/{pool_id}/movements"): MANAGES,
+    ("GET", "/api/v1/reservations"): READS,
+    ("POST", "/api/v1/reservations"): MANAGES,
+    ("POST", "/api/v1/reservations/{reservation_id}/release"): MANAGES,
+    ("GET", "/api/v1/incidents/{incident_id}/reservations"): READS,
     # access
     ("GET", "/api/v1/keys"): OVERSEES,
     ("POST", "/api/v1/keys"): LEADS,

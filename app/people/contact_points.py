@@ -1,0 +1,122 @@
+"""How people are reached: the channel, the address sealed at rest, and the mask that is shown.
+
+Addresses come in once and leave by `holders.address` only, for a delivery. Nothing here sends, and no refusal
+repeats an address.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Final, get_args
+from urllib.parse import urlsplit
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.ids import new_id
+from app.people.tables import ContactPoint
+from app.vault import Vault
+from app.vocabulary import ChannelName
+from app.wording import Wording, say
+
+CHANNELS: Final[tuple[str, ...]] = get_args(ChannelName)
+MOST: Final = 20
+"""Contact points one person may have."""
+_LONGEST: Final = 2000
+_MAIL: Final = re.compile(r"[^\s@<>,;:\"()\[\]\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+
+Check = Callable[[str, str], Wording | None]
+"""Why a channel (first) cannot use an address (second), or `None`."""
+
+
+def shape_problem(channel: str, address: str) -> Wording | None:
+    """What can be said of an address by looking at it; the channels themselves know more."""
+    if channel not in CHANNELS:
+        return say("people.contact.channel", known=list(CHANNELS))
+    if len(address) > _LONGEST or "\0" in address or not address.isprintable():
+        return say("people.contact.address", channel=channel)
+    match channel:
+        case "mail":
+            well_formed = _MAIL.fullmatch(address) is not None and ".." not in address
+        case "webhook":
+            well_formed = _is_web_address(address)
+        case _:
+            well_formed = True
+    return None if well_formed else say("people.contact.address", channel=channel)
+
+
+def masked(channel: str, address: str) -> str:
+    """The address as it may be shown: enough to recognise, too little to use."""
+    match channel:
+        case "mail":
+            local, _, domain = address.partition("@")
+            return f"{local[:1]}…@{domain}"[:200]
+        case "webhook":
+            # Path, query and user part often carry the receiver's token.
+            parts = urlsplit(address)
+            port = f":{parts.port}" if parts.port else ""
+            return f"{parts.scheme}://{parts.hostname}{port}/…"[:200]
+        case _:
+            return channel
+
+
+async def replace(
+    session: AsyncSession, vault: Vault, person_id: str, wanted: Sequence[tuple[str, str]], *, at: datetime
+) -> None:
+    """Give the person these contact points, tried in this order; one they had already keeps its id."""
+    rows = await session.scalars(
+        select(ContactPoint).where(ContactPoint.person_id == person_id).order_by(ContactPoint.rank)
+    )
+    had = {(row.channel, _unsealed(vault, row)): row for row in rows}
+    if list(had) == list(wanted):
+        return
+    for row in had.values():
+        row.rank = -row.rank  # out of the way: a rank is unique within the person at every moment
+    await session.flush()
+    for contact, row in had.items():
+        if contact not in wanted:
+            await session.delete(row)
+    for rank, (channel, address) in enumerate(wanted, start=1):
+        if (kept := had.get((channel, address))) is not None:
+            kept.rank = rank
+        else:
+            session.add(_sealed(vault, person_id, channel, address, rank=rank, at=at))
+    await session.flush()
+
+
+def add(
+    session: AsyncSession, vault: Vault, person_id: str, wanted: Sequence[tuple[str, str]], *, at: datetime
+) -> None:
+    """Give somebody new their contact points."""
+    session.add_all(
+        _sealed(vault, person_id, channel, address, rank=rank, at=at)
+        for rank, (channel, address) in enumerate(wanted, start=1)
+    )
+
+
+def _sealed(
+    vault: Vault, person_id: str, channel: str, address: str, *, rank: int, at: datetime
+) -> ContactPoint:
+    return ContactPoint(
+        id=new_id(at), person_id=person_id, rank=rank, channel=channel,
+        address_sealed=vault.seal(address), address_masked=masked(channel, address),
+    )  # fmt: skip
+
+
+def _unsealed(vault: Vault, row: ContactPoint) -> str:
+    try:
+        return vault.unseal(row.address_sealed)
+    except ValueError:
+        return row.id  # sealed under a key that is lost: equal to no address, so it is replaced
+
+
+def _is_web_address(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return (
+            parts.scheme in {"http", "https"}
+            and bool(parts.hostname)
+            and (parts.port is None or parts.port > 0)
+        )
+    except ValueError:
+        return False

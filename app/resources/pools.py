@@ -1,0 +1,162 @@
+"""The pools themselves: taken over from the plan, and kept in step with who holds the positions.
+
+What is in a pool changes by movements and reservations only, never by loading the plan again. Asks people who
+holds what, and tells nobody.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.errors import NotFound
+from app.ids import new_id
+from app.people import holders
+from app.resources import document
+from app.resources.tables import Movement, MovementKind, Pool, Unit, UnitState
+from app.wording import say
+
+_PLAN: Final = "plan"  # the actor of opening movements
+
+
+@dataclass(frozen=True)
+class Stock:
+    """A pool and what is in it."""
+
+    pool: Pool
+    units: Sequence[Unit]
+
+    @property
+    def on_hand(self) -> int:
+        """What there is, whether held or free; who has left the pool does not count."""
+        return sum(unit.on_hand for unit in self.units if unit.state != UnitState.GONE)
+
+    @property
+    def held(self) -> int:
+        return sum(unit.held for unit in self.units)
+
+
+async def adopt(session: AsyncSession, pools: Mapping[str, document.Pool], *, at: datetime) -> None:
+    """Make the plan's pools the centre's, when the plan is put in force.
+
+    1. Each pool and unit is added or described anew; no quantity of a unit that is known changes.
+    2. A unit seen for the first time opens its ledger with what the plan says there is.
+    3. Pools of people take in who holds their positions.
+
+    What the plan no longer names stays as it is: it may be held, and it is still in the store room.
+    """
+    await _every_pool_locked(session)
+    for slug, part in pools.items():
+        positions = list(part.positions) if isinstance(part, document.PeoplePool) else []
+        await session.merge(
+            Pool(
+                id=slug, kind=part.kind, tier=part.tier, title=part.title.model_dump(), owner=part.owner,
+                next=part.next, positions=positions,
+            )
+        )  # fmt: skip
+    await session.flush()
+    known = {(unit.pool_id, unit.name): unit for unit in await session.scalars(select(Unit))}
+    for slug, part in pools.items():
+        for wanted in _units_of(slug, part):
+            if (unit := known.get((slug, wanted.name))) is None:
+                _open(session, wanted, at=at)
+            else:
+                unit.title, unit.measure = wanted.title, wanted.measure
+                unit.place, unit.minimum = wanted.place, wanted.minimum
+    await session.flush()
+    await sync_members(session, at)
+
+
+async def sync_members(session: AsyncSession, at: datetime) -> None:
+    """Make each pool of people consist of who holds its positions; who is held stays held until released."""
+    pools = [pool for pool in await _every_pool_locked(session) if pool.positions]
+    ids = [pool.id for pool in pools]
+    query = select(Unit).where(Unit.pool_id.in_(ids)).order_by(Unit.id)
+    known = {(unit.pool_id, unit.name): unit for unit in await session.scalars(query.with_for_update())}
+    for pool in pools:
+        members = await holders.members(session, pool.positions, at=at)
+        for person_id, name in members.items():
+            title = {"zh": name, "en": name}
+            if (unit := known.pop((pool.id, person_id), None)) is None:
+                unit = Unit(id=new_id(at), pool_id=pool.id, name=person_id, person_id=person_id, on_hand=1)
+            unit.title, unit.state = title, UnitState.READY
+            session.add(unit)
+    for unit in known.values():
+        unit.state = UnitState.GONE
+    await session.flush()
+
+
+async def stock(session: AsyncSession) -> list[Stock]:
+    """Every pool with its units, in one order always."""
+    units: dict[str, list[Unit]] = {}
+    for unit in await session.scalars(select(Unit).order_by(Unit.name)):
+        units.setdefault(unit.pool_id, []).append(unit)
+    return [
+        Stock(pool, units.get(pool.id, [])) for pool in await session.scalars(select(Pool).order_by(Pool.id))
+    ]
+
+
+async def stock_of(session: AsyncSession, pool_id: str) -> Stock:
+    """One pool with its units, or `NotFound`."""
+    pool = await session.get(Pool, pool_id)
+    if pool is None:
+        raise NotFound(say("resources.no_such_pool", id=pool_id))
+    units = await session.scalars(select(Unit).where(Unit.pool_id == pool_id).order_by(Unit.name))
+    return Stock(pool, list(units))
+
+
+async def _every_pool_locked(session: AsyncSession) -> list[Pool]:
+    """One at a time changes what pools consist of: two would add the same member twice."""
+    return list(await session.scalars(select(Pool).order_by(Pool.id).with_for_update()))
+
+
+def _units_of(slug: str, part: document.Pool) -> Iterator[Unit]:
+    match part:
+        case document.MaterialsPool():
+            for name, item in part.items.items():
+                yield _unit(
+                    slug,
+                    name,
+                    item.title.model_dump(),
+                    item.place,
+                    item.quantity,
+                    item.unit.model_dump(),
+                    item.minimum,
+                )
+        case document.TechnologyPool():
+            for name, asset in part.assets.items():
+                yield _unit(slug, name, asset.title.model_dump(), asset.place, 1)
+
+
+def _unit(
+    pool_id: str, name: str, title: dict[str, Any], place: str, on_hand: int,
+    measure: dict[str, Any] | None = None, minimum: int = 0,
+) -> Unit:  # fmt: skip
+    return Unit(
+        pool_id=pool_id,
+        name=name,
+        title=title,
+        place=place,
+        on_hand=on_hand,
+        measure=measure,
+        minimum=minimum,
+    )
+
+
+def _open(session: AsyncSession, unit: Unit, *, at: datetime) -> None:
+    unit.id = new_id(at)
+    session.add(unit)
+    session.add(
+        Movement(
+            id=new_id(at),
+            unit_id=unit.id,
+            kind=MovementKind.OPENING,
+            change=unit.on_hand,
+            at=at,
+            actor=_PLAN,
+            note=None,
+        )
+    )

@@ -1,0 +1,165 @@
+"""What crosses the wire about pools, movements and reservations."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from app.resources.document import Ask
+from app.resources.pools import Stock
+from app.resources.reservation import Held
+from app.resources.tables import Movement, MovementKind, Reservation, ReservationState, Unit, UnitState
+from app.vocabulary import Slug
+
+
+class UnitRead(BaseModel):
+    id: str
+    name: str
+    title: dict[str, Any]
+    measure: dict[str, Any] | None
+    place: str | None
+    person_id: str | None
+    on_hand: int
+    held: int
+    minimum: int
+    state: UnitState
+
+    @classmethod
+    def of(cls, unit: Unit) -> "UnitRead":
+        return cls(
+            id=unit.id, name=unit.name, title=unit.title, measure=unit.measure, place=unit.place,
+            person_id=unit.person_id, on_hand=unit.on_hand, held=unit.held, minimum=unit.minimum,
+            state=unit.state,
+        )  # fmt: skip
+
+
+class PoolRead(BaseModel):
+    id: str
+    kind: str
+    tier: str
+    title: dict[str, Any]
+    owner: str
+    next: str | None
+    positions: list[str]
+    on_hand: int
+    held: int
+
+    @classmethod
+    def of(cls, stock: Stock) -> "PoolRead":
+        return cls(**_pool(stock))
+
+
+class PoolWithUnits(PoolRead):
+    units: list[UnitRead]
+
+    @classmethod
+    def of(cls, stock: Stock) -> "PoolWithUnits":
+        return cls(**_pool(stock), units=[UnitRead.of(unit) for unit in stock.units])
+
+
+def _pool(stock: Stock) -> dict[str, Any]:
+    pool = stock.pool
+    return {
+        "id": pool.id, "kind": pool.kind, "tier": pool.tier, "title": pool.title, "owner": pool.owner,
+        "next": pool.next, "positions": pool.positions, "on_hand": stock.on_hand, "held": stock.held,
+    }  # fmt: skip
+
+
+class WriteMovement(BaseModel):
+    """Something came in, went out, was thrown away, or was counted."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    item: Slug
+    kind: Literal["in", "out", "scrap", "adjust"]
+    quantity: Annotated[int, Field(ge=0, le=1_000_000)]
+    """For `adjust`: what was counted; otherwise how many moved."""
+    note: Annotated[str | None, Field(max_length=2000)] = None
+
+
+class MovementRead(BaseModel):
+    id: str
+    unit_id: str
+    kind: MovementKind
+    change: int
+    at: datetime
+    actor: str
+    note: str | None
+
+    @classmethod
+    def of(cls, row: Movement) -> "MovementRead":
+        return cls(
+            id=row.id,
+            unit_id=row.unit_id,
+            kind=row.kind,
+            change=row.change,
+            at=row.at,
+            actor=row.actor,
+            note=row.note,
+        )
+
+
+class RequestUnits(BaseModel):
+    """All of this, or nothing, until then."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    ref: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z_.:-]+$")]
+    """What it is for: an incident's id."""
+    key: Annotated[str | None, Field(min_length=1, max_length=120)] = None
+    """The same key of the same ref again is the same reservation."""
+    ask: Annotated[list[Ask], Field(min_length=1, max_length=50)]
+    until: AwareDatetime
+    exercise: bool = False
+
+
+class LineRead(BaseModel):
+    pool: str
+    unit: str
+    title: dict[str, Any]
+    measure: dict[str, Any] | None
+    quantity: int
+    person_id: str | None
+
+    @classmethod
+    def of(cls, held: Held) -> "LineRead":
+        return cls(
+            pool=held.pool, unit=held.unit, title=held.title, measure=held.measure, quantity=held.quantity,
+            person_id=held.person_id,
+        )  # fmt: skip
+
+
+class ReservationRead(BaseModel):
+    id: str
+    ref: str
+    state: ReservationState
+    exercise: bool
+    reserved_at: datetime
+    until: datetime
+    released_at: datetime | None
+    by: str
+    lines: list[LineRead]
+    version: int
+
+    @classmethod
+    def of(cls, row: Reservation, lines: list[Held]) -> "ReservationRead":
+        return cls(
+            id=row.id, ref=row.ref, state=row.state, exercise=row.exercise, reserved_at=row.reserved_at,
+            until=row.until, released_at=row.released_at, by=row.by,
+            lines=[LineRead.of(line) for line in lines], version=row.version,
+        )  # fmt: skip
+
+
+class HeldRead(LineRead):
+    """One thing held for an incident, from which pool, until when."""
+
+    reservation_id: str
+    until: datetime
+    exercise: bool
+
+    @classmethod
+    def of(cls, held: Held) -> "HeldRead":
+        line = LineRead.of(held)
+        return cls(
+            **line.model_dump(), reservation_id=held.reservation_id, until=held.until, exercise=held.exercise
+        )
