@@ -16,6 +16,10 @@ _FIELDS: Final = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 _TERM: Final = re.compile(r"(?:(\*)|(\d{1,2})(?:-(\d{1,2}))?)(?:/(\d{1,2}))?")
 
 
+class BadCron(ValueError):
+    """This is not a calendar of five fields."""
+
+
 @dataclass(frozen=True)
 class Cron:
     """A calendar of firings."""
@@ -40,10 +44,10 @@ class Cron:
 
 
 def parse(source: str) -> Cron:
-    """Read `minute hour day month weekday`, or raise `ValueError`."""
+    """Read `minute hour day month weekday`, or raise `BadCron`."""
     fields = source.split()
     if len(fields) != len(_FIELDS):
-        raise ValueError("five fields")
+        raise BadCron(source)
     sets = [_field(text, low, high) for text, (low, high) in zip(fields, _FIELDS, strict=True)]
     minutes, hours, days, months, weekdays = sets
     return Cron(
@@ -60,12 +64,12 @@ def _field(text: str, low: int, high: int) -> frozenset[int]:
     for term in text.split(","):
         match = _TERM.fullmatch(term)
         if match is None:
-            raise ValueError(term)
+            raise BadCron(term)
         star, first, last, step = match.groups()
         begin = low if star else int(first)
         end = high if star or (step and not last) else int(last or first)
         if not low <= begin <= end <= high or step == "0" or (step and not int(step)):
-            raise ValueError(term)
+            raise BadCron(term)
         found.update(range(begin, end + 1, int(step or 1)))
     return frozenset(found)
 

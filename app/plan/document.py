@@ -1,7 +1,8 @@
 """The plan as a whole: every room's part in one document (EP-1.4), and the plan's own head.
 
-The seven parts of the plan system are `general`, `organisation`, `monitoring`, response (levels, chains, command posts,
-pools, playbooks), `recovery`, `training`, `revision`; a plan without one of them loads, and `check` reports it.
+The seven parts of the plan system are `general`, `organisation`, `monitoring`, response (levels, chains,
+command posts, pools, playbooks), `recovery`, `training`, `revision`; a plan without one of them loads, and
+`check` reports it.
 """
 
 from datetime import date
@@ -78,7 +79,7 @@ class Recovery(Part):
 
 
 class RecurringDuty(Part):
-    """A duty that comes back with the calendar: a drill, a training, an inspection, a stock check (EP-8, EP-6, EP-10.2)."""
+    """A duty that comes back with the calendar: a drill, a training, an inspection, a stock check (EP-8, EP-6)."""
 
     title: Localised
     clause: str

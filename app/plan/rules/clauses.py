@@ -140,7 +140,7 @@ def crons_are_valid(plan: PlanDocument) -> Iterator[Finding]:
         path = f"training.duties.{name}.cron"
         try:
             days = _firings(duty)
-        except ValueError:
+        except cron.BadCron:
             yield error("bad_cron", "EP-8", path, cron=duty.cron)
             continue
         if not days:
@@ -183,7 +183,7 @@ def _times_a_year(plan: PlanDocument, clause: str) -> int:
 def _valid_firings(duty: RecurringDuty) -> list[date]:
     try:
         return _firings(duty)
-    except ValueError:
+    except cron.BadCron:
         return []
 
 

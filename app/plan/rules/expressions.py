@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any, Final
 
 from app.expressions import Condition, ExpressionError, Text, nearest_name, unknown_names, value_of
@@ -104,23 +105,33 @@ def _every_read(plan: PlanDocument) -> Iterator[_Read | Finding]:
 def _grading_reads(plan: PlanDocument) -> Iterator[_Read]:
     for name, kind in plan.types.items():
         for index, rule in enumerate(kind.grading):
-            yield _Read(f"types.{name}.grading.{index}.if", Condition.compile(rule.condition).names)
+            yield _Read(f"types.{name}.grading.{index}.if", _asked(rule.condition))
 
 
 def _reads(path: str, step: Step) -> Iterator[_Read | Finding]:
     if step.condition is not None:
-        yield _Read(f"{path}.if", Condition.compile(step.condition).names)
+        yield _Read(f"{path}.if", _asked(step.condition))
     if isinstance(step, WaitStep) and step.params.until is not None:
-        yield _Read(f"{path}.with.until", Condition.compile(step.params.until).names, while_waiting=True)
+        yield _Read(f"{path}.with.until", _asked(step.params.until), while_waiting=True)
     if isinstance(step, HttpStep):
         yield from _values(f"{path}.with.body", step.params.body)
         if step.params.url is not None:
-            yield _Read(f"{path}.with.url", Text.compile(step.params.url).names)
+            yield _Read(f"{path}.with.url", _spoken(step.params.url))
     text = getattr(step.params, "text", None)
     if isinstance(text, LocalisedTemplate):
         for language in ("zh", "en", "zh_hant"):
             if (source := getattr(text, language)) is not None:
-                yield _Read(f"{path}.with.text.{language}", Text.compile(source).names)
+                yield _Read(f"{path}.with.text.{language}", _spoken(source))
+
+
+@lru_cache(maxsize=4096)
+def _asked(condition: str) -> frozenset[str]:
+    return Condition.compile(condition).names
+
+
+@lru_cache(maxsize=4096)
+def _spoken(text: str) -> frozenset[str]:
+    return Text.compile(text).names
 
 
 def _values(path: str, value: Any) -> Iterator[_Read | Finding]:
