@@ -79,7 +79,7 @@ class Recovery(Part):
 
 
 class RecurringDuty(Part):
-    """A duty that comes back with the calendar: a drill, a training, an inspection, a stock check (EP-8, EP-6)."""
+    """A duty that comes back with the calendar: a drill, a training, an inspection (EP-8, EP-6, EP-10.2)."""
 
     title: Localised
     clause: str
