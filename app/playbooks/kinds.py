@@ -136,8 +136,11 @@ class Reserve:
             until=turn.at + step.params.hold, by="plan", exercise=turn.incident.status == "Exercise", at=turn.at,
         )  # fmt: skip
         if isinstance(taken, reservation.Shortage):
-            return Short(taken.wording, step.params.when_short)
-        return Done({**await reservation.told(turn.session, taken), "short": False})
+            return Short(taken.wording(), step.params.when_short)
+        lines = (await reservation.lines_of(turn.session, [taken]))[taken.id]
+        told = [{"pool": line.pool, "unit": line.unit, "quantity": line.quantity} for line in lines]
+        held = sum(line.quantity for line in lines)
+        return Done({"reservation": taken.id, "held": held, "lines": told, "short": False})
 
 
 class CallHttp:

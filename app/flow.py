@@ -1,0 +1,78 @@
+"""What follows from what, on one page: topic → reactions.
+
+The first file to read. Rooms write topics to the outbox in the transaction of the change; the engine runs the reactions listed
+here, in this order, in the transaction that marks the message handled. Reactions write rows; deliveries and external steps, which
+they may create, are the only places where the world is touched.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from app.reactions import calling, ending, listening, owing, readiness, running
+from app.reactions.context import Reaction
+
+REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
+    # from monitoring
+    "signal.received": (listening.correlate,),
+    "signal.recovered": (calling.say_recovered,),
+    "incident.recurred": (calling.page_for_new_occurrence,),
+    # the life of an incident
+    "incident.detected": (calling.call_reporting_chain, calling.start_by_itself),
+    "incident.assessed": (calling.call_again_if_graver,),
+    "incident.activated": (running.form_command_post, running.start_plan, owing.owe_update),
+    "incident.releveled": (
+        calling.call_again_if_graver, running.form_command_post, running.revise_plan, owing.owe_update,
+    ),
+    "incident.closed": (
+        ending.withdraw_everything, ending.release_resources, owing.owe_review, ending.tell_those_told, ending.open_review,
+    ),
+    "incident.reopened": (
+        owing.withdraw_duties, calling.call_reporting_chain, running.start_plan, owing.owe_update,
+    ),
+    "incident.cancelled": (
+        ending.withdraw_everything, ending.release_resources, owing.withdraw_duties, ending.tell_those_told,
+    ),
+    "incident.reviewed": (ending.publish_review, owing.settle_review),
+    # being reached
+    "incident.acknowledged": (calling.stop_calling,),
+    "round.acknowledged": (calling.note_answer,),
+    "rung.due": (calling.tell_next_rung,),
+    "rung.told": (calling.note_rung,),
+    "chain.lap": (calling.note_lap,),
+    "chain.nobody": (calling.note_nobody,),
+    "delivery.dead": (calling.note_dead_delivery,),
+    "people.changed": (running.refresh_members, calling.call_those_now_known),
+    # facts and levels
+    "facts.changed": (running.look_at_waits,),
+    "level.suggested": (calling.suggest_level,),
+    # the run
+    "step.wake": (running.wake_step,),
+    "step.timeout": (running.time_out_step,),
+    "run.stopped": (running.say_run_stopped,),
+    "task.given": (running.hand_over_task,),
+    "task.done": (running.go_on_after_task,),
+    "task.waived": (running.go_on_after_task,),
+    "task.declined": (running.go_on_after_task,),
+    "task.due": (running.chase_task,),
+    "decision.asked": (running.put_question,),
+    "decision.made": (running.go_on_after_decision,),
+    "decision.due": (running.chase_question,),
+    # duties
+    "update.posted": (owing.pass_update_on,),
+    "obligation.reminder": (owing.remind,),
+    "obligation.due": (owing.escalate_missed,),
+    # readiness
+    "duty.due": (readiness.tell_owner,),
+    "duty.overdue": (readiness.tell_owner_again,),
+    "improvement.overdue": (readiness.chase_improvement,),
+    "stock.low": (readiness.ask_replenishment,),
+    "plan.enforced": (running.refresh_members,),
+}  # fmt: skip
+
+# Told to the stream of changes, and to nobody else.
+NOBODY_CARES: Final = frozenset(
+    {
+        "incident.response_started", "incident.recovering", "task.started", "announcement.published", "run.done",
+        "reservation.made", "reservation.released", "notice.acknowledged",
+    }
+)  # fmt: skip

@@ -1,0 +1,137 @@
+"""Calling people until somebody answers (EP-4.2.1, EP-5.2)."""
+
+from sqlalchemy import select
+
+from app import outbox
+from app.incidents import acknowledging, timeline
+from app.incidents.lifecycle import Event
+from app.incidents.tables import Incident, State
+from app.incidents.transitions import Command, carry_out
+from app.levels.grading import is_graver
+from app.notify import acknowledgement, chain
+from app.notify.tables import Round, RoundState
+from app.reactions.context import Happened, is_exercise, is_open
+from app.wording import Wording
+
+
+async def call_reporting_chain(happened: Happened) -> None:
+    """The chain of the incident's level begins, for this occurrence and level; once each."""
+    incident = await happened.incident()
+    if not is_open(incident):
+        return
+    subject, text = happened.words(
+        incident, "chain", because=_reason(incident), description=incident.description or "–", detected_at=incident.detected_at
+    )
+    plan = await happened.plan(incident)
+    await chain.call(
+        happened.session, ref=incident.id, key=f"{incident.id}:{incident.occurrence}:{incident.level}",
+        number=incident.number, level=incident.level, exercise=is_exercise(incident), subject=subject, text=text,
+        chain=plan.chains[incident.level], at=happened.at,
+    )  # fmt: skip
+
+
+async def call_again_if_graver(happened: Happened) -> None:
+    """A graver level pages again, whoever answered before; a lighter one does not."""
+    incident = await happened.incident()
+    if is_graver(happened.payload["level"], happened.payload["level_before"]):
+        acknowledging.page_again(incident)
+        await call_reporting_chain(happened)
+
+
+async def start_by_itself(happened: Happened) -> None:
+    """Where the plan says so, a level graded by its rules starts without waiting for anybody (ST-1)."""
+    incident = await happened.incident()
+    spec = await happened.spec(incident)
+    by_rule = incident.level_reason["key"] == "levels.by_rule"
+    if spec.start != "automatic" or not by_rule or incident.state != State.DETECTED:
+        return
+    for event in (Event.ASSESS, Event.ACTIVATE):
+        command = Command(event, level=incident.level if event is Event.ASSESS else None)
+        await carry_out(happened.session, incident, command, actor="plan", layer=None, at=happened.at)
+
+
+async def tell_next_rung(happened: Happened) -> None:
+    """Nobody answered in time: the next rung, if the call still stands."""
+    incident = await happened.incident()
+    called = await happened.session.get_one(Round, happened.payload["round_id"])
+    # An answer that committed before this moment counts, even where the chain has not heard of it yet.
+    answered = incident.acknowledged_at is not None and incident.acknowledged_at >= called.started_at
+    if is_open(incident) and not answered:
+        await chain.rung_due(happened.session, at=happened.at, **happened.payload)
+
+
+async def stop_calling(happened: Happened) -> None:
+    """Somebody said over the API or the console that they have it."""
+    await acknowledgement.acknowledge(
+        happened.session, ref=happened.ref, by=happened.payload["by"], via=happened.payload["via"], at=happened.at
+    )
+
+
+async def note_answer(happened: Happened) -> None:
+    """Somebody pressed the button of a message: the incident has its answer."""
+    incident = await happened.incident()
+    if is_open(incident):
+        acknowledging.acknowledge(
+            happened.session, incident, by=happened.payload["by"], at=happened.at, via=happened.payload["via"]
+        )
+
+
+async def note_rung(happened: Happened) -> None:
+    incident = await happened.incident()
+    timeline.append(
+        happened.session, incident, "rung.told", actor="plan", at=happened.at, hop=happened.payload["hop"],
+        people=happened.payload["people"], lap=happened.payload["lap"],
+    )  # fmt: skip
+
+
+async def note_lap(happened: Happened) -> None:
+    incident = await happened.incident()
+    timeline.append(happened.session, incident, "chain.lap", actor="plan", at=happened.at, lap=happened.payload["lap"])
+
+
+async def note_nobody(happened: Happened) -> None:
+    """A whole pass through the chain reached nobody: the board, the log and the metrics say so."""
+    incident = await happened.incident()
+    timeline.append(happened.session, incident, "chain.nobody", actor="plan", at=happened.at, lap=happened.payload["lap"])
+
+
+async def note_dead_delivery(happened: Happened) -> None:
+    incident = await happened.incident()
+    timeline.append(
+        happened.session, incident, "delivery.dead", actor="plan", at=happened.at,
+        channel=happened.payload.get("channel"), person=happened.payload.get("person"),
+        reason=happened.payload.get("reason"),
+    )  # fmt: skip
+
+
+async def call_those_now_known(happened: Happened) -> None:
+    """People were added: whoever is still being called for in vain is called now, not at the next lap."""
+    waiting = select(Round).where(Round.state == RoundState.CALLING, Round.reached.is_(False))
+    for called in await happened.session.scalars(waiting):
+        payload = {"round_id": called.id, "lap": called.lap + 1, "hop": 1}
+        outbox.put(happened.session, "rung.due", payload, ref=called.ref, at=happened.at)
+
+
+async def page_for_new_occurrence(happened: Happened) -> None:
+    """The same problem began anew while its incident was open."""
+    await call_reporting_chain(happened)
+
+
+async def say_recovered(happened: Happened) -> None:
+    """Monitoring says it is over; whoever has it hears so, and decides."""
+    incident = await happened.incident()
+    if is_open(incident):
+        positions = await happened.commander(incident)
+        await happened.tell(incident, "recovered", positions, what=happened.payload.get("title", incident.title))
+
+
+async def suggest_level(happened: Happened) -> None:
+    incident = await happened.incident()
+    if is_open(incident) and incident.level_suggested is not None:
+        await happened.tell(incident, "suggested", await happened.commander(incident), suggested=incident.level_suggested)
+
+
+def _reason(incident: Incident) -> Wording:
+    return Wording(incident.level_reason["key"], incident.level_reason["params"])
+
+

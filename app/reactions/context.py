@@ -1,0 +1,74 @@
+"""What a reaction is given, and how it speaks."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.incidents import command_post, record
+from app.incidents.tables import OPEN_STATES, Incident, Status
+from app.levels import matrix
+from app.levels.document import LevelSpec
+from app.notify import pipeline
+from app.plan import revisions
+from app.plan.document import PlanDocument
+from app.wording import Wording, localised, say
+
+
+@dataclass(frozen=True)
+class Happened:
+    """One message of the outbox, in the transaction that will mark it done."""
+
+    session: AsyncSession
+    topic: str
+    ref: str
+    payload: Mapping[str, Any]
+    at: datetime
+
+    async def incident(self) -> Incident:
+        """The incident it is about, locked: reactions to one incident never run beside each other."""
+        return await record.locked(self.session, self.payload.get("incident_id", self.ref))
+
+    async def plan(self, incident: Incident) -> PlanDocument:
+        """The plan the incident follows."""
+        return await revisions.document_of(self.session, incident.plan_revision)
+
+    async def spec(self, incident: Incident) -> LevelSpec:
+        levels = await matrix.of(self.session, incident.plan_revision)
+        return levels.levels[incident.level]
+
+    async def tell(
+        self, incident: Incident, what: str, positions: Sequence[str], *, asks: bool = False, **params: Any
+    ) -> None:
+        """Send a notice of ours (`flow.<what>.subject`, `.text`) to the holders of positions."""
+        if not positions:
+            return
+        subject, text = self.words(incident, what, **params)
+        await pipeline.tell(
+            self.session, ref=incident.id, kind=what, number=incident.number, level=incident.level,
+            exercise=is_exercise(incident), subject=subject, text=text, positions=positions, at=self.at, asks=asks,
+        )  # fmt: skip
+
+    def words(self, incident: Incident, what: str, **params: Any) -> tuple[dict[str, str], dict[str, str]]:
+        """Subject and text of a notice about an incident, in every language."""
+        common = {"number": incident.number, "title": incident.title, "level": incident.level, "state": say(f"state.{incident.state}")}
+        subject, text = (Wording(f"flow.{what}.{part}", {**common, **params}) for part in ("subject", "text"))
+        return localised(subject), localised(text)
+
+    async def commander(self, incident: Incident) -> list[str]:
+        """Whom questions to the commander go to: the command post's, or the plan's default position."""
+        found = await command_post.commander_positions(self.session, incident.id)
+        return found or [(await self.plan(incident)).organisation.default_position]
+
+
+Reaction = Callable[[Happened], Awaitable[None]]
+
+
+def is_open(incident: Incident) -> bool:
+    return incident.state in OPEN_STATES
+
+
+def is_exercise(incident: Incident) -> bool:
+    return incident.status == Status.EXERCISE

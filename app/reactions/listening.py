@@ -1,0 +1,8 @@
+"""What monitoring says becomes incidents (EP-4.2.1, OR-2)."""
+
+from app.intake import correlation
+from app.reactions.context import Happened
+
+
+async def correlate(happened: Happened) -> None:
+    await correlation.correlate(happened.session, happened.payload, at=happened.at)

@@ -1,0 +1,65 @@
+"""Duties: updates owed while the work goes on, the review afterwards (EP-5.3, EP-4.2.5)."""
+
+from app import outbox
+from app.incidents import obligations
+from app.incidents.tables import Obligation, StatusUpdate
+from app.reactions.context import Happened, is_open
+
+
+async def owe_update(happened: Happened) -> None:
+    """From activation on, and anew at each change of level, a status update is due by the level's cadence."""
+    incident = await happened.incident()
+    if is_open(incident) and incident.activated_at is not None:
+        await obligations.owe_update(happened.session, incident, await happened.spec(incident), at=happened.at)
+
+
+async def owe_review(happened: Happened) -> None:
+    incident = await happened.incident()
+    await obligations.pay(happened.session, incident, "update", at=happened.at)
+    await obligations.owe_review(happened.session, incident, await happened.spec(incident), at=happened.at)
+
+
+async def withdraw_duties(happened: Happened) -> None:
+    await obligations.withdraw_all(happened.session, await happened.incident())
+
+
+async def settle_review(happened: Happened) -> None:
+    await obligations.pay(happened.session, await happened.incident(), "review", at=happened.at)
+
+
+async def remind(happened: Happened) -> None:
+    incident = await happened.incident()
+    owed = await happened.session.get_one(Obligation, happened.payload["obligation_id"])
+    if is_open(incident) and owed.state == "owed":
+        await happened.tell(incident, "reminder", [owed.owner], due_at=owed.due_at)
+
+
+async def escalate_missed(happened: Happened) -> None:
+    """A duty was missed: the next rung of the level's chain hears of it, further up each time it goes on."""
+    incident = await happened.incident()
+    owed = await happened.session.get_one(Obligation, happened.payload["obligation_id"])
+    if not (is_open(incident) or owed.kind == "review"):
+        return
+    if not await obligations.miss(happened.session, incident, owed, at=happened.at):
+        return
+    times = happened.payload["times"]
+    hops = (await happened.plan(incident)).chains[incident.level].hops
+    positions = [owed.owner, *hops[min(times, len(hops) - 1)].tell]
+    await happened.tell(incident, f"missed_{owed.kind}", list(dict.fromkeys(positions)), due_at=owed.due_at)
+    spec = await happened.spec(incident)
+    again = happened.at + (spec.targets.update_every if owed.kind == "update" else spec.targets.review_within)
+    payload = {**happened.payload, "times": times + 1}
+    key = f"obligation:{owed.id}:due:{times + 1}"
+    await outbox.arm(happened.session, "obligation.due", payload, ref=incident.id, key=key, due_at=again)
+
+
+async def pass_update_on(happened: Happened) -> None:
+    """Those an update is meant for get it: the command post's chiefs, or leadership at the end of the chain."""
+    incident = await happened.incident()
+    update = await happened.session.get_one(StatusUpdate, happened.payload["update_id"])
+    positions = await happened.commander(incident)
+    if update.audience != "internal":
+        positions = [*positions, *(await happened.plan(incident)).chains[incident.level].hops[-1].tell]
+    await happened.tell(incident, "update", list(dict.fromkeys(positions)), update=update.text, author=update.author)
+
+

@@ -1,0 +1,34 @@
+"""Duties of the calendar and what stands on shelves: their owners hear of them (EP-6.2, EP-8, EP-9.2)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from app.notify import pipeline
+from app.reactions.context import Happened
+from app.wording import localised, say
+
+
+async def tell_owner(happened: Happened) -> None:
+    await _tell(happened, "duty_due")
+
+
+async def tell_owner_again(happened: Happened) -> None:
+    await _tell(happened, "duty_overdue")
+
+
+async def chase_improvement(happened: Happened) -> None:
+    await _tell(happened, "improvement_overdue")
+
+
+async def ask_replenishment(happened: Happened) -> None:
+    await _tell(happened, "stock_low")
+
+
+async def _tell(happened: Happened, what: str) -> None:
+    said: dict[str, Any] = dict(happened.payload)
+    positions: Sequence[str] = [said["owner"]]
+    await pipeline.tell(
+        happened.session, ref=happened.ref, kind=what, number="", level=4, exercise=False,
+        subject=localised(say(f"flow.{what}.subject", **said)), text=localised(say(f"flow.{what}.text", **said)),
+        positions=positions, at=happened.at,
+    )  # fmt: skip
