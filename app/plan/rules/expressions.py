@@ -27,6 +27,7 @@ INCIDENT_NAMES: Final = (
     "incident.occurred_at",
     "incident.detected_at",
     "incident.exercise",
+    "incident.description",
 )
 STEP_NAMES: Final = (*INCIDENT_NAMES, "facts.*", "level.number", "level.title")
 GRADING_NAMES: Final = (
@@ -37,6 +38,7 @@ GRADING_NAMES: Final = (
     "incident.occurred_at",
     "incident.detected_at",
     "incident.exercise",
+    "incident.description",
 )
 _LIKE: Final = 0.87  # how alike two names of facts are before the rarer one is taken for a slip
 
