@@ -14,6 +14,16 @@ from app.access.paging import Slice, paged
 from app.notify.chain import HOPEFUL
 from app.notify.tables import Attempt, Delivery, DeliveryState, Notice, Round
 
+# Ids made within one millisecond sort by chance; what was decided together is shown by position and person.
+_AS_TOLD = (
+    Delivery.created_at,
+    Delivery.hop,
+    Delivery.position,
+    Delivery.person_name,
+    Delivery.not_before,
+    Delivery.id,
+)
+
 
 @dataclass(frozen=True)
 class LoggedDelivery:
@@ -39,7 +49,7 @@ async def notices(session: AsyncSession, ref: str, part: Slice) -> tuple[list[Lo
         row.notice_id: row for row in await session.scalars(select(Round).where(Round.notice_id.in_(ids)))
     }
     query = select(Delivery).where(Delivery.notice_id.in_(ids))
-    rows = await session.scalars(query.order_by(Delivery.created_at, Delivery.not_before, Delivery.id))
+    rows = await session.scalars(query.order_by(*_AS_TOLD))
     logged: defaultdict[str, list[LoggedDelivery]] = defaultdict(list)
     for one in await _with_attempts(session, list(rows), {notice.id: notice.number for notice in found}):
         logged[one.delivery.notice_id].append(one)
@@ -64,7 +74,7 @@ async def people_told(session: AsyncSession, notice_id: str) -> list[str]:
     rows = await session.scalars(
         select(Delivery.person_name)
         .where(Delivery.notice_id == notice_id, Delivery.state.in_(HOPEFUL))
-        .order_by(Delivery.created_at, Delivery.id)
+        .order_by(*_AS_TOLD)
     )
     return [name for name in dict.fromkeys(rows) if name]
 
