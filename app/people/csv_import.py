@@ -82,18 +82,18 @@ async def import_people(
 
     people = list(await session.scalars(select(Person).with_for_update()))
     by_identity = {_identity_of(person): person for person in people}
-    created = 0
+    new: list[Said] = []
     for row in rows:
         person = by_identity.get(_identity(row.said))
         if person is None:
-            organisation.put_new(session, vault, row.said, at=at)
-            created += 1
+            new.append(row.said)
         else:
             person.left_at = None
             await organisation.apply(session, vault, person, row.said, at=at)
-    await session.flush()
-    organisation.tell(session, at=at, created=created, updated=len(rows) - created)
-    return Imported(created, len(rows) - created)
+    await organisation.put_new(session, vault, new, at=at)
+    done = Imported(len(new), len(rows) - len(new))
+    organisation.tell(session, at=at, created=done.created, updated=done.updated)
+    return done
 
 
 def decoded(body: bytes) -> str:
@@ -178,9 +178,11 @@ def _said(cells: Mapping[str, str], columns: Sequence[str]) -> tuple[Said, list[
     for column, limit in _LIMITS.items():
         if len(cells.get(column, "")) > limit:
             wrong.append((column, say("people.csv.too_long", limit=limit)))
-    for column in ("name", "staff_number", "skills"):
-        if not cells.get(column, "").isprintable():
-            wrong.append((column, say("people.csv.not_printable")))
+    wrong += [
+        (column, say("people.csv.not_printable"))
+        for column in ("name", "staff_number", "skills")
+        if not cells.get(column, "").isprintable()
+    ]
     said = Said(
         name=cells.get("name", ""),
         department=cells.get("department") or None,

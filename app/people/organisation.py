@@ -134,10 +134,9 @@ async def add_person(
     _refuse(mistakes(said, await known(session, check)))
     await _staff_number_is_free(session, said.get("staff_number"))
     try:
-        person = put_new(session, vault, said, at=at)
-        await session.flush()
+        [person] = await put_new(session, vault, [said], at=at)
     except IntegrityError as error:  # another request took the staff number between the look and the write
-        raise _taken(said["staff_number"] or "") from error
+        raise _taken(said.get("staff_number") or "–") from error
     tell(session, at=at, person_id=person.id)
     return person
 
@@ -154,7 +153,7 @@ async def change_person(
     try:
         await apply(session, vault, person, said, at=at)
     except IntegrityError as error:
-        raise _taken(said["staff_number"] or "") from error
+        raise _taken(said.get("staff_number") or "–") from error
     tell(session, at=at, person_id=person.id)
     return person
 
@@ -244,26 +243,19 @@ def mistakes(said: Said, known: Known) -> list[tuple[str, Wording]]:
     return found
 
 
-def put_new(session: AsyncSession, vault: Vault, said: Said, *, at: datetime) -> Person:
-    """A new person with all that is said; what is said has been judged before."""
-    person = Person(
-        id=new_id(at),
-        name=said["name"],
-        staff_number=said.get("staff_number"),
-        department_id=said.get("department"),
-        language=said.get("language"),
-        availability=said.get("availability", Availability.ON_DUTY),
-        skills=_once_each(said.get("skills", ())),
-        left_at=None,
-        created_at=at,
-        version=1,
-    )
-    session.add(person)
-    session.add_all(
-        Assignment(person_id=person.id, position_id=slug) for slug in _once_each(said.get("positions", ()))
-    )
-    contact_points.add(session, vault, person.id, said.get("contacts", ()), at=at)
-    return person
+async def put_new(
+    session: AsyncSession, vault: Vault, everybody: Sequence[Said], *, at: datetime
+) -> list[Person]:
+    """New people with all that is said; what is said has been judged before."""
+    people = [_new(said, at) for said in everybody]
+    session.add_all(people)
+    await session.flush()  # people before what refers to them
+    for person, said in zip(people, everybody, strict=True):
+        slugs = _once_each(said.get("positions", ()))
+        session.add_all(Assignment(person_id=person.id, position_id=slug) for slug in slugs)
+        contact_points.add(session, vault, person.id, said.get("contacts", ()), at=at)
+    await session.flush()
+    return people
 
 
 async def apply(session: AsyncSession, vault: Vault, person: Person, said: Said, *, at: datetime) -> None:
@@ -293,6 +285,21 @@ def echoed(text: str) -> str:
         "…" if len(text) > _ECHOED else ""
     )
     return f"'{plain}" if plain[:1] in {"=", "+", "-", "@"} else plain
+
+
+def _new(said: Said, at: datetime) -> Person:
+    return Person(
+        id=new_id(at),
+        name=said["name"],
+        staff_number=said.get("staff_number"),
+        department_id=said.get("department"),
+        language=said.get("language"),
+        availability=said.get("availability", Availability.ON_DUTY),
+        skills=_once_each(said.get("skills", ())),
+        left_at=None,
+        created_at=at,
+        version=1,
+    )
 
 
 def _as_is(value: Any) -> Any:

@@ -53,7 +53,7 @@ def shift_at(rota: Rota, at: datetime) -> Shift | None:
     days = (at.astimezone(ZoneInfo(rota.time_zone)).date() - rota.starts_on).days
     guess = days // rota.days_per_shift
     # The day alone may be one shift off: before the handover, or where a zone skipped or repeated a day.
-    # Going down, the first that has begun is the right one, also where a skipped day left a shift without length.
+    # Going down, the first that has begun is the right one, also where a skipped day left an empty shift.
     for number in range(guess + 2, guess - 3, -1):
         if number >= 0 and _begin(rota, number) <= at:
             return Shift(

@@ -169,7 +169,8 @@ class RosterRead(BaseModel):
     def of(cls, row: Roster) -> "RosterRead":
         return cls(
             id=row.id, position=row.position_id, time_zone=row.time_zone, starts_on=row.starts_on,
-            handover=row.handover, days_per_shift=row.days_per_shift, participants=row.participants, version=row.version,
+            handover=row.handover, days_per_shift=row.days_per_shift,
+            participants=row.participants, version=row.version,
         )  # fmt: skip
 
 

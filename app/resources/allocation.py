@@ -84,7 +84,7 @@ class _Left:
         taken: list[Taken] = []
         for pool_id in self.shelf.chain(demand.pool):
             fitting = [unit for unit in self.shelf.units.get(pool_id, ()) if fits(unit, demand)]
-            # Stable: among equally useful units the shelf's order decides, so equal requests get equal answers.
+            # Stable: among equally useful units the shelf's order decides, so equal requests agree.
             fitting.sort(key=lambda unit: sum(fits(unit, other) for other in wanted_elsewhere))
             for unit in fitting:
                 number = min(self.of(unit), quantity)

@@ -59,14 +59,15 @@ async def adopt(session: AsyncSession, pools: Mapping[str, document.Pool], *, at
         )  # fmt: skip
     await session.flush()
     known = {(unit.pool_id, unit.name): unit for unit in await session.scalars(select(Unit))}
+    new: list[Unit] = []
     for slug, part in pools.items():
         for wanted in _units_of(slug, part):
             if (unit := known.get((slug, wanted.name))) is None:
-                _open(session, wanted, at=at)
+                new.append(wanted)
             else:
                 unit.title, unit.measure = wanted.title, wanted.measure
                 unit.place, unit.minimum = wanted.place, wanted.minimum
-    await session.flush()
+    await _open(session, new, at=at)
     await sync_members(session, at)
 
 
@@ -146,17 +147,16 @@ def _unit(
     )
 
 
-def _open(session: AsyncSession, unit: Unit, *, at: datetime) -> None:
-    unit.id = new_id(at)
-    session.add(unit)
-    session.add(
+async def _open(session: AsyncSession, units: Sequence[Unit], *, at: datetime) -> None:
+    for unit in units:
+        unit.id = new_id(at)
+    session.add_all(units)
+    await session.flush()  # units before the movements that refer to them
+    session.add_all(
         Movement(
-            id=new_id(at),
-            unit_id=unit.id,
-            kind=MovementKind.OPENING,
-            change=unit.on_hand,
-            at=at,
-            actor=_PLAN,
+            id=new_id(at), unit_id=unit.id, kind=MovementKind.OPENING, change=unit.on_hand, at=at, actor=_PLAN,
             note=None,
         )
-    )
+        for unit in units
+    )  # fmt: skip
+    await session.flush()

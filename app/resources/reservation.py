@@ -138,12 +138,17 @@ async def reserve_or_refuse(
 async def release(session: AsyncSession, reservation: Reservation, *, by: str, at: datetime) -> Reservation:
     """Give everything back; what is given back already stays so."""
     await _give_back(session, Reservation.id == reservation.id, by=by, at=at)
-    return reservation
+    return await session.get_one(Reservation, reservation.id)
 
 
 async def release_all(session: AsyncSession, ref: str, by: str, at: datetime) -> int:
     """Give back everything the ref holds, real or exercise; says how many reservations that were."""
     return await _give_back(session, Reservation.ref == ref, by=by, at=at)
+
+
+async def release_key(session: AsyncSession, key: str, *, by: str, at: datetime) -> int:
+    """Give back what one request took, if it took anything."""
+    return await _give_back(session, Reservation.key == key, by=by, at=at)
 
 
 async def reservation(session: AsyncSession, reservation_id: str) -> Reservation:
@@ -172,7 +177,7 @@ async def lines_of(session: AsyncSession, reservations: Iterable[Reservation]) -
         .where(ReservationLine.reservation_id.in_(list(by_id)))
         .order_by(ReservationLine.pool_id, Unit.name)
     )
-    for line, unit in (await session.execute(query)).tuples():
+    for line, unit in await session.execute(query):
         whole = by_id[line.reservation_id]
         found[whole.id].append(
             Held(
