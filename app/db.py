@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import JSON, DateTime, Dialect, MetaData, TypeDecorator, event
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
@@ -115,6 +115,19 @@ class Database:
         """All tables, straight from the models; for tests and simulations. The product migrates instead."""
         async with self._writer.begin() as connection:
             await connection.run_sync(Base.metadata.create_all)
+
+    @asynccontextmanager
+    async def schema_change(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for migrations. On SQLite foreign keys are off: rebuilding a parent table would delete its children."""
+        async with self._writer.connect() as connection:
+            if self.is_sqlite:
+                await connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+            await connection.commit()
+            async with connection.begin():
+                yield connection
+            if self.is_sqlite:
+                await connection.exec_driver_sql("PRAGMA foreign_keys=ON")
+                await connection.commit()
 
     async def dispose(self) -> None:
         await self._writer.dispose()

@@ -175,14 +175,13 @@ class ProblemResponse(NamedTuple):
 
 
 def problem_response_bytes(
-    problem: Problem, *, accept_language: str | None = None, instance: str | None = None
+    problem: Problem, *, language: str = wording.DEFAULT_LANGUAGE, instance: str | None = None
 ) -> ProblemResponse:
-    """The RFC 9457 answer for `problem` in the reader's language.
+    """The RFC 9457 answer for `problem` in `language`.
 
     `instance` is a path without its query, which may hold a key. Members may hold wordings, times and
     whatever a client sent us: all of it comes out as valid JSON, so that refusing never fails.
     """
-    language = wording.negotiate(accept_language)
     document: dict[str, Any] = {
         "type": f"/problems/{problem.slug}",
         "title": wording.render(say(f"problem.{problem.slug}.title"), language),
@@ -337,10 +336,10 @@ def _replaying(body: bytes, receive: Receive) -> Receive:
 
 
 async def _answer(problem: Problem, scope: Scope, send: Send) -> None:
-    language = _header(scope, b"accept-language")
+    wanted = _header(scope, b"accept-language")
     response = problem_response_bytes(
         problem,
-        accept_language=language.decode("latin-1") if language else None,
+        language=wording.negotiate(wanted.decode("latin-1") if wanted else None),
         instance=str(scope.get("path", "/")),
     )
     await send({"type": "http.response.start", "status": response.status, "headers": response.headers})

@@ -59,7 +59,9 @@ async def issue(
 async def recognise(session: AsyncSession, shown: str, *, at: datetime) -> Principal | None:
     """Whose key this is, or `None`: unknown, mistyped, expired and revoked are the same to the one who asks."""
     parts = shown.split("_")
-    if len(parts) != 4 or parts[0] != "mst" or not shown.isascii() or _check(shown.rpartition("_")[0]) != parts[3]:
+    if len(parts) != 4 or parts[0] != "mst" or not (shown.isascii() and shown.isprintable()):
+        return None
+    if _check(shown.rpartition("_")[0]) != parts[3]:
         return None
     key = await session.get(Key, parts[1])
     if key is None or not hmac.compare_digest(key.digest, _digest(shown)) or not is_live(key, at):

@@ -43,6 +43,16 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/api/v1/decisions/{decision_id}/choices"): ACTS,
     ("GET", "/api/v1/incidents/{incident_id}/announcements"): SEES,
     ("GET", "/api/v1/incidents/{incident_id}/report"): READS,
+    # intake
+    ("GET", "/api/v1/sources"): OVERSEES,
+    ("POST", "/api/v1/sources"): MANAGES,
+    ("POST", "/api/v1/sources/{slug}/keys"): MANAGES,
+    ("POST", "/api/v1/sources/{slug}/disable"): MANAGES,
+    ("POST", "/api/v1/sources/{slug}/try"): MANAGES,
+    ("GET", "/api/v1/receipts"): OVERSEES,
+    ("GET", "/api/v1/receipts/{receipt_id}"): OVERSEES,
+    ("POST", "/intake/{slug}"): Open.SOURCE,
+    ("POST", "/v2/enqueue"): Open.SOURCE,
     # levels
     ("GET", "/api/v1/levels"): SEES,
     # playbooks

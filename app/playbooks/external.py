@@ -48,6 +48,12 @@ class Answer:
     may_retry: bool = False
 
 
+async def is_due(session: AsyncSession, *, at: datetime) -> bool:
+    """Whether there is anything to claim."""
+    due = select(StepRow.id).where(StepRow.state.in_([StepState.QUEUED, StepState.DOING]), StepRow.not_before <= at)
+    return await session.scalar(due.limit(1)) is not None
+
+
 async def claim(session: AsyncSession, *, at: datetime, lease: timedelta, limit: int) -> list[Claimed]:
     """Take what is due, and what an engine that died had taken."""
     due = (

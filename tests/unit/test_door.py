@@ -282,7 +282,7 @@ def test_members_of_a_problem_come_out_as_json_whatever_they_are() -> None:
         text="\udc80",
         status="not overwritten",
     )
-    response = problem_response_bytes(problem, accept_language="en", instance="/x")
+    response = problem_response_bytes(problem, language="en", instance="/x")
     document = json.loads(response.body.decode("utf-8"))
     assert document["errors"] == [{"message": "The body is empty; JSON was expected."}]
     assert (document["allowed"], document["status"], document["number"]) == (["assess"], 409, "nan")

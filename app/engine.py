@@ -1,0 +1,238 @@
+"""The loop: what is due is fired, what happened is followed up, what is to be sent is sent.
+
+Three workers, each doing one short thing at a time and then looking again: timers and reactions, deliveries, external steps.
+Wake-ups are hints (a commit in this process, a tick of the scheduler); the rows are the truth, so any number of engines may run on
+one database and any of them may die. One bad row never stops a worker: attempts are counted, then it is set aside and shown.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy import Select, exists, insert, select, update
+from sqlalchemy.orm import aliased
+
+from app.access.parts import Parts
+from app.db import Database
+from app.flow import REACTIONS
+from app.notify import delivery
+from app.notify.channel import Channel
+from app.outbox import MessageState, OutboxMessage, Timer, TimerState
+from app.outgoing import Outgoing
+from app.playbooks import external
+from app.reactions.context import Happened
+
+ATTEMPTS: Final = 8  # reactions of one message; then it is parked
+_FIRST_WAIT: Final = timedelta(seconds=1)
+_AT_ONCE: Final = 64  # sends and calls under way in one engine
+_TIMERS_AT_ONCE: Final = 200
+
+log = structlog.get_logger("engine")
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How the engine touches the world."""
+
+    outgoing: Outgoing
+    channels: Mapping[str, Channel]
+
+
+class Engine:
+    """One engine of this process; `run` serves until cancelled, `settle` does what is due now and returns."""
+
+    def __init__(self, parts: Parts, reach: Reach) -> None:
+        self.parts = parts
+        self.reach = reach
+        self.last_tick: datetime | None = None  # when a look for what is due last came to its end
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    @property
+    def db(self) -> Database:
+        return self.parts.db
+
+    async def run(self) -> None:
+        """Serve until cancelled. What was under way then is taken up after its lease, by whoever runs."""
+        reactors = 1 if self.db.is_sqlite else 4
+        async with asyncio.TaskGroup() as workers:
+            for number in range(reactors):
+                workers.create_task(self._serve(f"reactor-{number}", self.follow))
+            workers.create_task(self._serve("deliveries", self._start_deliveries))
+            workers.create_task(self._serve("steps", self._start_calls))
+
+    async def settle(self) -> None:
+        """Do everything that is due at this moment, and what follows from it, until nothing is left."""
+        while True:
+            did = await self.follow() or await self._start_deliveries() or await self._start_calls()
+            if self._under_way:
+                await asyncio.gather(*self._under_way)
+            elif not did:
+                return
+
+    async def follow(self) -> bool:
+        """Fire the timers that are due, then run the reactions to one message. Says whether there was anything."""
+        now = self.parts.clock.now()
+        fired = await self._fire_timers(now)
+        reacted = await self._react(now)
+        if not (fired or reacted):
+            self.last_tick = now
+        return fired or reacted
+
+    async def _serve(self, name: str, once: Callable[[], Awaitable[bool]]) -> None:
+        """Look until there is nothing, then wait to be woken. A failing database is waited out."""
+        async with self.db.wake.listening() as woken:
+            while True:
+                woken.clear()
+                try:
+                    while await once():
+                        pass
+                except Exception as error:  # the loop must outlive anything
+                    log.error("worker failed", worker=name, error=type(error).__name__, exc_info=True)
+                # The scheduler's tick ends this wait at the latest.
+                await woken.wait()
+
+    async def _fire_timers(self, now: datetime) -> bool:
+        due = (
+            select(Timer.id)
+            .where(Timer.state == TimerState.ARMED, Timer.due_at <= now)
+            .order_by(Timer.due_at, Timer.id)
+            .limit(_TIMERS_AT_ONCE)
+        )
+        async with self.db.reading() as session:
+            if await session.scalar(due.limit(1)) is None:
+                return False
+        async with self.db.transaction() as session:
+            fired = await session.execute(
+                update(Timer)
+                .where(Timer.id.in_(due.with_for_update(skip_locked=True)))
+                .values(state=TimerState.FIRED)
+                .returning(Timer.id, Timer.topic, Timer.ref, Timer.payload, Timer.due_at)
+            )
+            rows = sorted(fired.all(), key=lambda row: (row.due_at, row.id))
+            if rows:
+                messages = [
+                    {"topic": row.topic, "ref": row.ref, "payload": row.payload, "created_at": now, "not_before": now}
+                    for row in rows
+                ]
+                await session.execute(insert(OutboxMessage), messages)
+        return bool(rows)
+
+    async def _react(self, now: datetime) -> bool:
+        async with self.db.reading() as session:
+            if await session.scalar(_next_message(now)) is None:
+                return False
+        message_id: int | None = None
+        try:
+            async with self.db.transaction() as session:
+                message = await session.scalar(_next_message(now).with_for_update(skip_locked=True))
+                if message is None:
+                    return False
+                message_id = message.id
+                happened = Happened(session, message.topic, message.ref, message.payload, now)
+                with structlog.contextvars.bound_contextvars(topic=message.topic, incident=message.ref):
+                    for reaction in REACTIONS.get(message.topic, ()):
+                        await reaction(happened)
+                message.state, message.done_at = MessageState.DONE, now
+                session.info["wakes"] = True
+        except Exception as error:
+            if message_id is None:
+                raise
+            await self._note_failure(message_id, error, now)
+        return True
+
+    async def _note_failure(self, message_id: int, error: Exception, now: datetime) -> None:
+        """Count it, try again later, and in the end set it aside: it holds back its own incident only, and not for ever."""
+        async with self.db.transaction() as session:
+            message = await session.get_one(OutboxMessage, message_id, with_for_update=True)
+            if message.state != MessageState.PENDING:
+                return
+            message.attempts += 1
+            message.last_error = f"{type(error).__name__}: {error}"[:2000]
+            message.not_before = now + _FIRST_WAIT * 2 ** (message.attempts - 1)
+            if message.attempts >= ATTEMPTS:
+                message.state = MessageState.PARKED
+            told = {"topic": message.topic, "incident": message.ref, "attempt": message.attempts, "state": message.state}
+        log.error("reaction failed", message=message_id, error=type(error).__name__, exc_info=error, **told)
+
+    async def _start_deliveries(self) -> bool:
+        """Claim what is due and begin to send it; the sending goes on beside the next look."""
+        if (room := _AT_ONCE - len(self._under_way)) <= 0:
+            return False
+        now = self.parts.clock.now()
+        async with self.db.reading() as session:
+            if not await delivery.is_due(session, at=now):
+                return False
+        async with self.db.transaction() as session:
+            claimed = await delivery.claim(
+                session, vault=self.parts.vault, at=now, lease=self.parts.settings.lease, limit=room
+            )
+        for one in claimed:
+            self._begin(self._deliver(one))
+        return bool(claimed)
+
+    async def _start_calls(self) -> bool:
+        if (room := _AT_ONCE - len(self._under_way)) <= 0:
+            return False
+        now = self.parts.clock.now()
+        async with self.db.reading() as session:
+            if not await external.is_due(session, at=now):
+                return False
+        async with self.db.transaction() as session:
+            claimed = await external.claim(session, at=now, lease=self.parts.settings.lease, limit=room)
+        for one in claimed:
+            self._begin(self._call(one))
+        return bool(claimed)
+
+    def _begin(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._under_way.discard(task)
+        self.db.wake.set()
+
+    async def _deliver(self, claimed: delivery.Claimed) -> None:
+        settings = self.parts.settings
+        try:
+            outcome = await delivery.send(
+                claimed, self.reach.channels, vault=self.parts.vault, base_url=settings.base_url,
+                default_language=settings.language,
+            )  # fmt: skip
+        except Exception as error:
+            log.error("channel broke", delivery=claimed.delivery_id, channel=claimed.channel, error=type(error).__name__)
+            outcome = delivery.unexpected(error)
+        try:
+            async with self.db.transaction() as session:
+                await delivery.record(session, claimed, outcome, at=self.parts.clock.now())
+        except Exception as error:
+            # Not written down: its lease ends and it is sent again, under the same key.
+            log.error("delivery not recorded", delivery=claimed.delivery_id, error=type(error).__name__, exc_info=True)
+
+    async def _call(self, claimed: external.Claimed) -> None:
+        settings = self.parts.settings
+        try:
+            answer = await external.call(
+                claimed, self.reach.outgoing, settings.connections, deadline=settings.request_deadline
+            )
+            async with self.db.transaction() as session:
+                await external.note(session, claimed, answer, at=self.parts.clock.now())
+        except Exception as error:
+            log.error("step not recorded", step=claimed.step_id, error=type(error).__name__, exc_info=True)
+
+
+def _next_message(now: datetime) -> Select[tuple[OutboxMessage]]:
+    """The oldest message that may be handled: none before it, of the same ref, is still pending."""
+    earlier = aliased(OutboxMessage)
+    held_back = exists().where(
+        earlier.state == MessageState.PENDING, earlier.ref == OutboxMessage.ref, earlier.id < OutboxMessage.id
+    )
+    return (
+        select(OutboxMessage)
+        .where(OutboxMessage.state == MessageState.PENDING, OutboxMessage.not_before <= now, ~held_back)
+        .order_by(OutboxMessage.id)
+        .limit(1)
+    )

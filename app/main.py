@@ -1,0 +1,132 @@
+"""Puts the parts together: settings, database, vault, channels, engine, routes. Only the command line and tests import it."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
+from ipaddress import ip_network
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from fastapi import APIRouter, FastAPI
+from fastapi_offline import FastAPIOffline
+
+from app.access.parts import Parts
+from app.access.routes import router as access_routes
+from app.clock import Clock, SystemClock
+from app.console.routes import router as console_routes
+from app.console.routes import static_files
+from app.db import Database
+from app.door import BodyLimit
+from app.engine import Engine, Reach
+from app.incidents.routes import router as incident_routes
+from app.intake.routes import router as intake_routes
+from app.levels.routes import router as level_routes
+from app.notify.channel import Channel
+from app.notify.channels import registry
+from app.notify.channels.mail import MailSettings, Security
+from app.notify.routes import router as notify_routes
+from app.outgoing import Outgoing
+from app.people.routes import router as people_routes
+from app.plan.routes import router as plan_routes
+from app.playbooks.routes import router as playbook_routes
+from app.readiness.routes import router as readiness_routes
+from app.resources.routes import router as resource_routes
+from app.reviews.routes import router as review_routes
+from app.service import housekeeping, refusals
+from app.service.openapi import describe
+from app.service.parked import router as parked_routes
+from app.service.problem_pages import router as problem_routes
+from app.service.requests import RequestLog
+from app.service.stream import router as stream_routes
+from app.service.vitals import router as vital_routes
+from app.settings import Settings
+from app.vault import Vault
+
+ROUTERS: Sequence[APIRouter] = (
+    incident_routes, playbook_routes, notify_routes, resource_routes, review_routes, level_routes, plan_routes,
+    people_routes, readiness_routes, intake_routes, access_routes, parked_routes, stream_routes, vital_routes,
+    problem_routes, console_routes,
+)  # fmt: skip
+
+log = structlog.get_logger("muster")
+
+
+def parts_of(settings: Settings, clock: Clock | None = None) -> Parts:
+    """What requests and commands work with."""
+    return Parts(settings, Database(settings.database), clock or SystemClock(), Vault(settings.key()))
+
+
+def reach_of(settings: Settings, vault: Vault) -> Reach:
+    """How this process touches the world."""
+    outgoing = Outgoing(allow=[ip_network(part.strip()) for part in settings.egress_allow.split(",") if part.strip()])
+    return Reach(outgoing, channels_of(settings, vault, outgoing))
+
+
+def channels_of(settings: Settings, vault: Vault, outgoing: Outgoing) -> Mapping[str, Channel]:
+    mail = None
+    if settings.smtp_host:
+        mail = MailSettings(
+            host=settings.smtp_host, port=settings.smtp_port, username=settings.smtp_user or None,
+            password=settings.smtp_password if settings.smtp_user else None, security=Security(settings.smtp_security),
+            sender=settings.mail_from,
+        )  # fmt: skip
+    secrets = signing_secrets(settings, vault)
+    return registry.channels(outgoing, mail=mail, webhook_secrets=lambda _to: secrets)
+
+
+def signing_secrets(settings: Settings, vault: Vault) -> Sequence[bytes]:
+    """The secrets that sign outgoing webhooks, newest first; with none set, one that belongs to this installation."""
+    given = [secret.get_secret_value().removeprefix("whsec_") for secret in settings.webhook_secrets]
+    return [base64.b64decode(secret) for secret in given] or [vault.sign("webhook", "signing").encode()]
+
+
+def create_app(settings: Settings, *, clock: Clock | None = None, parts: Parts | None = None, reach: Reach | None = None) -> FastAPI:
+    """The service. With `reach` given the caller runs the engine itself (tests); otherwise it runs with the app."""
+    parts = parts or parts_of(settings, clock)
+    runs_engine = reach is None
+    reach = reach or reach_of(settings, parts.vault)
+    engine = Engine(parts, reach)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if not runs_engine:
+            yield
+            return
+        async with running(engine, parts):
+            yield
+        await reach.outgoing.aclose()
+        await parts.db.dispose()
+
+    app = FastAPIOffline(
+        title="Muster", version=version("muster"), lifespan=lifespan, redirect_slashes=False,
+        description="Incident-response orchestration for a customer service centre.",
+    )  # fmt: skip
+    app.state.parts, app.state.engine, app.state.running = parts, engine, set()
+    for router in ROUTERS:
+        app.include_router(router)
+    app.mount("/static", static_files(), name="static")
+    refusals.install(app)
+    describe(app)
+    app.add_middleware(RequestLog, clock=parts.clock)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body)
+    return app
+
+
+@asynccontextmanager
+async def running(engine: Engine, parts: Parts) -> AsyncIterator[None]:
+    """The engine and its calendar, until the context ends."""
+    scheduler = AsyncIOScheduler(timezone="UTC")
+    scheduler.add_job(parts.db.wake.set, "interval", seconds=parts.settings.poll_every.total_seconds(), id="tick")
+    await housekeeping.schedule(scheduler, parts)
+    scheduler.start()
+    serving = asyncio.create_task(engine.run())
+    parts.db.wake.set()
+    try:
+        yield
+    finally:
+        scheduler.shutdown(wait=False)
+        serving.cancel()
+        with suppress(asyncio.CancelledError):
+            await serving

@@ -1,0 +1,150 @@
+"""Whether the service lives, and the figures that matter, read from the database so that they are right in every process."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import generate_latest
+from prometheus_client.core import REGISTRY, GaugeMetricFamily, HistogramMetricFamily, Metric
+from pydantic import BaseModel
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.access.edge import Edge, Here, Now, Session, problems
+from app.errors import Unavailable
+from app.incidents.tables import Incident, Status
+from app.intake.tables import Receipt, ReceiptState
+from app.notify.tables import Delivery, DeliveryState, Round, RoundState
+from app.outbox import MessageState, OutboxMessage, Timer, TimerState
+from app.people import holders
+from app.playbooks.tables import StepRow, StepState
+from app.wording import say
+
+router = APIRouter(route_class=Edge, tags=["service"])
+
+_BUCKETS = (60, 300, 600, 1800, 3600, 7200, 14400, 86400)
+
+
+class Health(BaseModel):
+    status: str
+    last_tick: datetime | None
+    """When the engine of this process last finished a look for what is due."""
+
+
+@router.get("/healthz", responses=problems(Unavailable))
+async def alive(request: Request, here: Here, now: Now) -> Health:
+    """Alive: the engine finished a tick lately. 503 when it did not."""
+    last: datetime | None = request.app.state.engine.last_tick
+    if last is None or now - last > here.settings.tick_limit:
+        detail = say("service.no_tick", last=last.isoformat() if last else None)
+        raise Unavailable(detail, headers={"Retry-After": "5"}, last_tick=last)
+    return Health(status="ok", last_tick=last)
+
+
+@router.get("/readyz", responses=problems(Unavailable))
+async def ready(session: Session) -> dict[str, str]:
+    """Ready: the database answers and a plan is in force."""
+    await session.execute(text("select 1"))
+    return {"status": "ok"}
+
+
+@router.get("/metrics", responses=problems())
+async def metrics(session: Session, now: Now) -> Response:
+    """Figures for Prometheus."""
+    _COLLECTED.families = [family async for family in _families(session, now)]
+    return Response(generate_latest(REGISTRY), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+class _Collected:
+    """What was just read from the database, for the registry to write out with the counters of this process."""
+
+    def __init__(self) -> None:
+        self.families: list[Metric] = []
+
+    def collect(self) -> Iterable[Metric]:
+        return self.families
+
+
+_COLLECTED = _Collected()
+REGISTRY.register(_COLLECTED)  # type: ignore[arg-type]
+
+
+async def _families(session: AsyncSession, now: datetime) -> Any:
+    yield await _incidents(session)
+    yield await _time_to_acknowledge(session)
+    yield await _deliveries(session)
+    yield await _oldest_due(session, now)
+    for name, what, value in (
+        ("muster_chains_reaching_nobody", "Reporting chains calling now that have reached nobody.", await _nobody(session)),
+        ("muster_people_reachable", "1 when anybody with a contact point is known.", int(await holders.anyone(session))),
+        ("muster_parked_messages", "Reactions set aside after failing repeatedly.", await _count_parked(session)),
+        ("muster_receipts_not_understood", "Webhook bodies kept that could not be understood.", await _unread(session)),
+    ):
+        yield GaugeMetricFamily(name, what, value=value)
+
+
+async def _incidents(session: AsyncSession) -> Metric:
+    family = GaugeMetricFamily("muster_incidents", "Incidents, drills and tests apart.", labels=["level", "state", "status"])
+    query = select(Incident.level, Incident.state, Incident.status, func.count())
+    for level, state, status, number in await session.execute(
+        query.group_by(Incident.level, Incident.state, Incident.status)
+    ):
+        family.add_metric([str(level), state, status], number)
+    return family
+
+
+async def _time_to_acknowledge(session: AsyncSession) -> Metric:
+    """Of actual incidents, in seconds from detection to the first answer."""
+    family = HistogramMetricFamily("muster_time_to_acknowledge_seconds", "From detection to the first answer.", labels=["level"])
+    query = select(Incident.level, Incident.detected_at, Incident.acknowledged_at)
+    found: dict[int, list[float]] = {}
+    for level, detected, answered in await session.execute(
+        query.where(Incident.acknowledged_at.is_not(None), Incident.status == Status.ACTUAL)
+    ):
+        found.setdefault(level, []).append((answered - detected).total_seconds())
+    for level, seconds in found.items():
+        buckets = [(str(limit), sum(s <= limit for s in seconds)) for limit in _BUCKETS]
+        family.add_metric([str(level)], [*buckets, ("+Inf", len(seconds))], sum(seconds))
+    return family
+
+
+async def _deliveries(session: AsyncSession) -> Metric:
+    family = GaugeMetricFamily("muster_deliveries", "Messages by channel and outcome.", labels=["channel", "state"])
+    query = select(Delivery.channel, Delivery.state, func.count()).group_by(Delivery.channel, Delivery.state)
+    for channel, state, number in await session.execute(query):
+        family.add_metric([channel, state], number)
+    return family
+
+
+async def _oldest_due(session: AsyncSession, now: datetime) -> Metric:
+    """How far behind the engine is, per queue: the age of the oldest row that is due and not done."""
+    family = GaugeMetricFamily("muster_oldest_due_seconds", "Age of the oldest row that is due.", labels=["queue"])
+    oldest = {
+        "reactions": select(func.min(OutboxMessage.not_before)).where(OutboxMessage.state == MessageState.PENDING),
+        "timers": select(func.min(Timer.due_at)).where(Timer.state == TimerState.ARMED),
+        "deliveries": select(func.min(Delivery.not_before)).where(Delivery.state == DeliveryState.PENDING),
+        "steps": select(func.min(StepRow.not_before)).where(StepRow.state == StepState.QUEUED),
+    }
+    for queue, query in oldest.items():
+        due: datetime | None = await session.scalar(query)
+        behind = max(now - due, timedelta()) if due is not None else timedelta()
+        family.add_metric([queue], behind.total_seconds())
+    return family
+
+
+async def _nobody(session: AsyncSession) -> int:
+    query = select(func.count()).select_from(Round).where(Round.state == RoundState.CALLING, Round.reached.is_(False))
+    return int(await session.scalar(query) or 0)
+
+
+async def _count_parked(session: AsyncSession) -> int:
+    query = select(func.count()).select_from(OutboxMessage).where(OutboxMessage.state == MessageState.PARKED)
+    return int(await session.scalar(query) or 0)
+
+
+async def _unread(session: AsyncSession) -> int:
+    query = select(func.count()).select_from(Receipt).where(Receipt.state == ReceiptState.NOT_UNDERSTOOD)
+    return int(await session.scalar(query) or 0)
+
+
