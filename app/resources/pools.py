@@ -154,9 +154,14 @@ async def _open(session: AsyncSession, units: Sequence[Unit], *, at: datetime) -
     await session.flush()  # units before the movements that refer to them
     session.add_all(
         Movement(
-            id=new_id(at), unit_id=unit.id, kind=MovementKind.OPENING, change=unit.on_hand, at=at, actor=_PLAN,
+            id=new_id(at),
+            unit_id=unit.id,
+            kind=MovementKind.OPENING,
+            change=unit.on_hand,
+            at=at,
+            actor=_PLAN,
             note=None,
         )
         for unit in units
-    )  # fmt: skip
+    )
     await session.flush()

@@ -84,8 +84,8 @@ async def reserve(
 ) -> Reservation | Shortage:
     """Take all that is asked for, or nothing. The same `key` again is the same reservation.
 
-    1. Take turns, then lock every unit that could come into it, in one order for everybody: no two requests can
-       sell the same thing, and none waits for another in a circle, however many a transaction makes.
+    1. Take turns, then lock every unit that could come into it, in one order for everybody: no two requests
+       can sell the same thing, and none waits for another in a circle, however many a transaction makes.
     2. Look the key up only then: whoever sent the same request at the same time has waited for the first.
     3. Find units for all of it: the pool, its next tiers, then the substitutes in order.
     4. Write the lines, the quantities and the message; or take nothing and say what is missing.

@@ -87,7 +87,7 @@ class Reservation(Base):
 
     id: Mapped[str] = mapped_column(String(26), primary_key=True)
     ref: Mapped[str] = mapped_column(String(64), index=True)
-    key: Mapped[str] = mapped_column(String(200), unique=True)  # the same request again is the same reservation
+    key: Mapped[str] = mapped_column(String(200), unique=True)  # the same again: the same reservation
     state: Mapped[ReservationState] = mapped_column(String(16), default=ReservationState.HELD)
     exercise: Mapped[bool]
     reserved_at: Mapped[datetime]
@@ -112,6 +112,7 @@ class ReservationLine(Base):
         # One person is in one place at a time, however many pools list them.
         Index(
             "uq_reservation_lines_person", "person_id", unique=True,
-            postgresql_where=text("held and person_id is not null"), sqlite_where=text("held and person_id is not null"),
+            postgresql_where=text("held and person_id is not null"),
+            sqlite_where=text("held and person_id is not null"),
         ),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The organisation on both databases: who holds what, who is passed over, and the file it is imported from."""
+"""The organisation on both databases: who holds what, who is passed over, and the file it comes from."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -329,7 +329,9 @@ async def test_a_spreadsheets_file_becomes_the_organisation(db: Database, encodi
 
 async def test_one_mistake_and_nobody_is_imported(db: Database) -> None:
     with pytest.raises(WrongShape) as refused:
-        await load(db, HEAD + "Ada,1,support,duty_lead,,,\nBen,2,nowhere,king,,nonsense.example,\nCy,1,,,,,\n")
+        await load(
+            db, HEAD + "Ada,1,support,duty_lead,,,\nBen,2,nowhere,king,,nonsense.example,\nCy,1,,,,,\n"
+        )
     errors = refused.value.members["errors"]
     assert [(error["line"], error["path"]) for error in errors] == [
         (3, "department"), (3, "positions"), (3, "contacts"), (4, "staff_number"),

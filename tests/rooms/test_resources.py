@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.db import Database
@@ -33,8 +33,13 @@ UNTIL = AT + timedelta(hours=8)
 NAMED = {"zh": "名称", "en": "Name"}
 POOLS = TypeAdapter(dict[str, document.Pool]).validate_python(
     {
-        "team": {"kind": "people", "title": NAMED, "owner": "head", "positions": ["engineer", "head"], "next": "reserve"},
-        "reserve": {"kind": "people", "title": NAMED, "owner": "head", "tier": "reserve", "positions": ["helper"]},
+        "team": {
+            "kind": "people", "title": NAMED, "owner": "head", "next": "reserve",
+            "positions": ["engineer", "head"],
+        },
+        "reserve": {
+            "kind": "people", "title": NAMED, "owner": "head", "tier": "reserve", "positions": ["helper"],
+        },
         "store": {
             "kind": "materials", "title": NAMED, "owner": "head", "next": "cellar",
             "items": {
@@ -171,12 +176,8 @@ async def test_members_come_and_go_with_their_positions(db: Database) -> None:
 
 
 async def test_people_materials_and_technology_are_reserved_together(db: Database) -> None:
-    made = await must(
-        db,
-        {"pool": "team", "quantity": 2},
-        {"pool": "store", "item": "phone", "quantity": 3},
-        {"pool": "systems"},
-    )
+    phones = {"pool": "store", "item": "phone", "quantity": 3}
+    made = await must(db, {"pool": "team", "quantity": 2}, phones, {"pool": "systems"})
     assert await held(db) == [
         ("store", "phone", 3),
         ("systems", "standby", 1),
@@ -190,7 +191,8 @@ async def test_people_materials_and_technology_are_reserved_together(db: Databas
 async def test_the_next_tier_gives_what_the_first_lacks(db: Database) -> None:
     await must(db, {"pool": "team", "quantity": 3}, {"pool": "store", "item": "phone", "quantity": 12})
     assert await held(db) == [
-        ("cellar", "phone", 2), ("reserve", "Cy", 1), ("store", "phone", 10), ("team", "Ada", 1), ("team", "Ben", 1),
+        ("cellar", "phone", 2), ("reserve", "Cy", 1), ("store", "phone", 10),
+        ("team", "Ada", 1), ("team", "Ben", 1),
     ]  # fmt: skip
 
 
@@ -253,15 +255,42 @@ async def test_the_same_request_sent_at_the_same_time_is_one_reservation(db: Dat
 async def test_the_database_itself_refuses_one_person_in_two_places(db: Database) -> None:
     await must(db, {"pool": "team", "skill": "dba"})
     made = await must(db, {"pool": "systems"}, key="INC:2")
+    elsewhere = (await units(db))["reserve", "Cy"].id
+    line = {
+        "reservation_id": made.id,
+        "unit_id": elsewhere,
+        "quantity": 1,
+        "pool_id": "reserve",
+        "person_id": "Ada",
+    }
     with pytest.raises(IntegrityError):
         async with db.transaction() as session:
-            unit = await session.scalar(select(Unit).where(Unit.name == "Cy"))
-            assert unit is not None
-            session.add(
-                ReservationLine(
-                    reservation_id=made.id, unit_id=unit.id, quantity=1, pool_id="reserve", person_id="Ada"
+            await session.execute(insert(ReservationLine).values(line))
+
+
+async def test_two_runs_that_want_the_same_things_in_opposite_order_do_not_wait_for_each_other_forever(
+    db: Database,
+) -> None:
+    wanted = [asks({"pool": "store", "item": "phone"}), asks({"pool": "systems"}), asks({"pool": "team"})]
+
+    async def run(ref: str, steps: Sequence[list[Ask]]) -> None:
+        async with db.transaction() as session:
+            for number, step in enumerate(steps):
+                await reservation.reserve(
+                    session,
+                    ref=ref,
+                    key=f"{ref}:{number}",
+                    ask=step,
+                    until=UNTIL,
+                    by="plan",
+                    exercise=False,
+                    at=AT,
                 )
-            )
+
+    for attempt in range(10):
+        await asyncio.gather(run(f"A{attempt}", wanted), run(f"B{attempt}", wanted[::-1]))
+        await asyncio.gather(release(db, f"A{attempt}"), release(db, f"B{attempt}"))
+    assert all(unit.held == 0 for unit in (await units(db)).values())
 
 
 # ── giving back ───────────────────────────────────────────────────────────────────────────────────────────

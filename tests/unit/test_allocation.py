@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.resources.allocation import Free, Found, Served, Shelf, allocate
+from app.resources.allocation import Found, Free, Served, Shelf, allocate
 from app.resources.document import Ask
 
 
