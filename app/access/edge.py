@@ -46,7 +46,9 @@ class Edge(APIRoute):
         async def at_the_edge(request: Request) -> Response:
             parts = cast(Parts, request.app.state.parts)
             request.state.now = parts.clock.now()
-            request.state.language = negotiate(request.headers.get("accept-language"), parts.settings.language)
+            request.state.language = negotiate(
+                request.headers.get("accept-language"), parts.settings.language
+            )
             body = await request.body()
             # What a source sends is read by its route, once the source is known: it is kept even where it cannot be read.
             if _is_json(request) and body and not _is_from_a_source(request, path):
@@ -104,7 +106,9 @@ async def _once(parts: Parts, request: Request, path: str, handler: Handler, nam
         raise
     except Refused as refusal:
         async with parts.db.transaction() as session:
-            await _keep(session, name, digest, as_response(refusal, request.state.language, request.url.path), now)
+            await _keep(
+                session, name, digest, as_response(refusal, request.state.language, request.url.path), now
+            )
         raise
 
 
@@ -226,7 +230,9 @@ def _parts(request: Request) -> Parts:
     return cast(Parts, request.app.state.parts)
 
 
-def _if_match(if_match: Annotated[str | None, Header(description='The `version` you saw, as `"3"`.')] = None) -> int | None:
+def _if_match(
+    if_match: Annotated[str | None, Header(description='The `version` you saw, as `"3"`.')] = None,
+) -> int | None:
     if if_match is None or if_match == "*":
         return None
     try:

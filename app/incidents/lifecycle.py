@@ -51,7 +51,7 @@ class Move:
     """All that guards look at: what was asked, by whom, and how things stand."""
 
     spec: LevelSpec  # of the level the incident has now
-    reason: str | None = None
+    reason: str | Wording | None = None  # typed by a person, or a sentence of ours
     level: int | None = None
     level_reason: Wording | None = None
     gravity: str | None = None
@@ -76,7 +76,9 @@ def _has_reason(_incident: Incident, move: Move) -> Wording | None:
 
 def _declares(_incident: Incident, move: Move) -> Wording | None:
     if move.spec.declared_by is Layer.LEADERSHIP and move.by_layer is Layer.MANAGEMENT and not move.reason:
-        raise NotYours(say("lifecycle.leadership_declares", level=move.spec.title.model_dump()), needs=["reason"])
+        raise NotYours(
+            say("lifecycle.leadership_declares", level=move.spec.title.model_dump()), needs=["reason"]
+        )
     return None
 
 
@@ -165,7 +167,9 @@ def apply(
             state=state, allowed=allowed(state), current_version=incident.version,
         )  # fmt: skip
     if refusal := step.guard(incident, move):
-        raise GuardRefused(refusal, state=state, allowed=allowed(state), unmet=sorted(set(move.unmet) - move.waived))
+        raise GuardRefused(
+            refusal, state=state, allowed=allowed(state), unmet=sorted(set(move.unmet) - move.waived)
+        )
 
     before = incident.level
     _enter(incident, event, step.to, move, at)
@@ -174,7 +178,13 @@ def apply(
         level_before=before, reason=move.reason, because=move.level_reason, gravity=move.gravity,
         waived=sorted(move.waived) or None, merged_into=move.merge_into, playbook=incident.playbook,
     )  # fmt: skip
-    payload = {"incident_id": incident.id, "seq": entry.seq, "level": incident.level, "level_before": before, "actor": actor}
+    payload = {
+        "incident_id": incident.id,
+        "seq": entry.seq,
+        "level": incident.level,
+        "level_before": before,
+        "actor": actor,
+    }
     outbox.put(session, step.topic, payload, ref=incident.id, at=at)
     return entry
 

@@ -21,7 +21,7 @@ class Parse(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Kind:
     kind: str
     parse: Parse
     success: int  # the status that this sender takes for "you have it"
@@ -32,17 +32,17 @@ class UnknownKind(WrongShape):
     """A kind of source that this version does not read."""
 
 
-KINDS: Final[Mapping[str, Source]] = {
+KINDS: Final[Mapping[str, Kind]] = {
     source.kind: source
     for source in (
-        Source("alertmanager", alertmanager.parse, success=200, overload=503),
-        Source("pagerduty", pagerduty.parse, success=202, overload=429),
-        Source("generic", generic.parse, success=202, overload=503),
+        Kind("alertmanager", alertmanager.parse, success=200, overload=503),
+        Kind("pagerduty", pagerduty.parse, success=202, overload=429),
+        Kind("generic", generic.parse, success=202, overload=503),
     )
 }
 
 
-def kind_named(name: str) -> Source:
+def kind_named(name: str) -> Kind:
     """The kind of that name, or `UnknownKind` saying which exist."""
     source = KINDS.get(name)
     if source is None:

@@ -6,7 +6,7 @@ is a claim, not an incident: which incident it belongs to, and how grave it is, 
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -20,6 +20,8 @@ VALUE_LENGTH: Final = 2_000
 NAME_LENGTH: Final = 200
 PAIRS: Final = 100  # labels, annotations or facts of one signal
 LINKS: Final = 20
+
+_TIMES: Final = ("started_at", "ended_at")
 
 Scalar = str | int | float | bool
 
@@ -106,6 +108,18 @@ class Signal:
         }
         for name, value in bounded.items():
             object.__setattr__(self, name, value)
+
+
+def packed(signal: Signal) -> dict[str, Any]:
+    """The signal as JSON, for a row."""
+    times = {name: moment.isoformat() if (moment := getattr(signal, name)) else None for name in _TIMES}
+    return {**asdict(signal), **times, "links": list(signal.links)}
+
+
+def unpacked(kept: Mapping[str, Any]) -> Signal:
+    """The signal that `packed` made into JSON."""
+    times = {name: datetime.fromisoformat(kept[name]) if kept[name] else None for name in _TIMES}
+    return Signal(**{**kept, **times, "state": SignalState(kept["state"]), "links": tuple(kept["links"])})
 
 
 def cut(text: str, length: int) -> str:

@@ -1,4 +1,4 @@
-"""Sources, what they sent as it came, and the problems it tells of."""
+"""Sources, what they sent as it came, what became of it, and the problems it tells of."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -8,6 +8,7 @@ from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConst
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
+from app.intake.signals import SignalState
 
 
 class Source(Base):
@@ -26,8 +27,7 @@ class Source(Base):
 
 
 class ReceiptState(StrEnum):
-    PENDING = "pending"  # understood, not yet judged
-    DONE = "done"  # judged: the incidents know
+    UNDERSTOOD = "understood"  # its signals are in the outbox, or judged already: see the verdicts
     NOT_UNDERSTOOD = "not_understood"  # kept and shown; the sender was told 400
 
 
@@ -43,7 +43,7 @@ class Receipt(Base):
     body: Mapped[bytes] = mapped_column(LargeBinary)
     signals: Mapped[list[Any]]  # app.intake.signals.Signal, as JSON
     state: Mapped[ReceiptState] = mapped_column(String(16))
-    error: Mapped[dict[str, Any] | None]  # a wording
+    error: Mapped[dict[str, Any] | None]  # a wording, and under `errors` a wording for each mistake
 
     __table_args__ = (
         Index(
@@ -51,6 +51,34 @@ class Receipt(Base):
             postgresql_where=text("state = 'not_understood'"), sqlite_where=text("state = 'not_understood'"),
         ),
     )  # fmt: skip
+
+
+class Outcome(StrEnum):
+    """What became of a signal."""
+
+    RAISED = "raised"  # a new incident
+    JOINED = "joined"  # an incident that somebody had opened for it already
+    REPEATED = "repeated"  # nothing new: counted
+    RECURRED = "recurred"  # it happened again while its incident was open
+    RECOVERED = "recovered"  # it ended; a person decides what follows
+    CANCELLED = "cancelled"  # it ended, and so did the incident that nobody held
+    ACKED = "acked"  # somebody took it in the sender's own tool
+    NOTED = "noted"  # a remark
+    LATE = "late"  # about an occurrence that has ended or that a later one has replaced
+    SETTLED = "settled"  # its incident is closed
+    UNKNOWN = "unknown"  # an end, an answer or a remark about a problem we know nothing of
+
+
+class Verdict(Base):
+    """What became of one signal of a receipt. A row of its own: signals are judged side by side."""
+
+    __tablename__ = "verdicts"
+
+    receipt_id: Mapped[str] = mapped_column(ForeignKey("receipts.id"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # among its signals, from 0
+    outcome: Mapped[Outcome] = mapped_column(String(16))
+    incident_id: Mapped[str | None] = mapped_column(String(26))
+    at: Mapped[datetime]
 
 
 class Problem(Base):
@@ -61,12 +89,15 @@ class Problem(Base):
     id: Mapped[str] = mapped_column(String(26), primary_key=True)
     source_id: Mapped[str] = mapped_column(ForeignKey("sources.id"))
     dedup_key: Mapped[str] = mapped_column(String(300))
-    occurrence: Mapped[str] = mapped_column(String(64))  # start time as the source says it
-    state: Mapped[str] = mapped_column(String(16))  # problem, recovered, acked
+    occurrence: Mapped[str] = mapped_column(
+        String(255)
+    )  # the latest: start time or other mark of the source; "" for none
+    state: Mapped[SignalState] = mapped_column(String(16))  # problem, recovered, acked
     incident_id: Mapped[str | None] = mapped_column(String(26), index=True)
     first_seen_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]
-    ended_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]  # when we were told that the latest occurrence ended
+    facts_at: Mapped[datetime | None]  # when its facts last went to the incident
     count: Mapped[int] = mapped_column(default=1)  # how often it was told, repeats included
 
     __table_args__ = (UniqueConstraint("source_id", "dedup_key"),)

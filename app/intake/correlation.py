@@ -1,0 +1,358 @@
+"""What a signal means for the incidents: a new one, the same one again, its end, or nothing.
+
+Called for each `signal.received`, in the transaction that marks it handled. Signals about one problem come in
+the order we received them; that need not be the order in which they were true, so each is held against the
+occurrence known last. A machine's "recovered" is recorded and told, and ends only what no human holds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import exists, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app import outbox
+from app.ids import new_id
+from app.incidents import acknowledging, facts, lifecycle, raising, record, timeline
+from app.incidents.lifecycle import Event, Move
+from app.incidents.tables import OPEN_STATES, Incident, State, TimelineEntry
+from app.intake import reading, signals
+from app.intake.signals import Signal, SignalState
+from app.intake.tables import Outcome, Problem, Source, Verdict
+from app.levels import grading, matrix
+from app.wording import say
+
+# How long after the end a problem of the same occurrence is taken for a message overtaken on its way. Told
+# again later than that, it has begun again: Alertmanager ends an alert it hears nothing of, and when it hears
+# of it again, the alert has its old start.
+OVERTAKEN_WITHIN: Final = timedelta(minutes=5)
+FACTS_EVERY: Final = timedelta(minutes=1)  # for repeats; what changes the grading goes through at once
+_EACH_UP_TO: Final = 3  # repeats that get a line on the timeline each; later ones at 10, 100, 1000 …
+_KEY_LENGTH: Final = 300
+
+
+@dataclass(frozen=True)
+class _Told:
+    """One signal, by whom, and when."""
+
+    session: AsyncSession
+    source: Source
+    signal: Signal
+    received_at: datetime
+    at: datetime
+
+    @property
+    def actor(self) -> str:
+        return f"source:{self.source.slug}"
+
+    @property
+    def incident_key(self) -> str:
+        return signals.fit(f"{self.source.slug}:{self.signal.dedup_key}", _KEY_LENGTH)
+
+    def note(self, incident: Incident, kind: str, **data: Any) -> None:
+        signal = self.signal
+        timeline.append(
+            self.session,
+            incident,
+            kind,
+            actor=self.actor,
+            at=self.at,
+            source=self.source.slug,
+            problem=signal.dedup_key,
+            occurrence=signal.occurrence or None,
+            title=signal.title,
+            **data,
+        )
+
+
+async def judge(session: AsyncSession, payload: Mapping[str, Any], at: datetime) -> None:
+    """The reaction to `signal.received`."""
+    told = _Told(
+        session,
+        await session.get_one(Source, payload["source_id"]),
+        signals.unpacked(payload["signal"]),
+        datetime.fromisoformat(payload["received_at"]),
+        at,
+    )
+    query = select(Problem).where(
+        Problem.source_id == told.source.id, Problem.dedup_key == told.signal.dedup_key
+    )
+    problem = await session.scalar(query)
+    outcome = await (_first_word(told) if problem is None else _further_word(told, problem))
+    problem = await session.scalar(query)
+    verdict = Verdict(
+        receipt_id=payload["receipt_id"],
+        position=payload["position"],
+        outcome=outcome,
+        at=at,
+        incident_id=problem.incident_id if problem else None,
+    )
+    session.add(verdict)
+
+
+async def _first_word(told: _Told) -> Outcome:
+    match told.signal.state:
+        case SignalState.PROBLEM:
+            return await _raise(told, _remember(told, SignalState.PROBLEM))
+        case SignalState.RECOVERED:
+            # Its problem may still be on the way: what has ended must not be raised when that arrives.
+            _remember(told, SignalState.RECOVERED).ended_at = told.received_at
+    return Outcome.UNKNOWN
+
+
+async def _further_word(told: _Told, problem: Problem) -> Outcome:
+    later = _is_later(told.signal.occurrence, problem.occurrence)
+    problem.count += 1
+    problem.last_seen_at = told.received_at
+    match told.signal.state:
+        case SignalState.PROBLEM:
+            return await _problem(told, problem, later)
+        case SignalState.RECOVERED:
+            return await _recovered(told, problem, later)
+        case SignalState.ACKED:
+            return await _acked(told, problem, later)
+        case SignalState.INFO:
+            return await _info(told, problem)
+
+
+# ── something is wrong ────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _problem(told: _Told, problem: Problem, later: bool | None) -> Outcome:
+    ended = problem.state == SignalState.RECOVERED
+    if later is False or (ended and later is None and _was_overtaken(told, problem)):
+        return Outcome.LATE
+    incident = await _open_incident(told, problem)
+    if later or ended:
+        _begin_again(told, problem)
+        return await (_raise(told, problem) if incident is None else _recur(told, problem, incident))
+    if incident is not None:
+        return await _repeat(told, problem, incident)
+    if told.signal.occurrence:
+        return Outcome.SETTLED  # people closed the incident of this very occurrence
+    # A sender without occurrences cannot tell us that it happened again; told after the end, we take it so.
+    _begin_again(told, problem)
+    return await _raise(told, problem)
+
+
+async def _raise(told: _Told, problem: Problem) -> Outcome:
+    signal = told.signal
+    context = {"annotations": dict(signal.annotations), "links": list(signal.links)}
+    known = {
+        name: value for name, value in {**context, **_measured(signal)}.items() if value not in (None, {}, [])
+    }
+    alarm = raising.Alarm(
+        title=signal.title,
+        type=signal.type_hint or told.source.default_type,
+        description=signal.text or None,
+        occurred_at=min(signal.started_at or told.received_at, told.received_at),
+        reporter=told.source.name,
+        facts=known,
+        level_hint=signal.level_hint,
+        dedup_key=told.incident_key,
+        source=told.source.slug,
+    )
+    incident, is_new = await raising.raise_incident(told.session, alarm, actor=told.actor, at=told.at)
+    problem.incident_id = incident.id
+    if is_new:
+        problem.facts_at = told.at
+    else:
+        incident = await record.locked(told.session, incident.id)
+        told.note(incident, "signal.joined")
+        await _tell_facts(told, problem, incident)
+    if signal.note:
+        told.note(incident, "signal.noted", text=signal.note)
+    return Outcome.RAISED if is_new else Outcome.JOINED
+
+
+def _measured(signal: Signal) -> dict[str, Any]:
+    """What grading rules may look at: labels, and the facts the sender names as such, which go first."""
+    return {**signal.labels, **signal.facts}
+
+
+async def _recur(told: _Told, problem: Problem, incident: Incident) -> Outcome:
+    """It happened again while the incident is open: the earlier answer no longer holds, so call again."""
+    incident.occurrence += 1
+    incident.version += 1
+    acknowledging.page_again(incident)
+    told.note(incident, "signal.recurred", number=incident.occurrence, text=told.signal.note)
+    payload = {"incident_id": incident.id, "occurrence": incident.occurrence}
+    outbox.put(told.session, "incident.recurred", payload, ref=incident.id, at=told.at)
+    await _tell_facts(told, problem, incident)
+    return Outcome.RECURRED
+
+
+async def _repeat(told: _Told, problem: Problem, incident: Incident) -> Outcome:
+    if _gets_a_line(problem.count):
+        told.note(incident, "signal.repeated", count=problem.count)
+    await _tell_facts(told, problem, incident)
+    return Outcome.REPEATED
+
+
+async def _tell_facts(told: _Told, problem: Problem, incident: Incident) -> None:
+    """Merge what was measured: once a minute at most, unless it changes the level."""
+    measured = _measured(told.signal)
+    merged = {name: value for name, value in {**incident.facts, **measured}.items() if value is not None}
+    if merged == incident.facts or len(merged) > facts.MOST_FACTS:
+        return
+    lately = problem.facts_at is not None and told.at - problem.facts_at < FACTS_EVERY
+    if lately and not await _grades_otherwise(told.session, incident, merged):
+        return
+    problem.facts_at = told.at
+    await facts.merge(told.session, incident, measured, actor=told.actor, at=told.at)
+
+
+async def _grades_otherwise(session: AsyncSession, incident: Incident, merged: Mapping[str, Any]) -> bool:
+    levels = await matrix.of(session, incident.plan_revision)
+    _, kind = levels.type_of(incident.type)
+    scope = record.scope(incident)
+    before, after = (grading.by_rules(kind, scope, known) for known in (incident.facts, merged))
+    return after is not None and (before is None or before.level != after.level)
+
+
+# ── it is right again ─────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _recovered(told: _Told, problem: Problem, later: bool | None) -> Outcome:
+    if later is False:
+        return Outcome.LATE
+    if later:
+        problem.occurrence = told.signal.occurrence
+    if problem.state == SignalState.RECOVERED:
+        problem.ended_at = told.received_at if later else problem.ended_at
+        return Outcome.REPEATED
+    problem.state, problem.ended_at = SignalState.RECOVERED, told.received_at
+    incident = await _open_incident(told, problem)
+    if incident is None:
+        return Outcome.SETTLED
+    still = await _still_wrong(told.session, incident)
+    told.note(incident, "signal.recovered", ended_at=told.signal.ended_at, still=still, text=told.signal.note)
+    payload = {
+        "incident_id": incident.id,
+        "source": told.source.slug,
+        "problem": problem.dedup_key,
+        "still": still,
+    }
+    outbox.put(told.session, "signal.recovered", payload, ref=incident.id, at=told.at)
+    if still or await _is_held(told.session, incident):
+        return Outcome.RECOVERED
+    levels = await matrix.of(told.session, incident.plan_revision)
+    move = Move(
+        spec=levels.levels[incident.level], reason=say("intake.recovered_untaken", source=told.source.name)
+    )
+    lifecycle.apply(told.session, incident, Event.CANCEL, actor=told.actor, at=told.at, move=move)
+    return Outcome.CANCELLED
+
+
+async def _still_wrong(session: AsyncSession, incident: Incident) -> int:
+    """How many problems of the incident, and of those merged into it, have not recovered."""
+    await session.flush()
+    merged = select(Incident.id).where(Incident.merged_into == incident.id)
+    query = select(func.count()).where(
+        or_(Problem.incident_id == incident.id, Problem.incident_id.in_(merged)),
+        Problem.state != SignalState.RECOVERED,
+    )
+    return int(await session.scalar(query) or 0)
+
+
+async def _is_held(session: AsyncSession, incident: Incident) -> bool:
+    """Whether a person has had a hand in it: raised, answered or assessed it, wrote or merged."""
+    if incident.state != State.DETECTED or not incident.raised_by.startswith("source:"):
+        return True
+    # The timeline and not the columns: a new occurrence takes the answer off the incident, not the person.
+    touched = exists().where(
+        TimelineEntry.incident_id == incident.id,
+        or_(
+            TimelineEntry.kind.in_(["incident.acknowledged", "update.posted"]),
+            (TimelineEntry.kind == "facts.changed") & TimelineEntry.actor.not_like("source:%"),
+        ),
+    )
+    merged = exists().where(Incident.merged_into == incident.id)
+    return bool(await session.scalar(select(or_(touched, merged))))
+
+
+# ── somebody took it, or remarked something ───────────────────────────────────────────────────────────────
+
+
+async def _acked(told: _Told, problem: Problem, later: bool | None) -> Outcome:
+    if later is False or problem.state == SignalState.RECOVERED:
+        return Outcome.LATE
+    if problem.state == SignalState.ACKED:
+        return Outcome.REPEATED
+    incident = await _open_incident(told, problem)
+    if incident is None:
+        return Outcome.SETTLED
+    problem.state = SignalState.ACKED
+    told.note(incident, "signal.acked", text=told.signal.note)
+    acknowledging.acknowledge(told.session, incident, by=told.actor, at=told.at, via=told.source.slug)
+    return Outcome.ACKED
+
+
+async def _info(told: _Told, problem: Problem) -> Outcome:
+    incident = await _open_incident(told, problem)
+    if incident is None:
+        return Outcome.UNKNOWN
+    if _gets_a_line(problem.count):
+        told.note(incident, "signal.noted", text=told.signal.text or told.signal.note)
+    return Outcome.NOTED
+
+
+# ── what is known ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _remember(told: _Told, state: SignalState) -> Problem:
+    problem = Problem(
+        id=new_id(told.at),
+        source_id=told.source.id,
+        dedup_key=told.signal.dedup_key,
+        occurrence=told.signal.occurrence,
+        state=state,
+        first_seen_at=told.received_at,
+        last_seen_at=told.received_at,
+        count=1,
+    )
+    told.session.add(problem)
+    return problem
+
+
+def _begin_again(told: _Told, problem: Problem) -> None:
+    problem.occurrence = told.signal.occurrence or problem.occurrence
+    problem.state, problem.ended_at = SignalState.PROBLEM, None
+
+
+def _was_overtaken(told: _Told, problem: Problem) -> bool:
+    same = bool(told.signal.occurrence) and problem.ended_at is not None
+    return same and told.received_at - (problem.ended_at or told.received_at) < OVERTAKEN_WITHIN
+
+
+async def _open_incident(told: _Told, problem: Problem) -> Incident | None:
+    """The open incident of the problem, locked; one that was merged into another is found there."""
+    name = problem.incident_id
+    while name is not None:
+        incident = await record.locked(told.session, name)
+        if incident.state in OPEN_STATES:
+            problem.incident_id = incident.id
+            return incident
+        name = incident.merged_into
+    return None
+
+
+def _is_later(one: str, known: str) -> bool | None:
+    """Whether occurrence `one` began after the `known` one; `None` when it is the same, or says nothing."""
+    if one in ("", known):
+        return None
+    begun, before = _begun(one), _begun(known)
+    if begun is None or before is None:
+        return True  # marks without an order: another one is the next
+    return None if begun == before else begun > before
+
+
+def _begun(occurrence: str) -> datetime | None:
+    digits = occurrence.isascii() and occurrence.isdigit() and len(occurrence) <= 15
+    return reading.moment(int(occurrence) if digits else occurrence)
+
+
+def _gets_a_line(count: int) -> bool:
+    return count <= _EACH_UP_TO or str(count).strip("0") == "1"

@@ -1,0 +1,130 @@
+"""Sources: who may send us what they see, enrolled one by one.
+
+A source has a kind (which parser reads it), a key of its own that can post to it and do nothing else, and
+perhaps a secret with which it signs instead. A key is shown once, to the one who made it; a second key is how
+the first is replaced.
+"""
+
+import base64
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.access import keys
+from app.access.tables import Key, Role
+from app.errors import NotFound, Refused, WrongShape
+from app.ids import new_id
+from app.intake.kinds import KINDS, Kind, kind_named
+from app.intake.sources import generic
+from app.intake.tables import Source
+from app.vault import Vault
+from app.wording import say
+
+SLUG: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+_SECRET_BYTES: Final = range(24, 65)  # what the Standard Webhooks format asks of a secret
+_MARK: Final = "whsec_"
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """What is said of a source when it is made."""
+
+    slug: str
+    kind: str
+    name: str
+    mapping: generic.Mapping | None = None
+    default_type: str = "other"
+    signing_secret: str | None = None
+
+
+async def enrol(
+    session: AsyncSession, said: Enrolment, *, vault: Vault, by: str, at: datetime
+) -> tuple[Source, str]:
+    """Make a source. The second value is its key, and this is the only time anybody sees it."""
+    kind_named(said.kind)
+    if await named(session, said.slug) is not None:
+        raise Refused(say("intake.slug_taken", slug=said.slug))
+    if said.signing_secret is not None:
+        secret_bytes(said.signing_secret)
+    source = Source(
+        id=new_id(at),
+        slug=said.slug,
+        kind=said.kind,
+        name=said.name,
+        default_type=said.default_type,
+        created_at=at,
+        mapping=said.mapping.model_dump(mode="json", exclude_none=True) if said.mapping else None,
+        signing_sealed=vault.seal(said.signing_secret) if said.signing_secret else None,
+    )
+    session.add(source)
+    await session.flush()
+    return source, await another_key(session, source, by=by, at=at)
+
+
+async def another_key(session: AsyncSession, source: Source, *, by: str, at: datetime) -> str:
+    """A further key for the same source, valid beside the others until those are revoked."""
+    _, shown = await keys.issue(
+        session, name=f"source:{source.slug}", role=Role.INGEST, by=by, at=at, source_id=source.id
+    )
+    return shown
+
+
+def disable(source: Source, *, at: datetime) -> None:
+    """From the commit on nothing of it is taken. Repeatable; what it sent stays."""
+    source.disabled_at = source.disabled_at or at
+
+
+async def named(session: AsyncSession, slug: str) -> Source | None:
+    """The source of that slug; what cannot be a slug never reaches the database."""
+    if re.fullmatch(SLUG, slug) is None:
+        return None
+    return await session.scalar(select(Source).where(Source.slug == slug))
+
+
+async def found(session: AsyncSession, slug: str) -> Source:
+    source = await named(session, slug)
+    if source is None:
+        raise NotFound(say("intake.no_such_source", slug=slug[:63]))
+    return source
+
+
+def listing() -> Select[Any]:
+    return select(Source)
+
+
+async def slugs(session: AsyncSession) -> dict[str, str]:
+    """The slug of each source, by id."""
+    return {row.id: row.slug for row in await session.execute(select(Source.id, Source.slug))}
+
+
+async def live_keys(
+    session: AsyncSession, sources: Sequence[Source], *, at: datetime
+) -> dict[str, list[Key]]:
+    """The valid keys of each source, by the source's id, oldest first."""
+    of: dict[str, list[Key]] = {source.id: [] for source in sources}
+    query = select(Key).where(Key.source_id.in_(of)).order_by(Key.created_at, Key.id)
+    for key in await session.scalars(query):
+        if keys.is_live(key, at):
+            of[str(key.source_id)].append(key)
+    return of
+
+
+def reading_of(source: Source) -> tuple[Kind, generic.Mapping | None]:
+    """How bodies of this source are read."""
+    return KINDS[source.kind], generic.Mapping.model_validate(source.mapping) if source.mapping else None
+
+
+def secret_bytes(secret: str) -> bytes:
+    """The bytes of a signing secret, written `whsec_` and base64."""
+    try:
+        found = base64.b64decode(secret.removeprefix(_MARK), validate=True)
+    except ValueError:
+        found = b""
+    if len(found) not in _SECRET_BYTES:
+        raise WrongShape(say("intake.signing_secret"), errors=[{"path": "signing_secret"}])
+    return found
