@@ -32,7 +32,9 @@ from app.wording import render
 
 T = TypeVar("T")
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Incident response for a customer service centre.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Incident response for a customer service centre."
+)
 key_commands = typer.Typer(no_args_is_help=True, help="Keys.")
 source_commands = typer.Typer(no_args_is_help=True, help="Monitoring sources.")
 people_commands = typer.Typer(no_args_is_help=True, help="The organisation.")
@@ -67,7 +69,9 @@ def serve(host: str = "127.0.0.1", port: int = 8000) -> None:
                 timeout_graceful_shutdown=3, access_log=False,
             )  # fmt: skip
     except starting.AlreadyServing:
-        _fail("Another service has this SQLite database open. Stop it, or set MUSTER_DATABASE_URL to PostgreSQL.")
+        _fail(
+            "Another service has this SQLite database open. Stop it, or set MUSTER_DATABASE_URL to PostgreSQL."
+        )
     except BadPlan as error:
         _fail(f"{error.told('en')}\nNo plan is in force, so the service does not start.")
 
@@ -88,7 +92,9 @@ def engine() -> None:
         with starting.only_service(settings.database):
             asyncio.run(run())
     except starting.AlreadyServing:
-        _fail("A service has this SQLite database open and runs the engine itself; engines apart need PostgreSQL.")
+        _fail(
+            "A service has this SQLite database open and runs the engine itself; engines apart need PostgreSQL."
+        )
 
 
 @app.command()
@@ -118,7 +124,9 @@ def check(file: Annotated[Path, typer.Argument()] = Path("playbooks.yaml"), as_j
         _fail(f"{file}: {error.strerror}")
     findings = plan_check.check(document)
     for finding in findings if not as_json else ():
-        print(f"{finding.severity}: {finding.path}: {render(finding.message, 'en')} {render(finding.mend, 'en')}")
+        print(
+            f"{finding.severity}: {finding.path}: {render(finding.message, 'en')} {render(finding.mend, 'en')}"
+        )
     if as_json:
         print(json.dumps([asdict(f) for f in findings], default=str, ensure_ascii=False))
     elif not findings:
@@ -135,7 +143,10 @@ def schema(file: Annotated[Path, typer.Argument()] = Path("docs/reference/plan.s
 
 @key_commands.command("create")
 def create_key(
-    name: Annotated[str, typer.Option()], role: Annotated[Role, typer.Option()], person: str | None = None, as_json: Json = False
+    name: Annotated[str, typer.Option()],
+    role: Annotated[Role, typer.Option()],
+    person: str | None = None,
+    as_json: Json = False,
 ) -> None:
     """Make a key; prints the key alone."""
 
@@ -144,7 +155,9 @@ def create_key(
             if role is Role.INGEST:
                 _fail("An ingest key belongs to one source: muster sources create.")
             now = parts.clock.now()
-            return (await keys.issue(session, name=name, role=role, by="command line", at=now, person_id=person))[1]
+            return (
+                await keys.issue(session, name=name, role=role, by="command line", at=now, person_id=person)
+            )[1]
 
     shown = _do(work)
     _answer({"key": shown}, as_json, shown)
@@ -157,11 +170,18 @@ def list_keys(as_json: Json = False) -> None:
     async def work(parts: Parts) -> list[dict[str, Any]]:
         async with parts.db.reading() as session:
             return [
-                {"id": key.id, "name": key.name, "role": key.role, "revoked_at": key.revoked_at} for key in await keys.every_key(session)
+                {"id": key.id, "name": key.name, "role": key.role, "revoked_at": key.revoked_at}
+                for key in await keys.every_key(session)
             ]
 
     rows = _do(work)
-    _answer(rows, as_json, "\n".join(f"{r['id']}  {r['role']:<14} {r['name']}{' (revoked)' if r['revoked_at'] else ''}" for r in rows))
+    _answer(
+        rows,
+        as_json,
+        "\n".join(
+            f"{r['id']}  {r['role']:<14} {r['name']}{' (revoked)' if r['revoked_at'] else ''}" for r in rows
+        ),
+    )
 
 
 @key_commands.command("revoke")
@@ -177,14 +197,21 @@ def revoke_key(key_id: str) -> None:
 
 @source_commands.command("create")
 def create_source(
-    kind: Annotated[str, typer.Option()], slug: Annotated[str, typer.Option()], name: str | None = None, as_json: Json = False
+    kind: Annotated[str, typer.Option()],
+    slug: Annotated[str, typer.Option()],
+    name: str | None = None,
+    as_json: Json = False,
 ) -> None:
     """Make a monitoring source; prints its key alone."""
 
     async def work(parts: Parts) -> str:
         async with parts.db.transaction() as session:
             said = enrolment.Enrolment(slug=slug, kind=kind, name=name or slug)
-            return (await enrolment.enrol(session, said, vault=parts.vault, by="command line", at=parts.clock.now()))[1]
+            return (
+                await enrolment.enrol(
+                    session, said, vault=parts.vault, by="command line", at=parts.clock.now()
+                )
+            )[1]
 
     shown = _do(work)
     _answer({"slug": slug, "key": shown}, as_json, shown)
@@ -197,7 +224,11 @@ def import_people(file: Path) -> None:
     async def work(parts: Parts) -> Any:
         async with parts.db.transaction() as session:
             return await csv_import.import_people(
-                session, parts.vault, file.read_bytes(), check=contact_points.shape_problem, at=parts.clock.now()
+                session,
+                parts.vault,
+                file.read_bytes(),
+                check=contact_points.shape_problem,
+                at=parts.clock.now(),
             )
 
     print(_do(work))
@@ -218,7 +249,9 @@ def raise_incident(
 
     async def work(parts: Parts) -> Incident:
         async with parts.db.transaction() as session:
-            return (await raising.raise_incident(session, alarm, actor="command line", at=parts.clock.now()))[0]
+            return (await raising.raise_incident(session, alarm, actor="command line", at=parts.clock.now()))[
+                0
+            ]
 
     incident = _do(work)
     said = {"id": incident.id, "number": incident.number, "level": incident.level, "state": incident.state}
@@ -233,12 +266,21 @@ def incidents(everything: Annotated[bool, typer.Option("--all")] = False, as_jso
         async with parts.db.reading() as session:
             query = record.search(open_=None if everything else True).order_by(Incident.id.desc()).limit(200)
             return [
-                {"number": i.number, "level": i.level, "state": i.state, "title": i.title, "detected_at": i.detected_at, "id": i.id}
+                {
+                    "number": i.number,
+                    "level": i.level,
+                    "state": i.state,
+                    "title": i.title,
+                    "detected_at": i.detected_at,
+                    "id": i.id,
+                }
                 for i in await session.scalars(query)
             ]
 
     rows = _do(work)
-    _answer(rows, as_json, "\n".join(f"{r['number']}  {r['level']}  {r['state']:<11} {r['title']}" for r in rows))
+    _answer(
+        rows, as_json, "\n".join(f"{r['number']}  {r['level']}  {r['state']:<11} {r['title']}" for r in rows)
+    )
 
 
 @audit_commands.command("verify")
@@ -257,7 +299,11 @@ def verify(as_json: Json = False) -> None:
         return broken
 
     broken = _do(work)
-    _answer(broken, as_json, "\n".join(f"{b['number']}: broken at entry {b['first_broken_entry']}" for b in broken) or "intact")
+    _answer(
+        broken,
+        as_json,
+        "\n".join(f"{b['number']}: broken at entry {b['first_broken_entry']}" for b in broken) or "intact",
+    )
     if broken:
         raise typer.Exit(1)
 

@@ -90,7 +90,7 @@ class Engine:
                     while await once():
                         pass
                 except Exception as error:  # the loop must outlive anything
-                    log.error("worker failed", worker=name, error=type(error).__name__, exc_info=True)
+                    log.exception("worker failed", worker=name, error=type(error).__name__)
                 # The scheduler's tick ends this wait at the latest.
                 await woken.wait()
 
@@ -114,7 +114,13 @@ class Engine:
             rows = sorted(fired.all(), key=lambda row: (row.due_at, row.id))
             if rows:
                 messages = [
-                    {"topic": row.topic, "ref": row.ref, "payload": row.payload, "created_at": now, "not_before": now}
+                    {
+                        "topic": row.topic,
+                        "ref": row.ref,
+                        "payload": row.payload,
+                        "created_at": now,
+                        "not_before": now,
+                    }
                     for row in rows
                 ]
                 await session.execute(insert(OutboxMessage), messages)
@@ -154,7 +160,12 @@ class Engine:
             message.not_before = now + _FIRST_WAIT * 2 ** (message.attempts - 1)
             if message.attempts >= ATTEMPTS:
                 message.state = MessageState.PARKED
-            told = {"topic": message.topic, "incident": message.ref, "attempt": message.attempts, "state": message.state}
+            told = {
+                "topic": message.topic,
+                "incident": message.ref,
+                "attempt": message.attempts,
+                "state": message.state,
+            }
         log.error("reaction failed", message=message_id, error=type(error).__name__, exc_info=error, **told)
 
     async def _start_deliveries(self) -> bool:
@@ -203,14 +214,21 @@ class Engine:
                 default_language=settings.language,
             )  # fmt: skip
         except Exception as error:
-            log.error("channel broke", delivery=claimed.delivery_id, channel=claimed.channel, error=type(error).__name__)
+            log.error(
+                "channel broke",
+                delivery=claimed.delivery_id,
+                channel=claimed.channel,
+                error=type(error).__name__,
+            )
             outcome = delivery.unexpected(error)
         try:
             async with self.db.transaction() as session:
                 await delivery.record(session, claimed, outcome, at=self.parts.clock.now())
         except Exception as error:
             # Not written down: its lease ends and it is sent again, under the same key.
-            log.error("delivery not recorded", delivery=claimed.delivery_id, error=type(error).__name__, exc_info=True)
+            log.exception(
+                "delivery not recorded", delivery=claimed.delivery_id, error=type(error).__name__
+            )
 
     async def _call(self, claimed: external.Claimed) -> None:
         settings = self.parts.settings
@@ -221,7 +239,7 @@ class Engine:
             async with self.db.transaction() as session:
                 await external.note(session, claimed, answer, at=self.parts.clock.now())
         except Exception as error:
-            log.error("step not recorded", step=claimed.step_id, error=type(error).__name__, exc_info=True)
+            log.exception("step not recorded", step=claimed.step_id, error=type(error).__name__)
 
 
 def _next_message(now: datetime) -> Select[tuple[OutboxMessage]]:

@@ -60,7 +60,9 @@ def parts_of(settings: Settings, clock: Clock | None = None) -> Parts:
 
 def reach_of(settings: Settings, vault: Vault) -> Reach:
     """How this process touches the world."""
-    outgoing = Outgoing(allow=[ip_network(part.strip()) for part in settings.egress_allow.split(",") if part.strip()])
+    outgoing = Outgoing(
+        allow=[ip_network(part.strip()) for part in settings.egress_allow.split(",") if part.strip()]
+    )
     return Reach(outgoing, channels_of(settings, vault, outgoing))
 
 
@@ -82,7 +84,9 @@ def signing_secrets(settings: Settings, vault: Vault) -> Sequence[bytes]:
     return [base64.b64decode(secret) for secret in given] or [vault.sign("webhook", "signing").encode()]
 
 
-def create_app(settings: Settings, *, clock: Clock | None = None, parts: Parts | None = None, reach: Reach | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, *, clock: Clock | None = None, parts: Parts | None = None, reach: Reach | None = None
+) -> FastAPI:
     """The service. With `reach` given the caller runs the engine itself (tests); otherwise it runs with the app."""
     parts = parts or parts_of(settings, clock)
     runs_engine = reach is None
@@ -118,7 +122,9 @@ def create_app(settings: Settings, *, clock: Clock | None = None, parts: Parts |
 async def running(engine: Engine, parts: Parts) -> AsyncIterator[None]:
     """The engine and its calendar, until the context ends."""
     scheduler = AsyncIOScheduler(timezone="UTC")
-    scheduler.add_job(parts.db.wake.set, "interval", seconds=parts.settings.poll_every.total_seconds(), id="tick")
+    scheduler.add_job(
+        parts.db.wake.set, "interval", seconds=parts.settings.poll_every.total_seconds(), id="tick"
+    )
     await housekeeping.schedule(scheduler, parts)
     scheduler.start()
     serving = asyncio.create_task(engine.run())

@@ -32,7 +32,9 @@ class OutboxMessage(Base):
 
     id: Mapped[int] = mapped_column(BigId, Identity(always=False), primary_key=True)
     topic: Mapped[str] = mapped_column(String(64))
-    ref: Mapped[str] = mapped_column(String(64))  # what it is about: the incident's id, mostly; order holds within it
+    ref: Mapped[str] = mapped_column(
+        String(64)
+    )  # what it is about: the incident's id, mostly; order holds within it
     payload: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
     not_before: Mapped[datetime]
@@ -81,7 +83,14 @@ async def arm(
 ) -> None:
     """Let `topic` happen at `due_at`, once per `key`; arming the same key again changes nothing."""
     insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
-    values = {"topic": topic, "ref": ref, "key": key, "payload": dict(payload), "due_at": due_at, "state": TimerState.ARMED}
+    values = {
+        "topic": topic,
+        "ref": ref,
+        "key": key,
+        "payload": dict(payload),
+        "due_at": due_at,
+        "state": TimerState.ARMED,
+    }
     await session.execute(insert(Timer).values(values).on_conflict_do_nothing(index_elements=["key"]))
     session.info["wakes"] = True
 

@@ -252,7 +252,8 @@ IfMatch = Annotated[int | None, Depends(_if_match)]
 def problems(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
     """The refusals of a route, for OpenAPI: the given ones, and those any route may answer."""
     found: dict[int | str, dict[str, Any]] = {}
-    for kind in (Malformed, Unauthenticated, Forbidden, WrongShape, *kinds):
+    every: tuple[type[Problem], ...] = (Malformed, Unauthenticated, Forbidden, WrongShape, *kinds)
+    for kind in every:
         content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
         found[kind.status] = {"description": (kind.__doc__ or kind.slug).strip(), "content": content}
     return found

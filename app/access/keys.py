@@ -1,7 +1,7 @@
 """Keys: made, shown once, known again (architecture part 7).
 
-A key reads `mst_<id>_<secret>_<check>`: eight characters anybody may see, forty-three nobody may, and a checksum that tells a typing
-mistake from a wrong key. What is stored is a SHA-256: with 256 bits of chance in it, a slow hash would add nothing.
+A key reads `mst_<id>_<secret>_<check>`: eight characters anybody may see, forty-three nobody may, and a checksum that tells a
+typing mistake from a wrong key. What is stored is a SHA-256: with 256 bits of chance in it, a slow hash would add nothing.
 """
 
 import hashlib

@@ -29,7 +29,10 @@ class Slice:
     after: str | None
 
 
-def _slice(limit: Annotated[int, Query(ge=1, le=200)] = 50, cursor: Annotated[str | None, Query(max_length=400)] = None) -> Slice:
+def _slice(
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(max_length=400)] = None,
+) -> Slice:
     if cursor is None:
         return Slice(limit, None)
     try:
@@ -41,7 +44,9 @@ def _slice(limit: Annotated[int, Query(ge=1, le=200)] = 50, cursor: Annotated[st
 Paging = Annotated[Slice, Depends(_slice)]
 
 
-async def paged(session: AsyncSession, query: Select[Any], column: Any, part: Slice) -> tuple[list[Any], str | None]:
+async def paged(
+    session: AsyncSession, query: Select[Any], column: Any, part: Slice
+) -> tuple[list[Any], str | None]:
     """The rows of one page, newest first by a unique, sortable text column, and the cursor of the next."""
     if part.after is not None:
         query = query.where(column < part.after)

@@ -62,7 +62,13 @@ async def issue_key(asked: IssueKey, session: Session, who: Who, now: Now) -> Ke
     if asked.role is Role.INGEST:
         raise WrongShape(say("access.ingest_needs_source"), errors=[{"path": "role"}])
     key, shown = await keys.issue(
-        session, name=asked.name, role=asked.role, by=who.name, at=now, person_id=asked.person_id, expires_at=asked.expires_at
+        session,
+        name=asked.name,
+        role=asked.role,
+        by=who.name,
+        at=now,
+        person_id=asked.person_id,
+        expires_at=asked.expires_at,
     )
     return KeyIssued(**KeyRead.model_validate(key).model_dump(), key=shown)
 

@@ -20,13 +20,19 @@ async def open_session(session: AsyncSession, who: Principal, *, at: datetime) -
     token = secrets.token_urlsafe(32)
     session.add(
         BrowserSession(
-            digest=_digest(token), key_id=who.key_id, csrf=secrets.token_urlsafe(24), created_at=at, expires_at=at + LIFETIME
+            digest=_digest(token),
+            key_id=who.key_id,
+            csrf=secrets.token_urlsafe(24),
+            created_at=at,
+            expires_at=at + LIFETIME,
         )
     )
     return token
 
 
-async def known_session(session: AsyncSession, token: str, *, at: datetime) -> tuple[BrowserSession, Principal] | None:
+async def known_session(
+    session: AsyncSession, token: str, *, at: datetime
+) -> tuple[BrowserSession, Principal] | None:
     """The session behind a cookie, while it lasts and its key does."""
     row = await session.get(BrowserSession, _digest(token))
     if row is None or row.ended_at is not None or row.expires_at <= at:

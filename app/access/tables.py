@@ -28,7 +28,9 @@ class Key(Base):
     name: Mapped[str] = mapped_column(String(200))
     role: Mapped[Role] = mapped_column(String(16))
     digest: Mapped[str] = mapped_column(String(64))  # SHA-256 of the whole key
-    person_id: Mapped[str | None] = mapped_column(String(26))  # whose hands it is in; acknowledgements bear their name
+    person_id: Mapped[str | None] = mapped_column(
+        String(26)
+    )  # whose hands it is in; acknowledgements bear their name
     source_id: Mapped[str | None] = mapped_column(String(26))  # ingest: the one source it may post to
     created_at: Mapped[datetime]
     created_by: Mapped[str] = mapped_column(String(200))

@@ -16,7 +16,9 @@ def acknowledge(
 ) -> TimelineEntry:
     """Record the answer on a locked incident. A second one is recorded too; the first keeps the time."""
     if incident.state not in OPEN_STATES:
-        raise Refused(say("incidents.over"), state=incident.state, allowed=lifecycle.allowed(State(incident.state)))
+        raise Refused(
+            say("incidents.over"), state=incident.state, allowed=lifecycle.allowed(State(incident.state))
+        )
     if incident.acknowledged_at is None:
         incident.acknowledged_at, incident.acknowledged_by = at, by
         incident.version += 1

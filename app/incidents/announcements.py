@@ -14,19 +14,32 @@ from app.incidents.tables import Announcement, AnnouncementState, Incident
 
 
 def draft(
-    session: AsyncSession, incident: Incident, *, audience: str, text: Mapping[str, Any], at: datetime, step: str | None
+    session: AsyncSession,
+    incident: Incident,
+    *,
+    audience: str,
+    text: Mapping[str, Any],
+    at: datetime,
+    step: str | None,
 ) -> Announcement:
     announcement = Announcement(
         id=new_id(at), incident_id=incident.id, step=step, audience=audience, text=dict(text),
         state=AnnouncementState.DRAFTED, drafted_at=at,
     )  # fmt: skip
     session.add(announcement)
-    timeline.append(session, incident, "announcement.drafted", actor="plan", at=at, audience=audience, text=dict(text))
+    timeline.append(
+        session, incident, "announcement.drafted", actor="plan", at=at, audience=audience, text=dict(text)
+    )
     return announcement
 
 
 def publish(
-    session: AsyncSession, incident: Incident, announcement: Announcement, *, approved_by: str | None, at: datetime
+    session: AsyncSession,
+    incident: Incident,
+    announcement: Announcement,
+    *,
+    approved_by: str | None,
+    at: datetime,
 ) -> None:
     """Record it as told, on a locked incident."""
     announcement.state, announcement.published_at = AnnouncementState.PUBLISHED, at
@@ -39,13 +52,19 @@ def publish(
     outbox.put(session, "announcement.published", payload, ref=incident.id, at=at)
 
 
-def reject(session: AsyncSession, incident: Incident, announcement: Announcement, *, by: str, at: datetime) -> None:
+def reject(
+    session: AsyncSession, incident: Incident, announcement: Announcement, *, by: str, at: datetime
+) -> None:
     announcement.state = AnnouncementState.REJECTED
-    timeline.append(session, incident, "announcement.rejected", actor=by, at=at, audience=announcement.audience)
+    timeline.append(
+        session, incident, "announcement.rejected", actor=by, at=at, audience=announcement.audience
+    )
 
 
 async def of_step(session: AsyncSession, step: str) -> Announcement | None:
-    return await session.scalar(select(Announcement).where(Announcement.step == step).order_by(Announcement.id.desc()).limit(1))
+    return await session.scalar(
+        select(Announcement).where(Announcement.step == step).order_by(Announcement.id.desc()).limit(1)
+    )
 
 
 async def of_incident(session: AsyncSession, incident_id: str) -> list[Announcement]:

@@ -33,7 +33,9 @@ async def may_act_for(session: AsyncSession, who: Principal, positions: Sequence
     if who.leads:
         return True
     if who.person_id is not None:
-        held = select(Assignment.position_id).where(Assignment.person_id == who.person_id, Assignment.position_id.in_(positions))
+        held = select(Assignment.position_id).where(
+            Assignment.person_id == who.person_id, Assignment.position_id.in_(positions)
+        )
         if await session.scalar(held.limit(1)) is not None:
             return True
     layers = set(await session.scalars(select(Position.layer).where(Position.id.in_(positions))))
@@ -56,7 +58,7 @@ def visible_to(who: Principal, query: Select[Any]) -> Select[Any]:
 async def seen(session: AsyncSession, who: Principal, name: str) -> Incident:
     """The incident, if the caller may see it; otherwise it is not there."""
     query = select(Incident).where(or_(Incident.id == name, Incident.number == name))
-    incident = await session.scalar(visible_to(who, query))
+    incident: Incident | None = await session.scalar(visible_to(who, query))
     if incident is None:
         raise NotFound(say("incidents.not_found", id=name))
     return incident
@@ -66,4 +68,3 @@ async def must_hold(session: AsyncSession, who: Principal, position: str) -> Non
     """The collaboration layer does its own tasks only."""
     if who.role is Role.COLLABORATION and not await may_act_for(session, who, [position]):
         raise Forbidden(say("tasks.not_yours", position=position))
-

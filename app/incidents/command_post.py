@@ -27,7 +27,11 @@ async def form(
         members.append(member)
     command_post = await session.merge(
         CommandPost(
-            incident_id=incident.id, template=name, title=template.title.model_dump(), formed_at=at, members=members
+            incident_id=incident.id,
+            template=name,
+            title=template.title.model_dump(),
+            formed_at=at,
+            members=members,
         )
     )
     incident.version += 1

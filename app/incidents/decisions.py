@@ -33,7 +33,13 @@ def ask(
         session, incident, "decision.asked", actor="plan", at=at, decision=decision.id, of=kind, question=dict(question),
         positions=list(positions), options=list(options),
     )  # fmt: skip
-    outbox.put(session, "decision.asked", {"incident_id": incident.id, "decision_id": decision.id}, ref=incident.id, at=at)
+    outbox.put(
+        session,
+        "decision.asked",
+        {"incident_id": incident.id, "decision_id": decision.id},
+        ref=incident.id,
+        at=at,
+    )
     return decision
 
 
@@ -45,7 +51,9 @@ async def found(session: AsyncSession, decision_id: str) -> Decision:
 
 
 async def of_incident(session: AsyncSession, incident_id: str) -> list[Decision]:
-    query = select(Decision).where(Decision.incident_id == incident_id).order_by(Decision.asked_at, Decision.id)
+    query = (
+        select(Decision).where(Decision.incident_id == incident_id).order_by(Decision.asked_at, Decision.id)
+    )
     return list(await session.scalars(query))
 
 
@@ -54,13 +62,15 @@ def choose(
     note: str | None = None,
 ) -> Decision:  # fmt: skip
     """Answer a question of a locked incident. `entitled`: whether the caller holds one of the positions asked."""
-    if decision.state is not DecisionState.ASKED and decision.state != "asked":
+    if decision.state != DecisionState.ASKED:
         raise AlreadyDecided(
             say("decisions.already", choice=decision.choice, by=decision.decided_by), choice=decision.choice,
             decided_by=decision.decided_by,
         )  # fmt: skip
     if not entitled:
-        raise Forbidden(say("decisions.not_yours", positions=list(decision.positions)), positions=decision.positions)
+        raise Forbidden(
+            say("decisions.not_yours", positions=list(decision.positions)), positions=decision.positions
+        )
     if choice not in decision.options:
         raise Refused(say("decisions.no_such_option", choice=choice), allowed=decision.options)
     decision.state, decision.choice, decision.note = DecisionState.DECIDED, choice, note
@@ -77,7 +87,9 @@ def choose(
     return decision
 
 
-async def withdraw(session: AsyncSession, incident: Incident, *, at: datetime, step: str | None = None) -> None:
+async def withdraw(
+    session: AsyncSession, incident: Incident, *, at: datetime, step: str | None = None
+) -> None:
     """No longer a question: all that are open, or those of one step."""
     for decision in await of_incident(session, incident.id):
         if decision.state == DecisionState.ASKED and (step is None or decision.step == step):

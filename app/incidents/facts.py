@@ -25,8 +25,14 @@ async def merge(
     While the level is provisional a rule may move it; once somebody has assessed it, a different answer is a suggestion.
     """
     if incident.state not in OPEN_STATES:
-        raise Refused(say("incidents.over"), state=incident.state, allowed=lifecycle.allowed(State(incident.state)))
-    changes = {name: [incident.facts.get(name), value] for name, value in facts.items() if incident.facts.get(name) != value}
+        raise Refused(
+            say("incidents.over"), state=incident.state, allowed=lifecycle.allowed(State(incident.state))
+        )
+    changes = {
+        name: [incident.facts.get(name), value]
+        for name, value in facts.items()
+        if incident.facts.get(name) != value
+    }
     if not changes:
         return changes
     merged = {name: value for name, value in {**incident.facts, **facts}.items() if value is not None}
@@ -34,7 +40,9 @@ async def merge(
         raise WrongShape(say("incidents.too_many_facts", most=MOST_FACTS), errors=[{"path": "facts"}])
     incident.facts = merged
     incident.version += 1
-    timeline.append(session, incident, "facts.changed", actor=actor, at=at, changes=changes, names=sorted(changes))
+    timeline.append(
+        session, incident, "facts.changed", actor=actor, at=at, changes=changes, names=sorted(changes)
+    )
     outbox.put(session, "facts.changed", {"incident_id": incident.id}, ref=incident.id, at=at)
     await _look_again(session, incident, at=at)
     return changes
@@ -48,7 +56,10 @@ async def _look_again(session: AsyncSession, incident: Incident, *, at: datetime
         incident.level_suggested = None
     elif incident.provisional:
         move = Move(
-            spec=levels.levels[incident.level], level=ruled.level, level_reason=ruled.reason, reason=str(ruled.reason)
+            spec=levels.levels[incident.level],
+            level=ruled.level,
+            level_reason=ruled.reason,
+            reason=str(ruled.reason),
         )
         lifecycle.apply(session, incident, Event.RELEVEL, actor="plan", at=at, move=move)
     elif ruled.level != incident.level_suggested:
@@ -56,4 +67,10 @@ async def _look_again(session: AsyncSession, incident: Incident, *, at: datetime
         timeline.append(
             session, incident, "level.suggested", actor="plan", at=at, level=ruled.level, because=ruled.reason
         )
-        outbox.put(session, "level.suggested", {"incident_id": incident.id, "level": ruled.level}, ref=incident.id, at=at)
+        outbox.put(
+            session,
+            "level.suggested",
+            {"incident_id": incident.id, "level": ruled.level},
+            ref=incident.id,
+            at=at,
+        )

@@ -17,7 +17,9 @@ from app.levels.document import LevelSpec
 _UNPAID = (ObligationState.OWED, ObligationState.MISSED)
 
 
-async def owe_update(session: AsyncSession, incident: Incident, spec: LevelSpec, *, at: datetime) -> Obligation:
+async def owe_update(
+    session: AsyncSession, incident: Incident, spec: LevelSpec, *, at: datetime
+) -> Obligation:
     """Make the next status update due, by the level's cadence; what was owed before is withdrawn unless it was missed."""
     await _withdraw(session, incident, "update")
     due_at = at + spec.targets.update_every
@@ -25,12 +27,19 @@ async def owe_update(session: AsyncSession, incident: Incident, spec: LevelSpec,
     reminder_at = max(at, due_at - spec.remind_before)
     payload = {"incident_id": incident.id, "obligation_id": owed.id}
     await outbox.arm(
-        session, "obligation.reminder", payload, ref=incident.id, key=f"obligation:{owed.id}:reminder", due_at=reminder_at
+        session,
+        "obligation.reminder",
+        payload,
+        ref=incident.id,
+        key=f"obligation:{owed.id}:reminder",
+        due_at=reminder_at,
     )
     return owed
 
 
-async def owe_review(session: AsyncSession, incident: Incident, spec: LevelSpec, *, at: datetime) -> Obligation:
+async def owe_review(
+    session: AsyncSession, incident: Incident, spec: LevelSpec, *, at: datetime
+) -> Obligation:
     due_at = at + spec.targets.review_within
     return await _owe(session, incident, "review", owner=spec.update_owner, due_at=due_at, at=at)
 
@@ -55,7 +64,9 @@ async def miss(session: AsyncSession, incident: Incident, obligation: Obligation
     return True
 
 
-async def waive(session: AsyncSession, incident: Incident, *, kind: str, note: str | None, at: datetime) -> None:
+async def waive(
+    session: AsyncSession, incident: Incident, *, kind: str, note: str | None, at: datetime
+) -> None:
     for owed in await unpaid(session, incident.id, kind):
         owed.state, owed.settled_at, owed.note = ObligationState.WAIVED, at, note
         await outbox.withdraw(session, key_prefix=f"obligation:{owed.id}:")
@@ -75,21 +86,35 @@ async def unpaid(session: AsyncSession, incident_id: str, kind: str | None = Non
 
 
 async def of_incident(session: AsyncSession, incident_id: str) -> list[Obligation]:
-    query = select(Obligation).where(Obligation.incident_id == incident_id).order_by(Obligation.due_at, Obligation.id)
+    query = (
+        select(Obligation)
+        .where(Obligation.incident_id == incident_id)
+        .order_by(Obligation.due_at, Obligation.id)
+    )
     return list(await session.scalars(query))
 
 
 async def _owe(
     session: AsyncSession, incident: Incident, kind: str, *, owner: str, due_at: datetime, at: datetime
 ) -> Obligation:
-    query = select(func.max(Obligation.round)).where(Obligation.incident_id == incident.id, Obligation.kind == kind)
+    query = select(func.max(Obligation.round)).where(
+        Obligation.incident_id == incident.id, Obligation.kind == kind
+    )
     number = (await session.scalar(query) or 0) + 1
     owed = Obligation(
-        id=new_id(at), incident_id=incident.id, kind=kind, round=number, owner=owner, due_at=due_at, state=ObligationState.OWED
+        id=new_id(at),
+        incident_id=incident.id,
+        kind=kind,
+        round=number,
+        owner=owner,
+        due_at=due_at,
+        state=ObligationState.OWED,
     )
     session.add(owed)
     payload = {"incident_id": incident.id, "obligation_id": owed.id, "times": 1}
-    await outbox.arm(session, "obligation.due", payload, ref=incident.id, key=f"obligation:{owed.id}:due:1", due_at=due_at)
+    await outbox.arm(
+        session, "obligation.due", payload, ref=incident.id, key=f"obligation:{owed.id}:due:1", due_at=due_at
+    )
     return owed
 
 

@@ -36,7 +36,9 @@ class Alarm:
     status: Status = Status.ACTUAL
 
 
-async def raise_incident(session: AsyncSession, alarm: Alarm, *, actor: str, at: datetime) -> tuple[Incident, bool]:
+async def raise_incident(
+    session: AsyncSession, alarm: Alarm, *, actor: str, at: datetime
+) -> tuple[Incident, bool]:
     """Open an incident, or find the open one this problem already has; the second value says whether it is new.
 
     1. The same problem again is the same incident.

@@ -50,7 +50,9 @@ def search(
     if open_ is not None:
         query = query.where(Incident.state.in_(OPEN_STATES) if open_ else Incident.state.not_in(OPEN_STATES))
     if text:
-        query = query.where(or_(Incident.title.icontains(text, autoescape=True), Incident.number == text.upper()))
+        query = query.where(
+            or_(Incident.title.icontains(text, autoescape=True), Incident.number == text.upper())
+        )
     return query
 
 

@@ -45,17 +45,31 @@ async def compile_report(
 
     given = await tasks.of_incident(session, incident.id)
     posted = await updates.of_incident(session, incident.id)
-    published = [a for a in await announcements.of_incident(session, incident.id) if a.published_at is not None]
+    published = [
+        a for a in await announcements.of_incident(session, incident.id) if a.published_at is not None
+    ]
     formed = await command_post.of_incident(session, incident.id)
     facts = dict(incident.facts)
     cause = facts.pop("cause", None)
     lines: dict[str, list[str]] = {
         "event_type": [
-            told("event_type_line", type=incident.type, level=incident.level, state=say(f"state.{incident.state}"))
+            told(
+                "event_type_line",
+                type=incident.type,
+                level=incident.level,
+                state=say(f"state.{incident.state}"),
+            )
         ],
         "time": [
             told("moment", what=say(f"report.{column}"), at=moment)
-            for column in ("occurred_at", "detected_at", "acknowledged_at", "activated_at", "recovering_at", "closed_at")
+            for column in (
+                "occurred_at",
+                "detected_at",
+                "acknowledged_at",
+                "activated_at",
+                "recovering_at",
+                "closed_at",
+            )
             if (moment := getattr(incident, column)) is not None
         ],
         "departments": [incident.department]
@@ -78,7 +92,15 @@ async def compile_report(
     parts = [Part(name, told(f"part_{name}"), lines[name]) for name in PARTS]
     missing = [part.title for part in parts if not part.lines]
     return Report(
-        incident.id, incident.number, kind, incident.title, at, incident.status, incident.level, parts, missing
+        incident.id,
+        incident.number,
+        kind,
+        incident.title,
+        at,
+        incident.status,
+        incident.level,
+        parts,
+        missing,
     )
 
 

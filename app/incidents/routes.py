@@ -110,7 +110,13 @@ async def read_incident(
     responses=problems(NotFound, IllegalTransition, GuardRefused, NotYours, Stale),
 )
 async def transition(
-    incident_id: str, asked: ApplyEvent, session: Session, who: Who, now: Now, version: IfMatch, language: Language
+    incident_id: str,
+    asked: ApplyEvent,
+    session: Session,
+    who: Who,
+    now: Now,
+    version: IfMatch,
+    language: Language,
 ) -> TimelineEntryRead:
     """Move an incident on in its life; the only way there is (EP-4.2)."""
     incident = await record.locked(session, incident_id, version=version)
@@ -125,7 +131,9 @@ async def transition(
     return TimelineEntryRead.of(entry, language)
 
 
-@router.post("/incidents/{incident_id}/acknowledgements", status_code=201, responses=problems(NotFound, Refused))
+@router.post(
+    "/incidents/{incident_id}/acknowledgements", status_code=201, responses=problems(NotFound, Refused)
+)
 async def acknowledge(
     incident_id: str, asked: Acknowledge, session: Session, who: Who, now: Now, language: Language
 ) -> TimelineEntryRead:
@@ -146,11 +154,15 @@ async def merge_facts(
 
 
 @router.post("/incidents/{incident_id}/updates", status_code=201, responses=problems(NotFound, Refused))
-async def post_update(incident_id: str, asked: PostUpdate, session: Session, who: Who, now: Now) -> UpdateRead:
+async def post_update(
+    incident_id: str, asked: PostUpdate, session: Session, who: Who, now: Now
+) -> UpdateRead:
     """A status update; pays the update that is owed."""
     incident = await record.locked(session, incident_id)
     text = {"zh": asked.text, "en": asked.text}
-    update = await updates.post(session, incident, text=text, audience=asked.audience, author=who.name, at=now)
+    update = await updates.post(
+        session, incident, text=text, audience=asked.audience, author=who.name, at=now
+    )
     return UpdateRead.of(update)
 
 
@@ -158,7 +170,9 @@ async def post_update(incident_id: str, asked: PostUpdate, session: Session, who
 async def list_updates(incident_id: str, session: Session, who: Who) -> Updates:
     """Status updates, oldest first."""
     incident = await authority.seen(session, who, incident_id)
-    return Updates(items=[UpdateRead.of(update) for update in await updates.of_incident(session, incident.id)])
+    return Updates(
+        items=[UpdateRead.of(update) for update in await updates.of_incident(session, incident.id)]
+    )
 
 
 @router.get("/incidents/{incident_id}/timeline", responses=problems(NotFound))
@@ -179,15 +193,29 @@ async def list_tasks(incident_id: str, session: Session, who: Who) -> Tasks:
     return Tasks(items=[TaskRead.of(task) for task in await tasks.of_incident(session, incident.id)])
 
 
-@router.post("/tasks/{task_id}/transitions", status_code=201, responses=problems(NotFound, tasks.IllegalTaskTransition, Stale))
-async def move_task(task_id: str, asked: MoveTask, session: Session, who: Who, now: Now, version: IfMatch) -> TaskRead:
+@router.post(
+    "/tasks/{task_id}/transitions",
+    status_code=201,
+    responses=problems(NotFound, tasks.IllegalTaskTransition, Stale),
+)
+async def move_task(
+    task_id: str, asked: MoveTask, session: Session, who: Who, now: Now, version: IfMatch
+) -> TaskRead:
     """Start, complete, waive or decline a task."""
     task = await tasks.found(session, task_id)
     incident = await record.locked(session, task.incident_id)
     await session.refresh(task)
     await authority.must_hold(session, who, task.position)
     tasks.move(
-        session, incident, task, asked.event, actor=who.name, at=now, note=asked.note, evidence=asked.evidence, version=version
+        session,
+        incident,
+        task,
+        asked.event,
+        actor=who.name,
+        at=now,
+        note=asked.note,
+        evidence=asked.evidence,
+        version=version,
     )
     return TaskRead.of(task)
 
@@ -200,7 +228,9 @@ async def list_decisions(incident_id: str, session: Session, who: Who) -> Decisi
 
 
 @router.post(
-    "/decisions/{decision_id}/choices", status_code=201, responses=problems(NotFound, decisions.AlreadyDecided)
+    "/decisions/{decision_id}/choices",
+    status_code=201,
+    responses=problems(NotFound, decisions.AlreadyDecided),
 )
 async def choose(decision_id: str, asked: Choose, session: Session, who: Who, now: Now) -> DecisionRead:
     """Answer a question; the first answer decides."""
@@ -225,7 +255,11 @@ async def list_announcements(incident_id: str, session: Session, who: Who) -> An
 _MARKDOWN: dict[int | str, dict[str, Any]] = {200: {"content": {"text/markdown": {}}}}
 
 
-@router.get("/incidents/{incident_id}/report", responses={**problems(NotFound), **_MARKDOWN}, response_model=report.Report)
+@router.get(
+    "/incidents/{incident_id}/report",
+    responses={**problems(NotFound), **_MARKDOWN},
+    response_model=report.Report,
+)
 async def read_report(
     incident_id: str, session: Session, who: Who, now: Now, language: Language, request: Request,
     kind: Literal["first", "follow_up", "final"] = "first",

@@ -25,8 +25,18 @@ from app.wording import Wording, render
 
 Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 Long = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000)]
-Fact = str | int | float | bool | None | list[str | int | float | bool] | dict[str, str | int | float | bool | None]
-Facts = Annotated[dict[Annotated[str, StringConstraints(min_length=1, max_length=100)], Fact], Field(max_length=500)]
+Fact = (
+    str
+    | int
+    | float
+    | bool
+    | None
+    | list[str | int | float | bool]
+    | dict[str, str | int | float | bool | None]
+)
+Facts = Annotated[
+    dict[Annotated[str, StringConstraints(min_length=1, max_length=100)], Fact], Field(max_length=500)
+]
 
 
 class _Asked(BaseModel):

@@ -42,7 +42,9 @@ class Incident(Base):
     title: Mapped[str] = mapped_column(String(500))
     description: Mapped[str | None] = mapped_column(Text)
     type: Mapped[str] = mapped_column(String(63))
-    type_said: Mapped[str | None] = mapped_column(String(200))  # what the reporter called it, where we have no such type
+    type_said: Mapped[str | None] = mapped_column(
+        String(200)
+    )  # what the reporter called it, where we have no such type
     category: Mapped[str] = mapped_column(String(16))
     department: Mapped[str] = mapped_column(String(63))
     state: Mapped[State] = mapped_column(String(16), default=State.DETECTED)
@@ -50,7 +52,9 @@ class Incident(Base):
     provisional: Mapped[bool]  # nobody has assessed it yet
     level_reason: Mapped[dict[str, Any]]  # a wording: which rule, cell or person gave the level
     level_suggested: Mapped[int | None]  # what the rules say now, where that differs
-    gravity: Mapped[str | None] = mapped_column(String(32))  # risk level of the event, apart from the response's
+    gravity: Mapped[str | None] = mapped_column(
+        String(32)
+    )  # risk level of the event, apart from the response's
     status: Mapped[Status] = mapped_column(String(16), default=Status.ACTUAL)
     version: Mapped[int] = mapped_column(default=1)  # grows with each change a person or rule makes
     occurrence: Mapped[int] = mapped_column(default=1)  # grows when it is reopened or the problem comes back
@@ -148,7 +152,9 @@ class CommandPost(Base):
     template: Mapped[str] = mapped_column(String(63))
     title: Mapped[dict[str, Any]]
     formed_at: Mapped[datetime]
-    members: Mapped[list[Any]]  # role, title, function, duties, position, person_id, name, layer; name null: vacant
+    members: Mapped[
+        list[Any]
+    ]  # role, title, function, duties, position, person_id, name, layer; name null: vacant
 
 
 class ObligationState(StrEnum):

@@ -57,9 +57,19 @@ def give(
     )  # fmt: skip
     session.add(task)
     timeline.append(
-        session, incident, "task.given", actor="plan", at=at, task=task.id, title=dict(title), position=position, due_at=due_at
+        session,
+        incident,
+        "task.given",
+        actor="plan",
+        at=at,
+        task=task.id,
+        title=dict(title),
+        position=position,
+        due_at=due_at,
     )
-    outbox.put(session, "task.given", {"incident_id": incident.id, "task_id": task.id}, ref=incident.id, at=at)
+    outbox.put(
+        session, "task.given", {"incident_id": incident.id, "task_id": task.id}, ref=incident.id, at=at
+    )
     return task
 
 
@@ -111,10 +121,14 @@ def move(
     return task
 
 
-async def withdraw(session: AsyncSession, incident: Incident, *, at: datetime, step: str | None = None) -> None:
+async def withdraw(
+    session: AsyncSession, incident: Incident, *, at: datetime, step: str | None = None
+) -> None:
     """The plan no longer asks for them: every unfinished task, or those of one step."""
     for task in await of_incident(session, incident.id):
         unfinished = task.state in (TaskState.OPEN, TaskState.STARTED, TaskState.DECLINED)
         if unfinished and (step is None or task.step == step):
             task.state, task.ended_at, task.version = TaskState.WITHDRAWN, at, task.version + 1
-            timeline.append(session, incident, "task.withdrawn", actor="plan", at=at, task=task.id, title=task.title)
+            timeline.append(
+                session, incident, "task.withdrawn", actor="plan", at=at, task=task.id, title=task.title
+            )

@@ -24,7 +24,14 @@ def append(
     plain = json.loads(json.dumps(data, ensure_ascii=False, default=_plain))
     sealed = seal(incident.id, seq, at, actor, kind, plain, incident.last_hash)
     entry = TimelineEntry(
-        incident_id=incident.id, seq=seq, at=at, actor=actor, kind=kind, data=plain, previous=incident.last_hash, hash=sealed
+        incident_id=incident.id,
+        seq=seq,
+        at=at,
+        actor=actor,
+        kind=kind,
+        data=plain,
+        previous=incident.last_hash,
+        hash=sealed,
     )
     session.add(entry)
     incident.last_seq, incident.last_hash = seq, sealed

@@ -53,7 +53,13 @@ class Command:
 
 
 async def carry_out(
-    session: AsyncSession, incident: Incident, command: Command, *, actor: str, layer: Layer | None, at: datetime
+    session: AsyncSession,
+    incident: Incident,
+    command: Command,
+    *,
+    actor: str,
+    layer: Layer | None,
+    at: datetime,
 ) -> TimelineEntry:
     """Do it to a locked incident, or raise what stands against it. `layer` is none when the plan itself acts."""
     levels = await _matrix_for(session, incident, command.event)
@@ -73,7 +79,9 @@ async def carry_out(
     return lifecycle.apply(session, incident, command.event, actor=actor, at=at, move=move)
 
 
-async def unmet(session: AsyncSession, incident: Incident, levels: Levels, *, at: datetime) -> dict[str, Wording]:
+async def unmet(
+    session: AsyncSession, incident: Incident, levels: Levels, *, at: datetime
+) -> dict[str, Wording]:
     """The closing conditions of the incident's level that do not hold now, by name (EP-4.2.5)."""
     found: dict[str, Wording] = {}
     for condition in levels.levels[incident.level].closing:
@@ -82,7 +90,9 @@ async def unmet(session: AsyncSession, incident: Incident, levels: Levels, *, at
     return found
 
 
-async def _unmet(session: AsyncSession, incident: Incident, condition: ClosingCondition, at: datetime) -> Wording | None:
+async def _unmet(
+    session: AsyncSession, incident: Incident, condition: ClosingCondition, at: datetime
+) -> Wording | None:
     match condition:
         case ClosingCondition.TASKS_DONE:
             unfinished = Task.state.in_([TaskState.OPEN, TaskState.STARTED, TaskState.DECLINED])
@@ -98,7 +108,11 @@ async def _unmet(session: AsyncSession, incident: Incident, condition: ClosingCo
             published = (Announcement.state == AnnouncementState.PUBLISHED) & (
                 Announcement.audience.in_(["customers", "affected_customers"])
             )
-            return None if await _count(session, Announcement, incident, published) else say("closing.customers_told")
+            return (
+                None
+                if await _count(session, Announcement, incident, published)
+                else say("closing.customers_told")
+            )
         case ClosingCondition.APPROVALS_DECIDED:
             number = await _count(session, Decision, incident, Decision.state == DecisionState.ASKED)
             return say("closing.approvals_decided", number=number) if number else None
@@ -126,7 +140,9 @@ def _graded(incident: Incident, command: Command, levels: Levels) -> grading.Gra
     if (judged := command.assessment) is not None:
         cell = grading.by_matrix(levels, likelihood=judged.likelihood, impact=judged.impact)
     if command.level is not None:
-        return grading.Graded(command.level, say("levels.by_hand", reason=command.reason), cell.gravity if cell else None)
+        return grading.Graded(
+            command.level, say("levels.by_hand", reason=command.reason), cell.gravity if cell else None
+        )
     if cell is not None or command.event is Event.RELEVEL:
         return cell
     _, kind = levels.type_of(incident.type)
@@ -137,7 +153,9 @@ def _graded(incident: Incident, command: Command, levels: Levels) -> grading.Gra
 def _playbook(command: Command, levels: Levels) -> str | None:
     if command.playbook is not None and command.playbook not in levels.playbooks:
         raise WrongShape(
-            say("lifecycle.no_such_playbook", playbook=command.playbook), errors=[{"path": "playbook"}], known=levels.playbooks
+            say("lifecycle.no_such_playbook", playbook=command.playbook),
+            errors=[{"path": "playbook"}],
+            known=levels.playbooks,
         )
     return command.playbook
 
@@ -145,7 +163,9 @@ def _playbook(command: Command, levels: Levels) -> str | None:
 def _waived(command: Command) -> frozenset[str]:
     known = {condition.value for condition in ClosingCondition}
     if unknown := sorted(set(command.waive) - known):
-        raise WrongShape(say("lifecycle.no_such_condition", names=unknown), errors=[{"path": "waive"}], known=sorted(known))
+        raise WrongShape(
+            say("lifecycle.no_such_condition", names=unknown), errors=[{"path": "waive"}], known=sorted(known)
+        )
     return frozenset(command.waive)
 
 
@@ -157,5 +177,8 @@ async def _merge_target(session: AsyncSession, incident: Incident, command: Comm
     except NotFound as error:
         raise WrongShape(error.detail, errors=[{"path": "merge_into"}]) from error
     if other.id == incident.id or other.state not in OPEN_STATES:
-        raise Refused(say("lifecycle.cannot_merge", number=other.number), allowed=lifecycle.allowed(State(incident.state)))
+        raise Refused(
+            say("lifecycle.cannot_merge", number=other.number),
+            allowed=lifecycle.allowed(State(incident.state)),
+        )
     return other.id

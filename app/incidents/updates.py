@@ -17,11 +17,19 @@ from app.wording import say
 
 
 async def post(
-    session: AsyncSession, incident: Incident, *, text: Mapping[str, Any], audience: str, author: str, at: datetime
+    session: AsyncSession,
+    incident: Incident,
+    *,
+    text: Mapping[str, Any],
+    audience: str,
+    author: str,
+    at: datetime,
 ) -> StatusUpdate:
     """Post an update on a locked incident. It pays the update that is owed, and the next one falls due from now."""
     if incident.state not in OPEN_STATES:
-        raise Refused(say("incidents.over"), state=incident.state, allowed=lifecycle.allowed(State(incident.state)))
+        raise Refused(
+            say("incidents.over"), state=incident.state, allowed=lifecycle.allowed(State(incident.state))
+        )
     update = StatusUpdate(
         id=new_id(at), incident_id=incident.id, at=at, author=author, text=dict(text), audience=audience
     )
@@ -30,12 +38,18 @@ async def post(
     if incident.activated_at is not None:
         levels = await matrix.of(session, incident.plan_revision)
         await obligations.owe_update(session, incident, levels.levels[incident.level], at=at)
-    timeline.append(session, incident, "update.posted", actor=author, at=at, text=dict(text), audience=audience)
+    timeline.append(
+        session, incident, "update.posted", actor=author, at=at, text=dict(text), audience=audience
+    )
     payload = {"incident_id": incident.id, "update_id": update.id}
     outbox.put(session, "update.posted", payload, ref=incident.id, at=at)
     return update
 
 
 async def of_incident(session: AsyncSession, incident_id: str) -> list[StatusUpdate]:
-    query = select(StatusUpdate).where(StatusUpdate.incident_id == incident_id).order_by(StatusUpdate.at, StatusUpdate.id)
+    query = (
+        select(StatusUpdate)
+        .where(StatusUpdate.incident_id == incident_id)
+        .order_by(StatusUpdate.at, StatusUpdate.id)
+    )
     return list(await session.scalars(query))

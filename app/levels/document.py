@@ -147,7 +147,9 @@ class Levels(Part):
         if missing := [str(n) for n in (1, 2, 3, 4) if n not in self.levels]:
             raise ValueError(f"the matrix has four levels; missing: {', '.join(missing)}")
         if "other" not in self.types:
-            raise ValueError("there must be a type 'other': an emergency is never lost for want of a category")
+            raise ValueError(
+                "there must be a type 'other': an emergency is never lost for want of a category"
+            )
         return self
 
     def type_of(self, name: str) -> tuple[str, IncidentType]:

@@ -25,12 +25,19 @@ def by_rules(kind: IncidentType, incident: Mapping[str, Any], facts: Mapping[str
     for number, rule in enumerate(kind.grading, start=1):
         if Condition.compile(rule.condition).evaluate(scope) is True:
             because = rule.because.model_dump()
-            return Graded(rule.level, say("levels.by_rule", number=number, rule=rule.condition, because=because))
+            return Graded(
+                rule.level, say("levels.by_rule", number=number, rule=rule.condition, because=because)
+            )
     return None
 
 
 def at_first(
-    kind: IncidentType, incident: Mapping[str, Any], facts: Mapping[str, Any], *, said: int | None, hint: int | None
+    kind: IncidentType,
+    incident: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    *,
+    said: int | None,
+    hint: int | None,
 ) -> Graded:
     """The provisional level: what the reporter said, else the rules, else the source's hint, else the type's default."""
     if said is not None:

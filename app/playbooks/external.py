@@ -50,7 +50,9 @@ class Answer:
 
 async def is_due(session: AsyncSession, *, at: datetime) -> bool:
     """Whether there is anything to claim."""
-    due = select(StepRow.id).where(StepRow.state.in_([StepState.QUEUED, StepState.DOING]), StepRow.not_before <= at)
+    due = select(StepRow.id).where(
+        StepRow.state.in_([StepState.QUEUED, StepState.DOING]), StepRow.not_before <= at
+    )
     return await session.scalar(due.limit(1)) is not None
 
 
@@ -72,7 +74,8 @@ async def claim(session: AsyncSession, *, at: datetime, lease: timedelta, limit:
     rows = taken.all()
     statuses = await _statuses(session, [row.ref for row in rows])
     return [
-        Claimed(row.id, row.ref, row.attempts, row.call or {}, statuses.get(row.ref) != Status.ACTUAL) for row in rows
+        Claimed(row.id, row.ref, row.attempts, row.call or {}, statuses.get(row.ref) != Status.ACTUAL)
+        for row in rows
     ]
 
 
@@ -125,7 +128,9 @@ async def note(session: AsyncSession, claimed: Claimed, answer: Answer, *, at: d
     return True
 
 
-def _note_retry(session: AsyncSession, incident: Incident, row: StepRow, refusal: Wording, at: datetime) -> None:
+def _note_retry(
+    session: AsyncSession, incident: Incident, row: StepRow, refusal: Wording, at: datetime
+) -> None:
     timeline.append(
         session, incident, "step.retried", actor="plan", at=at, title=row.document["title"], reason=refusal,
         attempt=row.attempts, again_at=row.not_before,
@@ -138,7 +143,8 @@ def _wait(row: StepRow) -> timedelta | None:
     retry = step.retry if isinstance(step, HttpStep) else None
     if retry is None or row.attempts >= retry.attempts:
         return None
-    return min(retry.wait * 2 ** (row.attempts - 1), _LONGEST_WAIT)
+    doubled: timedelta = retry.wait * 2 ** (row.attempts - 1)
+    return min(doubled, _LONGEST_WAIT)
 
 
 def _body(body: bytes) -> Any:

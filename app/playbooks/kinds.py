@@ -36,7 +36,7 @@ from app.playbooks.document import (
 from app.playbooks.tables import Run, StepRow
 from app.resources import reservation
 from app.vocabulary import LocalisedTemplate
-from app.wording import Wording, say
+from app.wording import Wording
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,12 @@ class TellOutside:
     async def start(self, turn: Turn, step: NoticeStep) -> Outcome:
         text = turn.told(step.params.text)
         drafted = announcements.draft(
-            turn.session, turn.incident, audience=step.params.audience, text=text, at=turn.at, step=turn.row.id
+            turn.session,
+            turn.incident,
+            audience=step.params.audience,
+            text=text,
+            at=turn.at,
+            step=turn.row.id,
         )
         if not step.params.approve_by:
             announcements.publish(turn.session, turn.incident, drafted, approved_by=None, at=turn.at)

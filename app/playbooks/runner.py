@@ -53,7 +53,14 @@ async def begin(
         if incident.level in step.levels:
             session.add(_row(run, step, place, at))
     timeline.append(
-        session, incident, "run.begun", actor="plan", at=at, playbook=name, title=run.title, level=incident.level
+        session,
+        incident,
+        "run.begun",
+        actor="plan",
+        at=at,
+        playbook=name,
+        title=run.title,
+        level=incident.level,
     )
     await session.flush()
     await advance(session, incident, run, at=at)
@@ -81,7 +88,9 @@ async def advance(session: AsyncSession, incident: Incident, run: Run, *, at: da
     if run.state == RunState.RUNNING and all(row.state in ENDED for row in rows):
         run.state, run.ended_at = RunState.DONE, at
         timeline.append(session, incident, "run.done", actor="plan", at=at, title=run.title)
-        outbox.put(session, "run.done", {"incident_id": incident.id, "run_id": run.id}, ref=incident.id, at=at)
+        outbox.put(
+            session, "run.done", {"incident_id": incident.id, "run_id": run.id}, ref=incident.id, at=at
+        )
 
 
 async def relevel(session: AsyncSession, incident: Incident, playbook: Playbook, *, at: datetime) -> None:
@@ -93,7 +102,9 @@ async def relevel(session: AsyncSession, incident: Incident, playbook: Playbook,
     rows = {row.name: row for row in await steps_of(session, run.id)}
     for row in rows.values():
         if incident.level not in row.document["levels"]:
-            await _withdraw(session, incident, row, say("playbooks.not_at_level", level=incident.level), at=at)
+            await _withdraw(
+                session, incident, row, say("playbooks.not_at_level", level=incident.level), at=at
+            )
     for place, step in enumerate(playbook.steps):
         if incident.level not in step.levels:
             continue
@@ -141,7 +152,9 @@ async def task_ended(
     if row is None or row.state != StepState.WAITING:
         return
     declined = state == "declined"
-    outcome = Failed(say("playbooks.declined", note=note)) if declined else Done({"state": state, "note": note})
+    outcome = (
+        Failed(say("playbooks.declined", note=note)) if declined else Done({"state": state, "note": note})
+    )
     await step_ended(session, incident, row, outcome, at=at)
 
 
@@ -158,8 +171,10 @@ async def decided(
         case "notice", "approve":
             if (drafted := await announcements.of_step(session, row.id)) is not None:
                 announcements.publish(session, incident, drafted, approved_by=by, at=at)
-            await step_ended(session, incident, row, Done({"decision": choice, "by": by, "published": True}), at=at)
-        case ("approval" | "notice"), _:
+            await step_ended(
+                session, incident, row, Done({"decision": choice, "by": by, "published": True}), at=at
+            )
+        case (("approval" | "notice"), _):
             if (drafted := await announcements.of_step(session, row.id)) is not None:
                 announcements.reject(session, incident, drafted, by=by, at=at)
             row.result = {**row.result, "decision": choice, "by": by}
@@ -171,7 +186,9 @@ async def decided(
         case _, "skip":
             row.state, row.ended_at = StepState.SKIPPED, at
             row.reason = kept(say("playbooks.skipped_by", by=by))
-            timeline.append(session, incident, "step.skipped", actor=by, at=at, title=_title(row), reason=row.reason)
+            timeline.append(
+                session, incident, "step.skipped", actor=by, at=at, title=_title(row), reason=row.reason
+            )
             await _go_on(session, incident, row, at=at)
         case _:
             run = await session.get_one(Run, row.run_id)
@@ -229,14 +246,22 @@ async def _go_on(session: AsyncSession, incident: Incident, row: StepRow, *, at:
 
 
 async def _start(
-    session: AsyncSession, incident: Incident, run: Run, row: StepRow, rows: Sequence[StepRow], *, at: datetime
+    session: AsyncSession,
+    incident: Incident,
+    run: Run,
+    row: StepRow,
+    rows: Sequence[StepRow],
+    *,
+    at: datetime,
 ) -> None:
     step = document_of(row)
     scope = await _scope(session, incident, rows)
     if step.condition is not None and Condition.compile(step.condition).evaluate(scope) is not True:
         row.state, row.ended_at = StepState.SKIPPED, at
         row.reason = kept(say("playbooks.condition", condition=step.condition))
-        timeline.append(session, incident, "step.skipped", actor="plan", at=at, title=_title(row), reason=row.reason)
+        timeline.append(
+            session, incident, "step.skipped", actor="plan", at=at, title=_title(row), reason=row.reason
+        )
         return
     row.started_at = at
     outcome: Outcome
@@ -264,7 +289,9 @@ async def _settle(
         case Done(result):
             row.state, row.ended_at, row.result = StepState.DONE, at, {**row.result, **result}
             await outbox.withdraw(session, key_prefix=f"step:{row.id}:")
-            timeline.append(session, incident, "step.done", actor="plan", at=at, title=_title(row), step=row.name)
+            timeline.append(
+                session, incident, "step.done", actor="plan", at=at, title=_title(row), step=row.name
+            )
         case Waiting():
             row.state = StepState.WAITING
         case Queued(call):
@@ -281,7 +308,9 @@ async def _fail(
 ) -> None:
     await outbox.withdraw(session, key_prefix=f"step:{row.id}:")
     row.reason = kept(reason)
-    timeline.append(session, incident, "step.failed", actor="plan", at=at, title=_title(row), reason=reason, step=row.name)
+    timeline.append(
+        session, incident, "step.failed", actor="plan", at=at, title=_title(row), reason=reason, step=row.name
+    )
     match OnFailure(row.document["on_failure"]):
         case OnFailure.CONTINUE:
             row.state, row.ended_at = StepState.FAILED, at
@@ -305,7 +334,9 @@ async def _ask(
     )  # fmt: skip
 
 
-async def _stop_run(session: AsyncSession, incident: Incident, run: Run, row: StepRow, *, by: str, at: datetime) -> None:
+async def _stop_run(
+    session: AsyncSession, incident: Incident, run: Run, row: StepRow, *, by: str, at: datetime
+) -> None:
     reason = say("playbooks.run_stopped", title=_title(row), by=by)
     run.state, run.ended_at = RunState.STOPPED, at
     for other in await steps_of(session, run.id):
@@ -315,7 +346,9 @@ async def _stop_run(session: AsyncSession, incident: Incident, run: Run, row: St
     outbox.put(session, "run.stopped", {"incident_id": incident.id, "run_id": run.id}, ref=incident.id, at=at)
 
 
-async def _withdraw(session: AsyncSession, incident: Incident, row: StepRow, reason: Wording, *, at: datetime) -> None:
+async def _withdraw(
+    session: AsyncSession, incident: Incident, row: StepRow, reason: Wording, *, at: datetime
+) -> None:
     """The step is not wanted any more: its task, question, draft and reservation go with it."""
     await reservation.release_key(session, f"step:{row.id}", by="plan", at=at)
     if row.state in (StepState.DONE, StepState.WITHDRAWN, StepState.FAILED):
@@ -338,7 +371,9 @@ async def _look_at_waits(
     if not waiting or run.state != RunState.RUNNING:
         return
     scope = await _scope(session, incident, rows)
-    over = [row for row in waiting if isinstance(step := document_of(row), WaitStep) and Wait.is_over(step, scope)]
+    over = [
+        row for row in waiting if isinstance(step := document_of(row), WaitStep) and Wait.is_over(step, scope)
+    ]
     for row in over:
         await _settle(session, incident, run, row, Done(), at=at)
     if over:
@@ -358,4 +393,3 @@ async def _scope(session: AsyncSession, incident: Incident, rows: Sequence[StepR
 
 def _title(row: StepRow) -> dict[str, Any]:
     return dict(row.document["title"])
-

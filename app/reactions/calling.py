@@ -20,7 +20,11 @@ async def call_reporting_chain(happened: Happened) -> None:
     if not is_open(incident):
         return
     subject, text = happened.words(
-        incident, "chain", because=_reason(incident), description=incident.description or "–", detected_at=incident.detected_at
+        incident,
+        "chain",
+        because=_reason(incident),
+        description=incident.description or "–",
+        detected_at=incident.detected_at,
     )
     plan = await happened.plan(incident)
     await chain.call(
@@ -63,7 +67,11 @@ async def tell_next_rung(happened: Happened) -> None:
 async def stop_calling(happened: Happened) -> None:
     """Somebody said over the API or the console that they have it."""
     await acknowledgement.acknowledge(
-        happened.session, ref=happened.ref, by=happened.payload["by"], via=happened.payload["via"], at=happened.at
+        happened.session,
+        ref=happened.ref,
+        by=happened.payload["by"],
+        via=happened.payload["via"],
+        at=happened.at,
     )
 
 
@@ -86,13 +94,17 @@ async def note_rung(happened: Happened) -> None:
 
 async def note_lap(happened: Happened) -> None:
     incident = await happened.incident()
-    timeline.append(happened.session, incident, "chain.lap", actor="plan", at=happened.at, lap=happened.payload["lap"])
+    timeline.append(
+        happened.session, incident, "chain.lap", actor="plan", at=happened.at, lap=happened.payload["lap"]
+    )
 
 
 async def note_nobody(happened: Happened) -> None:
     """A whole pass through the chain reached nobody: the board, the log and the metrics say so."""
     incident = await happened.incident()
-    timeline.append(happened.session, incident, "chain.nobody", actor="plan", at=happened.at, lap=happened.payload["lap"])
+    timeline.append(
+        happened.session, incident, "chain.nobody", actor="plan", at=happened.at, lap=happened.payload["lap"]
+    )
 
 
 async def note_dead_delivery(happened: Happened) -> None:
@@ -122,16 +134,18 @@ async def say_recovered(happened: Happened) -> None:
     incident = await happened.incident()
     if is_open(incident):
         positions = await happened.commander(incident)
-        await happened.tell(incident, "recovered", positions, what=happened.payload.get("title", incident.title))
+        await happened.tell(
+            incident, "recovered", positions, what=happened.payload.get("title", incident.title)
+        )
 
 
 async def suggest_level(happened: Happened) -> None:
     incident = await happened.incident()
     if is_open(incident) and incident.level_suggested is not None:
-        await happened.tell(incident, "suggested", await happened.commander(incident), suggested=incident.level_suggested)
+        await happened.tell(
+            incident, "suggested", await happened.commander(incident), suggested=incident.level_suggested
+        )
 
 
 def _reason(incident: Incident) -> Wording:
     return Wording(incident.level_reason["key"], incident.level_reason["params"])
-
-

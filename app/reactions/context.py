@@ -53,7 +53,12 @@ class Happened:
 
     def words(self, incident: Incident, what: str, **params: Any) -> tuple[dict[str, str], dict[str, str]]:
         """Subject and text of a notice about an incident, in every language."""
-        common = {"number": incident.number, "title": incident.title, "level": incident.level, "state": say(f"state.{incident.state}")}
+        common = {
+            "number": incident.number,
+            "title": incident.title,
+            "level": incident.level,
+            "state": say(f"state.{incident.state}"),
+        }
         subject, text = (Wording(f"flow.{what}.{part}", {**common, **params}) for part in ("subject", "text"))
         return localised(subject), localised(text)
 

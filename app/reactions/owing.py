@@ -10,7 +10,9 @@ async def owe_update(happened: Happened) -> None:
     """From activation on, and anew at each change of level, a status update is due by the level's cadence."""
     incident = await happened.incident()
     if is_open(incident) and incident.activated_at is not None:
-        await obligations.owe_update(happened.session, incident, await happened.spec(incident), at=happened.at)
+        await obligations.owe_update(
+            happened.session, incident, await happened.spec(incident), at=happened.at
+        )
 
 
 async def owe_review(happened: Happened) -> None:
@@ -60,6 +62,6 @@ async def pass_update_on(happened: Happened) -> None:
     positions = await happened.commander(incident)
     if update.audience != "internal":
         positions = [*positions, *(await happened.plan(incident)).chains[incident.level].hops[-1].tell]
-    await happened.tell(incident, "update", list(dict.fromkeys(positions)), update=update.text, author=update.author)
-
-
+    await happened.tell(
+        incident, "update", list(dict.fromkeys(positions)), update=update.text, author=update.author
+    )

@@ -49,7 +49,9 @@ async def hand_over_task(happened: Happened) -> None:
     task = await tasks.found(happened.session, happened.payload["task_id"])
     if task.state != TaskState.OPEN:
         return
-    await happened.tell(incident, "task", [task.position], task=task.title, what=task.text, due_at=task.due_at)
+    await happened.tell(
+        incident, "task", [task.position], task=task.title, what=task.text, due_at=task.due_at
+    )
     payload = {"incident_id": incident.id, "task_id": task.id}
     await outbox.arm(
         happened.session, "task.due", payload, ref=incident.id, key=f"task:{task.id}:due", due_at=task.due_at
@@ -70,7 +72,13 @@ async def chase_task(happened: Happened) -> None:
     task = await tasks.found(happened.session, happened.payload["task_id"])
     if is_open(incident) and task.state in (TaskState.OPEN, TaskState.STARTED, TaskState.DECLINED):
         timeline.append(
-            happened.session, incident, "task.overdue", actor="plan", at=happened.at, title=task.title, position=task.position
+            happened.session,
+            incident,
+            "task.overdue",
+            actor="plan",
+            at=happened.at,
+            title=task.title,
+            position=task.position,
         )
         positions = [task.position, *await happened.commander(incident)]
         await happened.tell(incident, "task_overdue", positions, task=task.title, due_at=task.due_at)
@@ -107,11 +115,15 @@ async def chase_question(happened: Happened) -> None:
 
 
 async def wake_step(happened: Happened) -> None:
-    await runner.woken(happened.session, await happened.incident(), happened.payload["step_id"], at=happened.at)
+    await runner.woken(
+        happened.session, await happened.incident(), happened.payload["step_id"], at=happened.at
+    )
 
 
 async def time_out_step(happened: Happened) -> None:
-    await runner.timed_out(happened.session, await happened.incident(), happened.payload["step_id"], at=happened.at)
+    await runner.timed_out(
+        happened.session, await happened.incident(), happened.payload["step_id"], at=happened.at
+    )
 
 
 async def say_run_stopped(happened: Happened) -> None:

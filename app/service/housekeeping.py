@@ -20,7 +20,9 @@ _CATCH_UP: Final = timedelta(days=7)
 
 async def schedule(scheduler: AsyncIOScheduler, parts: Parts) -> None:
     """Put the calendar on the scheduler: every minute what fell due, every hour what has expired."""
-    scheduler.add_job(fire_duties, "interval", minutes=1, args=[parts], id="duties", next_run_time=parts.clock.now())
+    scheduler.add_job(
+        fire_duties, "interval", minutes=1, args=[parts], id="duties", next_run_time=parts.clock.now()
+    )
     scheduler.add_job(forget_answers, "interval", hours=1, args=[parts], id="answers")
 
 

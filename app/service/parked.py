@@ -33,7 +33,11 @@ class Parked(BaseModel):
 @router.get("/parked", responses=problems())
 async def list_parked(session: Session) -> Parked:
     """What was set aside, newest first."""
-    query = select(OutboxMessage).where(OutboxMessage.state == MessageState.PARKED).order_by(OutboxMessage.id.desc())
+    query = (
+        select(OutboxMessage)
+        .where(OutboxMessage.state == MessageState.PARKED)
+        .order_by(OutboxMessage.id.desc())
+    )
     return Parked(items=[ParkedRead.model_validate(row) for row in await session.scalars(query.limit(200))])
 
 

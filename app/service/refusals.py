@@ -54,7 +54,10 @@ async def _from_the_framework(request: Request, error: Exception) -> Response:
         return _answer(request, NotFound(say("access.unknown_route")))
     if status == 405:
         headers = cast(StarletteRefusal, error).headers or {}
-        return _answer(request, MethodNotAllowed(say("access.method_not_allowed", method=request.method), headers=headers))
+        return _answer(
+            request,
+            MethodNotAllowed(say("access.method_not_allowed", method=request.method), headers=headers),
+        )
     return _answer(request, Malformed(say("access.shape")))
 
 
@@ -69,7 +72,9 @@ async def _database(request: Request, error: Exception) -> Response:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("unexpected", error=type(error).__name__, exc_info=error)
-    return _answer(request, Internal(say("access.internal", request=getattr(request.state, "request_id", "-"))))
+    return _answer(
+        request, Internal(say("access.internal", request=getattr(request.state, "request_id", "-")))
+    )
 
 
 def _answer(request: Request, problem: Problem) -> Response:

@@ -3,7 +3,6 @@
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-
 from typing import Any
 
 import structlog
@@ -31,7 +30,9 @@ class RequestLog:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
+        given = next(
+            (value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), ""
+        )
         request_id = given if _GIVEN.match(given) else new_id(self.clock.now())
         scope.setdefault("state", {})["request_id"] = request_id
         began = time.perf_counter()
@@ -54,12 +55,19 @@ class RequestLog:
         # The template, never the path itself: a path may hold a link's secret, and labels come from closed sets only.
         route = scope.get("route")
         template = getattr(route, "path", None) or "-"
-        REQUESTS.labels(scope["method"] if scope["method"] in _METHODS else "other", template, str(status)).inc()
+        REQUESTS.labels(
+            scope["method"] if scope["method"] in _METHODS else "other", template, str(status)
+        ).inc()
         SECONDS.labels(template).observe(seconds)
         incident = scope.get("path_params", {}).get("incident_id")
         level = "info" if status < 500 else "error"
         getattr(log, level)(
-            "request", method=scope["method"], route=template, status=status, ms=round(seconds * 1000, 1), incident=incident
+            "request",
+            method=scope["method"],
+            route=template,
+            status=status,
+            ms=round(seconds * 1000, 1),
+            incident=incident,
         )
 
 

@@ -48,7 +48,9 @@ async def _changes(here: Parts, position: int, incident: str | None) -> AsyncIte
             since = here.clock.now() - _LOOK_BACK
             late = OutboxMessage.created_at >= since
             query = select(OutboxMessage).where(
-                OutboxMessage.id > start, or_(OutboxMessage.id > position, late), OutboxMessage.id.not_in(sent)
+                OutboxMessage.id > start,
+                or_(OutboxMessage.id > position, late),
+                OutboxMessage.id.not_in(sent),
             )
             if incident is not None:
                 query = query.where(OutboxMessage.ref == incident)

@@ -76,16 +76,34 @@ async def _families(session: AsyncSession, now: datetime) -> Any:
     yield await _deliveries(session)
     yield await _oldest_due(session, now)
     for name, what, value in (
-        ("muster_chains_reaching_nobody", "Reporting chains calling now that have reached nobody.", await _nobody(session)),
-        ("muster_people_reachable", "1 when anybody with a contact point is known.", int(await holders.anyone(session))),
-        ("muster_parked_messages", "Reactions set aside after failing repeatedly.", await _count_parked(session)),
-        ("muster_receipts_not_understood", "Webhook bodies kept that could not be understood.", await _unread(session)),
+        (
+            "muster_chains_reaching_nobody",
+            "Reporting chains calling now that have reached nobody.",
+            await _nobody(session),
+        ),
+        (
+            "muster_people_reachable",
+            "1 when anybody with a contact point is known.",
+            int(await holders.anyone(session)),
+        ),
+        (
+            "muster_parked_messages",
+            "Reactions set aside after failing repeatedly.",
+            await _count_parked(session),
+        ),
+        (
+            "muster_receipts_not_understood",
+            "Webhook bodies kept that could not be understood.",
+            await _unread(session),
+        ),
     ):
         yield GaugeMetricFamily(name, what, value=value)
 
 
 async def _incidents(session: AsyncSession) -> Metric:
-    family = GaugeMetricFamily("muster_incidents", "Incidents, drills and tests apart.", labels=["level", "state", "status"])
+    family = GaugeMetricFamily(
+        "muster_incidents", "Incidents, drills and tests apart.", labels=["level", "state", "status"]
+    )
     query = select(Incident.level, Incident.state, Incident.status, func.count())
     for level, state, status, number in await session.execute(
         query.group_by(Incident.level, Incident.state, Incident.status)
@@ -96,7 +114,9 @@ async def _incidents(session: AsyncSession) -> Metric:
 
 async def _time_to_acknowledge(session: AsyncSession) -> Metric:
     """Of actual incidents, in seconds from detection to the first answer."""
-    family = HistogramMetricFamily("muster_time_to_acknowledge_seconds", "From detection to the first answer.", labels=["level"])
+    family = HistogramMetricFamily(
+        "muster_time_to_acknowledge_seconds", "From detection to the first answer.", labels=["level"]
+    )
     query = select(Incident.level, Incident.detected_at, Incident.acknowledged_at)
     found: dict[int, list[float]] = {}
     for level, detected, answered in await session.execute(
@@ -110,7 +130,9 @@ async def _time_to_acknowledge(session: AsyncSession) -> Metric:
 
 
 async def _deliveries(session: AsyncSession) -> Metric:
-    family = GaugeMetricFamily("muster_deliveries", "Messages by channel and outcome.", labels=["channel", "state"])
+    family = GaugeMetricFamily(
+        "muster_deliveries", "Messages by channel and outcome.", labels=["channel", "state"]
+    )
     query = select(Delivery.channel, Delivery.state, func.count()).group_by(Delivery.channel, Delivery.state)
     for channel, state, number in await session.execute(query):
         family.add_metric([channel, state], number)
@@ -119,9 +141,13 @@ async def _deliveries(session: AsyncSession) -> Metric:
 
 async def _oldest_due(session: AsyncSession, now: datetime) -> Metric:
     """How far behind the engine is, per queue: the age of the oldest row that is due and not done."""
-    family = GaugeMetricFamily("muster_oldest_due_seconds", "Age of the oldest row that is due.", labels=["queue"])
+    family = GaugeMetricFamily(
+        "muster_oldest_due_seconds", "Age of the oldest row that is due.", labels=["queue"]
+    )
     oldest = {
-        "reactions": select(func.min(OutboxMessage.not_before)).where(OutboxMessage.state == MessageState.PENDING),
+        "reactions": select(func.min(OutboxMessage.not_before)).where(
+            OutboxMessage.state == MessageState.PENDING
+        ),
         "timers": select(func.min(Timer.due_at)).where(Timer.state == TimerState.ARMED),
         "deliveries": select(func.min(Delivery.not_before)).where(Delivery.state == DeliveryState.PENDING),
         "steps": select(func.min(StepRow.not_before)).where(StepRow.state == StepState.QUEUED),
@@ -134,7 +160,11 @@ async def _oldest_due(session: AsyncSession, now: datetime) -> Metric:
 
 
 async def _nobody(session: AsyncSession) -> int:
-    query = select(func.count()).select_from(Round).where(Round.state == RoundState.CALLING, Round.reached.is_(False))
+    query = (
+        select(func.count())
+        .select_from(Round)
+        .where(Round.state == RoundState.CALLING, Round.reached.is_(False))
+    )
     return int(await session.scalar(query) or 0)
 
 
@@ -146,5 +176,3 @@ async def _count_parked(session: AsyncSession) -> int:
 async def _unread(session: AsyncSession) -> int:
     query = select(func.count()).select_from(Receipt).where(Receipt.state == ReceiptState.NOT_UNDERSTOOD)
     return int(await session.scalar(query) or 0)
-
-
