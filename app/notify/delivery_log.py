@@ -79,6 +79,12 @@ async def people_told(session: AsyncSession, notice_id: str) -> list[str]:
     return [name for name in dict.fromkeys(rows) if name]
 
 
+async def positions_told(session: AsyncSession, ref: str) -> list[str]:
+    """The positions somebody was told at about `ref`: those who should also hear how it ended."""
+    query = select(Delivery.position).where(Delivery.ref == ref, Delivery.state.in_(HOPEFUL)).distinct()
+    return sorted(await session.scalars(query))
+
+
 async def _with_attempts(
     session: AsyncSession, found: Sequence[Delivery], numbers: dict[str, str]
 ) -> list[LoggedDelivery]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from app.clock import ManualClock
 from app.db import Database
@@ -126,8 +126,7 @@ class World:
             return begun.id
 
     async def advance(self, by: timedelta) -> None:
-        """Let time pass: at each moment something falls due, timers first, then messages, as the engine does.
-        """
+        """Let time pass: at each moment something falls due, timers first, then messages, as the engine does."""
         end = self.clock.now() + by
         await self.settle()
         while (moment := await self._next_moment()) is not None and moment <= end:
@@ -186,6 +185,12 @@ class World:
     async def reasons(self) -> list[str | None]:
         """Why each dropped delivery was dropped, in English."""
         return [spoken(row.reason, "en") for row in await self.rows(Delivery.state == DeliveryState.DROPPED)]
+
+    async def waits_for_a_lock(self) -> bool:
+        """Whether some statement is held up by another transaction; PostgreSQL only."""
+        async with self.db.reading() as session:
+            waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+            return bool(await session.scalar(text(waiting)))
 
     async def round(self, round_id: str) -> Round:
         async with self.db.reading() as session:

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, select
 
+from app.access.paging import Slice
 from app.db import Database
 from app.notify import delivery, delivery_log, figures, pipeline
 from app.notify.channel import DeliveryError
 from app.notify.delivery import MAX_ATTEMPTS, Outcome, Result
 from app.notify.document import Chain, Hop
 from app.notify.reasons import spoken
+from app.notify.schemas import DeliveryRead, NoticeRead
 from app.notify.tables import Attempt, Delivery, DeliveryState, RoundState
 from app.people.tables import ContactPoint
 from app.vault import Vault
@@ -199,9 +201,15 @@ async def test_two_messages_of_a_rung_failing_at_once_still_bring_the_next_rung_
     await world.person("Ann", "duty_lead")
     await world.person("Ben", "department_head")
     await world.call(three_rungs())
-    claimed = await world.claim()
+    adas, anns = await world.claim()
     failed = Outcome(Result.FAILED, reason=say("notify.no_channel", channel="mail"))
-    await asyncio.gather(*(world.record(one, failed) for one in claimed))
+    async with world.db.transaction() as session:
+        await delivery.record(session, adas, failed, at=world.clock.now())
+        beside = asyncio.create_task(world.record(anns, failed))
+        while not beside.done() and not await world.waits_for_a_lock():
+            pass
+        assert not beside.done()
+    await beside
     await world.settle()
     assert world.told() == ["ben"]
     await world.db.dispose()
@@ -278,6 +286,54 @@ async def test_in_a_chain_the_next_contact_point_need_not_wait_for_its_time(worl
     assert world.told() == ["phone"]
     await world.advance(minutes(7.5))
     assert world.told() == ["pager"]
+
+
+async def test_a_failing_contact_point_does_not_hurry_another_that_is_to_be_left_alone_for_a_while(
+    world: World,
+) -> None:
+    await world.person("Ada", "duty_lead", addresses=["mail", "bad address"])
+    await world.call(three_rungs(contact_wait=timedelta(seconds=1)))
+    world.fake.failure = DeliveryError(BUSY.wording, retry_after=minutes(3))
+    await world.settle()
+    patient = await world.row(Delivery.attempts == 1)
+    await world.advance(timedelta(seconds=1))
+    assert (await world.row(Delivery.id == patient.id)).not_before == patient.not_before
+
+
+async def test_looking_for_what_is_due_sees_only_that(world: World) -> None:
+    await world.person("Ada", "duty_lead", addresses=["mail", "phone"])
+    await world.call(three_rungs())
+    async with world.db.reading() as session:
+        assert await delivery.is_due(session, at=world.clock.now())
+    await world.settle()
+    async with world.db.reading() as session:
+        assert not await delivery.is_due(session, at=world.clock.now())
+        assert await delivery.is_due(session, at=world.clock.now() + minutes(7.5))
+
+
+async def test_the_record_names_each_delivery_its_attempts_and_why_not(world: World) -> None:
+    await world.person("Ada", "duty_lead", addresses=["bad address", "phone"])
+    round_id = await world.call(three_rungs())
+    await tell(world, "general_manager")
+    await world.settle()
+    async with world.db.reading() as session:
+        logged, cursor = await delivery_log.notices(session, "INC", Slice(50, None))
+        failed, _ = await delivery_log.deliveries(session, DeliveryState.FAILED, Slice(50, None))
+        assert await delivery_log.positions_told(session, "INC") == ["duty_lead"]
+    assert cursor is None
+    chained = next(NoticeRead.of(one, "en") for one in logged if one.called)
+    told_once = next(NoticeRead.of(one, "en") for one in logged if not one.called)
+    assert chained.round is not None
+    assert chained.round.id == round_id
+    phone, bad = sorted(chained.deliveries, key=lambda one: one.state, reverse=True)
+    assert (bad.state, bad.reason, bad.attempts[0].outcome) == (
+        "failed",
+        "this is not a mail address",
+        "failed",
+    )
+    assert (phone.state, phone.address, phone.person) == ("sent", "p…", "Ada")
+    assert told_once.deliveries[0].reason == "nobody holds the position general_manager"
+    assert [DeliveryRead.of(one, "en").number for one in failed] == ["INC-2026-0001"]
 
 
 async def test_who_was_told_by_another_way_is_not_reported_unreachable(world: World) -> None:
