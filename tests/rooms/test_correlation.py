@@ -1,6 +1,7 @@
 """What signals do to incidents, on both databases: once, again, twice, overtaken, merged, in storms, and their end."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
 
@@ -45,9 +46,14 @@ async def acknowledge(world: World) -> None:
 
 async def test_a_problem_raises_an_incident_with_what_the_sender_knows(world: World) -> None:
     signal = problem(
-        type_hint="system_outage", labels={"site": "hz"}, annotations={"runbook": "7"}, facts={"callers": 412},
-        links=("https://mon/1",), text="412 callers waiting", level_hint=3,
-    )  # fmt: skip
+        type_hint="system_outage",
+        labels={"site": "hz"},
+        annotations={"runbook": "7"},
+        facts={"callers": 412},
+        links=("https://mon/1",),
+        text="412 callers waiting",
+        level_hint=3,
+    )
     assert await world.tell(signal) == [Outcome.RAISED]
     incident = await world.incident()
     assert (incident.title, incident.type, incident.description) == (
@@ -57,8 +63,11 @@ async def test_a_problem_raises_an_incident_with_what_the_sender_knows(world: Wo
     )
     assert (incident.dedup_key, incident.source, incident.raised_by) == ("prom:q", "prom", "source:prom")
     assert incident.facts == {
-        "site": "hz", "callers": 412, "annotations": {"runbook": "7"}, "links": ["https://mon/1"]
-    }  # fmt: skip
+        "site": "hz",
+        "callers": 412,
+        "annotations": {"runbook": "7"},
+        "links": ["https://mon/1"],
+    }
     assert incident.level == 3
     assert await world.topics() == ["incident.detected"]
 
@@ -208,8 +217,9 @@ async def test_what_nobody_took_is_cancelled_when_it_recovers(world: World) -> N
     entries = await world.entries(incident)
     assert [entry.kind for entry in entries[-2:]] == ["signal.recovered", "incident.cancelled"]
     assert (entries[-1].actor, timeline.summary(entries[-1], "en")) == (
-        "source:prom", "Cancelled: Prom reports that it recovered before anybody took it."
-    )  # fmt: skip
+        "source:prom",
+        "Cancelled: Prom reports that it recovered before anybody took it.",
+    )
     assert timeline.first_break(entries) is None
     assert (await world.topics())[-2:] == ["signal.recovered", "incident.cancelled"]
 
@@ -379,8 +389,6 @@ async def test_each_line_on_the_timeline_is_a_sentence(world: World, language: s
 
 
 def test_a_signal_survives_being_kept() -> None:
-    from datetime import UTC, datetime
-
     now = datetime(2026, 11, 22, tzinfo=UTC)
     signal = problem(
         facts={"a": 1.5}, links=("https://m/",), started_at=now, ended_at=now, note="n", type_hint="x"
