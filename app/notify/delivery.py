@@ -79,6 +79,12 @@ class Outcome:
     retry_after: timedelta | None = None
 
 
+async def is_due(session: AsyncSession, *, at: datetime) -> bool:
+    """Whether there is anything to claim; a look that locks nothing and costs what is due, not what is pending."""
+    due = select(Delivery.id).where(Delivery.state.in_(_DUE_STATES), Delivery.not_before <= at)
+    return await session.scalar(due.limit(1)) is not None
+
+
 async def claim(
     session: AsyncSession, *, vault: Vault, at: datetime, lease: timedelta, limit: int
 ) -> list[Claimed]:
