@@ -84,6 +84,24 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/api/v1/reservations"): MANAGES,
     ("POST", "/api/v1/reservations/{reservation_id}/release"): MANAGES,
     ("GET", "/api/v1/incidents/{incident_id}/reservations"): READS,
+    # plan
+    ("GET", "/api/v1/plan"): SEES,
+    ("POST", "/api/v1/plan/check"): MANAGES,
+    ("GET", "/api/v1/plan/revisions"): READS,
+    ("POST", "/api/v1/plan/revisions"): MANAGES,
+    ("GET", "/api/v1/plan/revisions/{revision_id}"): READS,
+    ("GET", "/api/v1/plan/revisions/{revision_id}/source"): READS,
+    ("POST", "/api/v1/plan/revisions/{revision_id}/transitions"): MANAGES,
+    # readiness
+    ("GET", "/api/v1/duties"): READS,
+    ("POST", "/api/v1/duties/{key}/completions"): HELPS,
+    # reviews
+    ("GET", "/api/v1/incidents/{incident_id}/review"): READS,
+    ("PATCH", "/api/v1/incidents/{incident_id}/review"): ACTS,
+    ("POST", "/api/v1/incidents/{incident_id}/review/publish"): MANAGES,
+    ("GET", "/api/v1/improvements"): READS,
+    ("POST", "/api/v1/improvements/{improvement_id}/transitions"): ACTS,
+    ("GET", "/api/v1/metrics"): READS,
     # access
     ("GET", "/api/v1/keys"): OVERSEES,
     ("POST", "/api/v1/keys"): LEADS,

@@ -1,4 +1,4 @@
-"""Proof that the plan would hold: the recurring duties of the plan (EP-6, EP-8, EP-10.2), each occurrence a row with an owner.
+"""Proof that the plan would hold: its recurring duties (EP-6, EP-8, EP-10.2), each time a row with an owner.
 
 Never touches an incident.
 """

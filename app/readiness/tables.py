@@ -19,7 +19,8 @@ class DutyState(StrEnum):
 class DutyOccurrence(Base):
     __tablename__ = "duty_occurrences"
 
-    key: Mapped[str] = mapped_column(String(200), primary_key=True)  # duty and the moment it fell due: any replica, one row
+    # The moment it fell due, and the duty: whichever replica fires it, one row; and they sort by time.
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)
     duty: Mapped[str] = mapped_column(String(63))
     title: Mapped[dict[str, Any]]
     clause: Mapped[str] = mapped_column(String(32))

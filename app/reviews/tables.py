@@ -28,6 +28,7 @@ class Review(Base):
     figures: Mapped[dict[str, Any]]  # computed at the draft and again at publication
     drafted_at: Mapped[datetime]
     due_at: Mapped[datetime]
+    edited_by: Mapped[str | None] = mapped_column(String(200))  # the last; none: no word is a person's
     published_at: Mapped[datetime | None]
     published_by: Mapped[str | None] = mapped_column(String(200))
     version: Mapped[int] = mapped_column(default=1)
@@ -47,11 +48,13 @@ class Improvement(Base):
     id: Mapped[str] = mapped_column(String(26), primary_key=True)
     incident_id: Mapped[str | None] = mapped_column(ForeignKey("incidents.id"), index=True)
     title: Mapped[str] = mapped_column(String(500))
-    owner: Mapped[str] = mapped_column(String(200))  # a position or a person's name
+    owner: Mapped[str] = mapped_column(String(200))  # a position, a department or a person's name
     due_on: Mapped[date]
     state: Mapped[ImprovementState] = mapped_column(String(16), default=ImprovementState.PROPOSED)
     evidence: Mapped[str | None] = mapped_column(Text)
     done_by: Mapped[str | None] = mapped_column(String(200))
+    done_key: Mapped[str | None] = mapped_column(String(8))  # with which; its holder does not verify
+    verified_by: Mapped[str | None] = mapped_column(String(200))
     note: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
     version: Mapped[int] = mapped_column(default=1)

@@ -1,0 +1,142 @@
+"""The plan over HTTP: the one in force, its revisions, and the check of a plan that is not stored."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from app.access.edge import Edge, IfMatch, Language, Now, Session, Who, problems
+from app.access.paging import Page, Paging, paged
+from app.errors import Malformed, NotFound, Stale, Unavailable, UnsupportedMedia
+from app.plan import changes, revisions
+from app.plan.reading import BadPlan
+from app.plan.revisions import IllegalRevisionTransition, PlanRefused
+from app.plan.schemas import (
+    CheckRead,
+    MoveRevision,
+    PlanRead,
+    RevisionDetail,
+    RevisionRead,
+    in_language,
+)
+from app.plan.tables import PlanRevision, RevisionState
+from app.wording import say
+
+router = APIRouter(prefix="/api/v1", route_class=Edge, tags=["plan"])
+
+_YAML: Final = frozenset({"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"})
+_FILE: Final = "plan.yaml"  # what mistakes call a text that came without a file name
+_YAML_BODY: Final[dict[str, Any]] = {
+    "requestBody": {"required": True, "content": {"application/yaml": {"schema": {"type": "string"}}}}
+}
+
+
+async def _text(request: Request) -> str:
+    """The body as the YAML text it must be."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in _YAML:
+        raise UnsupportedMedia(say("revisions.media"))
+    try:
+        text = (await request.body()).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Malformed(say("revisions.not_utf8")) from error
+    # PostgreSQL keeps no NUL; the reader of YAML would refuse it too, but the same way on both is said here.
+    if "\0" in text:
+        raise Malformed(say("revisions.not_utf8"))
+    return text
+
+
+Yaml = Annotated[str, Depends(_text)]
+
+
+@router.get("/plan", response_model=PlanRead, responses=problems(Unavailable))
+async def read_plan(session: Session) -> PlanRead:
+    """The plan in force, as a document."""
+    revision_id, document = await revisions.in_force(session)
+    return PlanRead(revision=RevisionRead.of(await revisions.found(session, revision_id)), document=document)
+
+
+@router.post(
+    "/plan/check", response_model=CheckRead, responses=problems(UnsupportedMedia), openapi_extra=_YAML_BODY
+)
+async def check_plan(text: Yaml, language: Language) -> CheckRead:
+    """Check a plan; nothing is stored. A text that is no plan at all is answered 422."""
+    with _told_in(language):
+        return CheckRead.of(revisions.examine(text, file=_FILE), language)
+
+
+@router.get("/plan/revisions", response_model=Page[RevisionRead], responses=problems())
+async def list_revisions(
+    session: Session, part: Paging, state: RevisionState | None = None
+) -> Page[RevisionRead]:
+    """All revisions, newest first."""
+    rows, following = await paged(session, revisions.every(state=state), PlanRevision.id, part)
+    return Page(items=[RevisionRead.of(row) for row in rows], next=following)
+
+
+@router.post(
+    "/plan/revisions", status_code=201, response_model=RevisionDetail, responses=problems(UnsupportedMedia),
+    openapi_extra=_YAML_BODY,
+)  # fmt: skip
+async def store_revision(
+    text: Yaml, session: Session, who: Who, now: Now, language: Language, response: Response
+) -> RevisionDetail:
+    """Store a plan as a draft, answered with its check report; one with errors is refused."""
+    with _told_in(language):
+        revision = await revisions.store(session, text, by=who, at=now, file=_FILE)
+    response.headers["Location"] = f"/api/v1/plan/revisions/{revision.id}"
+    return await _detail(session, revision, language, response)
+
+
+@router.get("/plan/revisions/{revision_id}", response_model=RevisionDetail, responses=problems(NotFound))
+async def read_revision(
+    revision_id: str, session: Session, language: Language, response: Response
+) -> RevisionDetail:
+    """One revision, with its check report and where it differs from the plan in force."""
+    return await _detail(session, await revisions.found(session, revision_id), language, response)
+
+
+@router.get(
+    "/plan/revisions/{revision_id}/source", response_class=Response,
+    responses={**problems(NotFound), 200: {"content": {"application/yaml": {"schema": {"type": "string"}}}}},
+)  # fmt: skip
+async def read_source(revision_id: str, session: Session) -> Response:
+    """The YAML of a revision, as it was given."""
+    revision = await revisions.found(session, revision_id)
+    return Response(revision.source.encode(), media_type="application/yaml")
+
+
+@router.post(
+    "/plan/revisions/{revision_id}/transitions", status_code=201, response_model=RevisionDetail,
+    responses=problems(NotFound, IllegalRevisionTransition, Stale),
+)  # fmt: skip
+async def move_revision(
+    revision_id: str, move: MoveRevision, session: Session, who: Who, now: Now, version: IfMatch,
+    language: Language, response: Response,
+) -> RevisionDetail:  # fmt: skip
+    """Submit, approve, reject or enforce a revision."""
+    revision = await revisions.move(
+        session, revision_id, move.event, by=who, at=now, note=move.note, version=version
+    )
+    return await _detail(session, revision, language, response)
+
+
+@contextmanager
+def _told_in(language: str) -> Iterator[None]:
+    try:
+        yield
+    except (BadPlan, PlanRefused) as refusal:
+        raise in_language(refusal, language) from None
+
+
+async def _detail(
+    session: Session, revision: PlanRevision, language: str, response: Response
+) -> RevisionDetail:
+    await session.flush()
+    response.headers["ETag"] = f'"{revision.version}"'
+    differences: list[changes.Change] = []
+    standing = await revisions.current(session)
+    if standing is not None and standing.id != revision.id:
+        old = await revisions.document_of(session, standing.id)
+        differences = changes.between(old, await revisions.document_of(session, revision.id))
+    return RevisionDetail.whole(revision, differences, language)
