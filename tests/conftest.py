@@ -3,11 +3,13 @@
 Each test process starts one PostgreSQL cluster, and only when a test asks for it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.databases import Databases, Kind
+from tests.world import World, a_world
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +52,10 @@ def empty_database(databases: Databases) -> Iterator[Callable[[Kind], str]]:
 def database_url(request: pytest.FixtureRequest, fresh_database: Callable[[Kind], str]) -> str:
     """A fresh database, once of each kind: what the test says holds on both."""
     return fresh_database(request.param)
+
+
+@pytest.fixture
+async def world(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    """The whole service on a manual clock, with the shipped plan and a small organisation."""
+    async with a_world(database_url, tmp_path) as made:
+        yield made
