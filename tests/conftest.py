@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from app import telemetry
 from tests.databases import Databases, Kind
 from tests.world import World, a_world
+
+
+telemetry.set_up("WARNING")
 
 
 @pytest.fixture(scope="session")

@@ -155,6 +155,12 @@ class World:
             )
         await self.engine.settle()
 
+    async def nothing_failed(self) -> None:
+        """No reaction failed along the way, not even one that went well the second time."""
+        async with self.parts.db.reading() as session:
+            failed = list(await session.scalars(select(OutboxMessage).where(OutboxMessage.attempts > 0)))
+        assert not failed, [(one.topic, one.last_error) for one in failed]
+
     async def _next_due(self) -> datetime | None:
         queries = (
             select(func.min(Timer.due_at)).where(Timer.state == TimerState.ARMED),
@@ -215,5 +221,6 @@ async def a_world(
             await world.import_people()
         await world.settle()
         yield world
+        await world.nothing_failed()
     await outgoing.aclose()
     await parts.db.dispose()

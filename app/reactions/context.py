@@ -40,18 +40,18 @@ class Happened:
         return levels.levels[incident.level]
 
     async def tell(
-        self, incident: Incident, what: str, positions: Sequence[str], *, asks: bool = False, **params: Any
+        self, incident: Incident, notice: str, positions: Sequence[str], *, asks: bool = False, **params: Any
     ) -> None:
-        """Send a notice of ours (`flow.<what>.subject`, `.text`) to the holders of positions."""
+        """Send a notice of ours (`flow.<notice>.subject`, `.text`) to the holders of positions."""
         if not positions:
             return
-        subject, text = self.words(incident, what, **params)
+        subject, text = self.words(incident, notice, **params)
         await pipeline.tell(
-            self.session, ref=incident.id, kind=what, number=incident.number, level=incident.level,
+            self.session, ref=incident.id, kind=notice, number=incident.number, level=incident.level,
             exercise=is_exercise(incident), subject=subject, text=text, positions=positions, at=self.at, asks=asks,
         )  # fmt: skip
 
-    def words(self, incident: Incident, what: str, **params: Any) -> tuple[dict[str, str], dict[str, str]]:
+    def words(self, incident: Incident, notice: str, **params: Any) -> tuple[dict[str, str], dict[str, str]]:
         """Subject and text of a notice about an incident, in every language."""
         common = {
             "number": incident.number,
@@ -59,7 +59,7 @@ class Happened:
             "level": incident.level,
             "state": say(f"state.{incident.state}"),
         }
-        subject, text = (Wording(f"flow.{what}.{part}", {**common, **params}) for part in ("subject", "text"))
+        subject, text = (Wording(f"flow.{notice}.{part}", {**common, **params}) for part in ("subject", "text"))
         return localised(subject), localised(text)
 
     async def commander(self, incident: Incident) -> list[str]:

@@ -5,4 +5,4 @@ from app.reactions.context import Happened
 
 
 async def correlate(happened: Happened) -> None:
-    await correlation.correlate(happened.session, happened.payload, at=happened.at)
+    await correlation.judge(happened.session, happened.payload, happened.at)
