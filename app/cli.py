@@ -73,7 +73,7 @@ def serve(host: str = "127.0.0.1", port: int = 8000) -> None:
             "Another service has this SQLite database open. Stop it, or set MUSTER_DATABASE_URL to PostgreSQL."
         )
     except BadPlan as error:
-        _fail(f"{error.told('en')}\nNo plan is in force, so the service does not start.")
+        _fail("\n".join([*error.told("en"), "No plan is in force, so the service does not start."]))
 
 
 @app.command()
@@ -106,7 +106,7 @@ def migrate() -> None:
         if shown := asyncio.run(_prepare(settings)):
             print(shown)
     except BadPlan as error:
-        _fail(error.told("en"))
+        _fail("\n".join(error.told("en")))
 
 
 @app.command()
@@ -118,7 +118,7 @@ def check(file: Annotated[Path, typer.Argument()] = Path("playbooks.yaml"), as_j
         if as_json:
             print(json.dumps([asdict(m) for m in error.mistakes], default=str, ensure_ascii=False))
         else:
-            print(error.told("en"))
+            print("\n".join(error.told("en")))
         raise typer.Exit(1) from error
     except OSError as error:
         _fail(f"{file}: {error.strerror}")

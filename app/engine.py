@@ -242,7 +242,7 @@ class Engine:
             log.exception("step not recorded", step=claimed.step_id, error=type(error).__name__)
 
 
-def _next_message(now: datetime) -> Select[tuple[OutboxMessage]]:
+def _next_message(now: datetime) -> Select[OutboxMessage]:
     """The oldest message that may be handled: none before it, of the same ref, is still pending."""
     earlier = aliased(OutboxMessage)
     held_back = exists().where(

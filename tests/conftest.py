@@ -12,7 +12,6 @@ from app import telemetry
 from tests.databases import Databases, Kind
 from tests.world import World, a_world
 
-
 telemetry.set_up("WARNING")
 
 

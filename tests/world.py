@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from pydantic import SecretStr
 from sqlalchemy import func, select
 
 from app.access import keys
@@ -197,7 +198,7 @@ async def a_world(
 ) -> AsyncIterator[World]:
     """A service of its own on a fresh database, with the shipped plan and the people above."""
     made = Settings(
-        _env_file=None, database_url=url, data_dir=tmp_path, plan=plan, secret_key="not a secret",  # type: ignore[call-arg]
+        _env_file=None, database_url=url, data_dir=tmp_path, plan=plan, secret_key=SecretStr("not a secret"),
         base_url="http://muster.example", language="en", **settings,
     )  # fmt: skip
     clock = ManualClock(NIGHT)

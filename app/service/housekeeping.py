@@ -4,18 +4,12 @@ Each firing writes an idempotent row, so any number of replicas may fire the sam
 up on at the start.
 """
 
-from datetime import timedelta
-from typing import Final
-
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy import delete
 
 from app.access.parts import Parts
 from app.access.tables import KeptAnswer
-from app.plan import revisions
 from app.readiness import duties
-
-_CATCH_UP: Final = timedelta(days=7)
 
 
 async def schedule(scheduler: AsyncIOScheduler, parts: Parts) -> None:
@@ -27,15 +21,9 @@ async def schedule(scheduler: AsyncIOScheduler, parts: Parts) -> None:
 
 
 async def fire_duties(parts: Parts) -> None:
-    """Every occurrence of every duty of the plan in force since a week ago, those known already left alone."""
-    now = parts.clock.now()
+    """Every duty of the plan in force that fell due, also while nobody ran."""
     async with parts.db.transaction() as session:
-        plan = await revisions.in_force(session)
-        if plan is None or plan.training is None:
-            return
-        for name, duty in plan.training.duties.items():
-            for occurrence in duties.occurrences_between(duty, plan.plan.time_zone, now - _CATCH_UP, now):
-                await duties.fire(session, name, duty, occurrence=occurrence)
+        await duties.fire_due(session, at=parts.clock.now())
 
 
 async def forget_answers(parts: Parts) -> None:

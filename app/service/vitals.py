@@ -67,7 +67,7 @@ class _Collected:
 
 
 _COLLECTED = _Collected()
-REGISTRY.register(_COLLECTED)  # type: ignore[arg-type]
+REGISTRY.register(_COLLECTED)
 
 
 async def _families(session: AsyncSession, now: datetime) -> Any:
@@ -122,7 +122,8 @@ async def _time_to_acknowledge(session: AsyncSession) -> Metric:
     for level, detected, answered in await session.execute(
         query.where(Incident.acknowledged_at.is_not(None), Incident.status == Status.ACTUAL)
     ):
-        found.setdefault(level, []).append((answered - detected).total_seconds())
+        if answered is not None:
+            found.setdefault(level, []).append((answered - detected).total_seconds())
     for level, seconds in found.items():
         buckets = [(str(limit), sum(s <= limit for s in seconds)) for limit in _BUCKETS]
         family.add_metric([str(level)], [*buckets, ("+Inf", len(seconds))], sum(seconds))

@@ -129,7 +129,8 @@ async def test_a_level_1_outage_at_night_from_the_alarm_to_the_review(
     assert link is not None
     path = link.removeprefix("http://muster.example")
     page = await world.client.get(path)
-    assert page.status_code == 200 and "<form" in page.text
+    assert page.status_code == 200
+    assert "<form" in page.text
     assert (await world.get(f"/incidents/{name}"))["acknowledged_at"] is None
     assert (await world.client.post(path)).status_code in (200, 303)
     await world.settle()
