@@ -18,7 +18,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup dev run demo test test-fast check fmt fmt-check lint types layers docs docs-check schema migrate migration bench lock image clean
+.PHONY: help setup dev run demo test test-fast check fmt fmt-check lint types layers docs docs-check schema migrate migration initial bench lock image clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +93,12 @@ schema: setup ## write the JSON Schema of the plan file
 
 migration: dev ## a new revision from the tables: make migration m="why"
 	$(BIN)/alembic revision --autogenerate -m "$(m)"
+
+initial: dev ## write the first revision again from the tables; until the first release there is only this one
+	rm -f migrations/versions/0001_initial.py
+	MUSTER_DATABASE_URL=sqlite:///$$(mktemp -d)/empty.db $(BIN)/alembic revision --autogenerate --rev-id 0001 \
+		-m "Every table of the first release." && mv migrations/versions/0001_*.py migrations/versions/0001_initial.py
+	$(BIN)/ruff check --fix-only --quiet migrations && $(BIN)/ruff format --quiet migrations
 
 lock: ## resolve requirements*.in again into the two locks (needs uv)
 	$(COMPILE) requirements.in --output-file requirements.lock

@@ -126,14 +126,18 @@ class Database:
     async def schema_change(self) -> AsyncIterator[AsyncConnection]:
         """A connection for migrations. On SQLite foreign keys are off: rebuilding a parent table would delete its children."""
         async with self._writer.connect() as connection:
-            if self.is_sqlite:
-                await connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
-            await connection.commit()
-            async with connection.begin():
-                yield connection
-            if self.is_sqlite:
-                await connection.exec_driver_sql("PRAGMA foreign_keys=ON")
-                await connection.commit()
+            await self._enforce_foreign_keys(connection, "OFF")
+            try:
+                async with connection.begin():
+                    yield connection
+            finally:
+                await self._enforce_foreign_keys(connection, "ON")
+
+    async def _enforce_foreign_keys(self, connection: AsyncConnection, setting: str) -> None:
+        if self.is_sqlite:
+            # Past SQLAlchemy, which would begin first: inside a transaction SQLite ignores this without a word.
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            await driver.execute(f"PRAGMA foreign_keys={setting}")
 
     async def dispose(self) -> None:
         await self._writer.dispose()

@@ -1,12 +1,15 @@
-"""How Alembic reaches the database: the address is passed in by `app.migrating`, or read from the settings for its own command."""
+"""How Alembic reaches the database: the address comes from `app.service.starting`, or for its own command from the settings."""
 
 import asyncio
+from typing import Any, Literal
 
 from alembic import context
-from sqlalchemy import Connection
+from alembic.autogenerate.api import AutogenContext
+from sqlalchemy import Connection, inspect
 from sqlalchemy import text as sql
 
-from app.db import Database
+from app.db import Database, Json, UtcDateTime
+from app.outbox import BigId
 from app.settings import Settings
 from app.tables import Base
 
@@ -16,7 +19,9 @@ def run(connection: Connection) -> None:
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
-        render_as_batch=sqlite,
+        # SQLite changes a table by rebuilding it; where there is no table yet, nothing needs to be rebuilt.
+        render_as_batch=sqlite and bool(inspect(connection).get_table_names()),
+        render_item=portable,
         compare_type=True,
         compare_server_default=False,
     )
@@ -24,6 +29,17 @@ def run(connection: Connection) -> None:
         context.run_migrations()
     if sqlite and (broken := connection.execute(sql("PRAGMA foreign_key_check")).all()):
         raise RuntimeError(f"the migration left {len(broken)} rows without their parent")
+
+
+def portable(kind: str, item: Any, _autogenerating: AutogenContext) -> str | Literal[False]:
+    """Write our column types so that a revision runs on both databases and does not change when the models do."""
+    if kind != "type":
+        return False
+    if isinstance(item, UtcDateTime):
+        return "sa.DateTime(timezone=True)"
+    if item is Json or repr(item) == repr(Json):
+        return "JSON"
+    return "BIG_ID" if repr(item) == repr(BigId) and item._variant_mapping else False
 
 
 async def migrate() -> None:

@@ -1,0 +1,918 @@
+"""Every table of the first release."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision: str = "0001"
+down_revision: str | None = None
+branch_labels: Sequence[str] | None = None
+depends_on: Sequence[str] | None = None
+
+# As they were when this was written; the models may have moved on.
+JSON = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
+BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def upgrade() -> None:
+    op.create_table(
+        "departments",
+        sa.Column("id", sa.String(length=63), nullable=False),
+        sa.Column("title", JSON, nullable=False),
+        sa.Column("layer", sa.String(length=16), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_departments")),
+    )
+    op.create_table(
+        "duty_occurrences",
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("duty", sa.String(length=63), nullable=False),
+        sa.Column("title", JSON, nullable=False),
+        sa.Column("clause", sa.String(length=32), nullable=False),
+        sa.Column("owner", sa.String(length=63), nullable=False),
+        sa.Column("fired_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("done_by", sa.String(length=200), nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_duty_occurrences")),
+    )
+    op.create_table(
+        "incidents",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("number", sa.String(length=20), nullable=False),
+        sa.Column("title", sa.String(length=500), nullable=False),
+        sa.Column("description", sa.Text(), nullable=True),
+        sa.Column("type", sa.String(length=63), nullable=False),
+        sa.Column("type_said", sa.String(length=200), nullable=True),
+        sa.Column("category", sa.String(length=16), nullable=False),
+        sa.Column("department", sa.String(length=63), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("provisional", sa.Boolean(), nullable=False),
+        sa.Column("level_reason", JSON, nullable=False),
+        sa.Column("level_suggested", sa.Integer(), nullable=True),
+        sa.Column("gravity", sa.String(length=32), nullable=True),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("occurrence", sa.Integer(), nullable=False),
+        sa.Column("facts", JSON, nullable=False),
+        sa.Column("reporter", sa.String(length=200), nullable=True),
+        sa.Column("raised_by", sa.String(length=200), nullable=False),
+        sa.Column("source", sa.String(length=63), nullable=True),
+        sa.Column("dedup_key", sa.String(length=300), nullable=True),
+        sa.Column("plan_revision", sa.String(length=26), nullable=False),
+        sa.Column("playbook", sa.String(length=63), nullable=False),
+        sa.Column("merged_into", sa.String(length=26), nullable=True),
+        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("detected_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("acknowledged_by", sa.String(length=200), nullable=True),
+        sa.Column("assessed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("activated_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("responding_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("first_task_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("recovering_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reviewed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_seq", sa.Integer(), nullable=False),
+        sa.Column("last_hash", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["merged_into"], ["incidents.id"], name=op.f("fk_incidents_merged_into_incidents")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_incidents")),
+        sa.UniqueConstraint("number", name=op.f("uq_incidents_number")),
+    )
+    op.create_index(op.f("ix_incidents_detected_at"), "incidents", ["detected_at"], unique=False)
+    op.create_index("ix_incidents_state", "incidents", ["state"], unique=False)
+    op.create_index(
+        "uq_incidents_open_dedup",
+        "incidents",
+        ["dedup_key"],
+        unique=True,
+        postgresql_where=sa.text(
+            "dedup_key is not null and state not in ('closed', 'reviewed', 'cancelled')"
+        ),
+        sqlite_where=sa.text("dedup_key is not null and state not in ('closed', 'reviewed', 'cancelled')"),
+    )
+    op.create_table(
+        "kept_answers",
+        sa.Column("key", sa.String(length=300), nullable=False),
+        sa.Column("request_digest", sa.String(length=64), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("headers", JSON, nullable=False),
+        sa.Column("body_sealed", sa.Text(), nullable=False),
+        sa.Column("kept_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_kept_answers")),
+    )
+    op.create_index(op.f("ix_kept_answers_expires_at"), "kept_answers", ["expires_at"], unique=False)
+    op.create_table(
+        "keys",
+        sa.Column("id", sa.String(length=8), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("role", sa.String(length=16), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("person_id", sa.String(length=26), nullable=True),
+        sa.Column("source_id", sa.String(length=26), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_by", sa.String(length=200), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_keys")),
+    )
+    op.create_table(
+        "matrices",
+        sa.Column("revision_id", sa.String(length=26), nullable=False),
+        sa.Column("document", JSON, nullable=False),
+        sa.Column("adopted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("in_force", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("revision_id", name=op.f("pk_matrices")),
+    )
+    op.create_index(
+        "uq_matrices_in_force",
+        "matrices",
+        ["in_force"],
+        unique=True,
+        postgresql_where=sa.text("in_force"),
+        sqlite_where=sa.text("in_force"),
+    )
+    op.create_table(
+        "notices",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("ref", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("number", sa.String(length=20), nullable=False),
+        sa.Column("exercise", sa.Boolean(), nullable=False),
+        sa.Column("subject", JSON, nullable=False),
+        sa.Column("text", JSON, nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notices")),
+    )
+    op.create_index(op.f("ix_notices_ref"), "notices", ["ref"], unique=False)
+    op.create_table(
+        "number_series",
+        sa.Column("year", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("last", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("year", name=op.f("pk_number_series")),
+    )
+    op.create_table(
+        "outbox",
+        sa.Column("id", BIG_ID, sa.Identity(always=False), nullable=False),
+        sa.Column("topic", sa.String(length=64), nullable=False),
+        sa.Column("ref", sa.String(length=64), nullable=False),
+        sa.Column("payload", JSON, nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("not_before", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
+    )
+    op.create_index(
+        "ix_outbox_pending",
+        "outbox",
+        ["ref", "id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'pending'"),
+        sqlite_where=sa.text("state = 'pending'"),
+    )
+    op.create_table(
+        "plan_revisions",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("document", JSON, nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("author", sa.String(length=200), nullable=False),
+        sa.Column("author_key", sa.String(length=8), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_by", sa.String(length=200), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("in_force_from", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.Column("findings", JSON, nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_plan_revisions")),
+    )
+    op.create_index(op.f("ix_plan_revisions_digest"), "plan_revisions", ["digest"], unique=False)
+    op.create_index(
+        "uq_plan_revisions_in_force",
+        "plan_revisions",
+        ["state"],
+        unique=True,
+        postgresql_where=sa.text("state = 'in_force'"),
+        sqlite_where=sa.text("state = 'in_force'"),
+    )
+    op.create_table(
+        "pools",
+        sa.Column("id", sa.String(length=63), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("tier", sa.String(length=16), nullable=False),
+        sa.Column("title", JSON, nullable=False),
+        sa.Column("owner", sa.String(length=63), nullable=False),
+        sa.Column("next", sa.String(length=63), nullable=True),
+        sa.Column("positions", JSON, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pools")),
+    )
+    op.create_table(
+        "reservations",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("ref", sa.String(length=64), nullable=False),
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("exercise", sa.Boolean(), nullable=False),
+        sa.Column("reserved_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("released_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("by", sa.String(length=200), nullable=False),
+        sa.Column("asked", JSON, nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reservations")),
+        sa.UniqueConstraint("key", name=op.f("uq_reservations_key")),
+    )
+    op.create_index(op.f("ix_reservations_ref"), "reservations", ["ref"], unique=False)
+    op.create_table(
+        "runs",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("ref", sa.String(length=64), nullable=False),
+        sa.Column("occurrence", sa.Integer(), nullable=False),
+        sa.Column("playbook", sa.String(length=63), nullable=False),
+        sa.Column("title", JSON, nullable=False),
+        sa.Column("plan_revision", sa.String(length=26), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("command_posts", JSON, nullable=False),
+        sa.Column("fallback", sa.String(length=63), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_runs")),
+    )
+    op.create_index(op.f("ix_runs_ref"), "runs", ["ref"], unique=False)
+    op.create_index(
+        "uq_runs_running",
+        "runs",
+        ["ref"],
+        unique=True,
+        postgresql_where=sa.text("state = 'running'"),
+        sqlite_where=sa.text("state = 'running'"),
+    )
+    op.create_table(
+        "sources",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("slug", sa.String(length=63), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("mapping", JSON, nullable=True),
+        sa.Column("signing_sealed", sa.Text(), nullable=True),
+        sa.Column("default_type", sa.String(length=63), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sources")),
+        sa.UniqueConstraint("slug", name=op.f("uq_sources_slug")),
+    )
+    op.create_table(
+        "timers",
+        sa.Column("id", BIG_ID, sa.Identity(always=False), nullable=False),
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("topic", sa.String(length=64), nullable=False),
+        sa.Column("ref", sa.String(length=64), nullable=False),
+        sa.Column("payload", JSON, nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_timers")),
+        sa.UniqueConstraint("key", name=op.f("uq_timers_key")),
+    )
+    op.create_index(
+        "ix_timers_due",
+        "timers",
+        ["due_at"],
+        unique=False,
+        postgresql_where=sa.text("state = 'armed'"),
+        sqlite_where=sa.text("state = 'armed'"),
+    )
+    op.create_index(op.f("ix_timers_ref"), "timers", ["ref"], unique=False)
+    op.create_table(
+        "announcements",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("incident_id", sa.String(length=26), nullable=False),
+        sa.Column("step", sa.String(length=26), nullable=True),
+        sa.Column("audience", sa.String(length=32), nullable=False),
+        sa.Column("text", JSON, nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("drafted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("approved_by", sa.String(length=200), nullable=True),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_announcements_incident_id_incidents")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_announcements")),
+    )
+    op.create_index(op.f("ix_announcements_incident_id"), "announcements", ["incident_id"], unique=False)
+    op.create_table(
+        "browser_sessions",
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("key_id", sa.String(length=8), nullable=False),
+        sa.Column("csrf", sa.String(length=64), nullable=False),
+        sa.Column("language", sa.String(length=8), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["key_id"], ["keys.id"], name=op.f("fk_browser_sessions_key_id_keys")),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_browser_sessions")),
+    )
+    op.create_table(
+        "command_posts",
+        sa.Column("incident_id", sa.String(length=26), nullable=False),
+        sa.Column("template", sa.String(length=63), nullable=False),
+        sa.Column("title", JSON, nullable=False),
+        sa.Column("formed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("members", JSON, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_command_posts_incident_id_incidents")
+        ),
+        sa.PrimaryKeyConstraint("incident_id", name=op.f("pk_command_posts")),
+    )
+    op.create_table(
+        "decisions",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("incident_id", sa.String(length=26), nullable=False),
+        sa.Column("step", sa.String(length=26), nullable=True),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("question", JSON, nullable=False),
+        sa.Column("options", JSON, nullable=False),
+        sa.Column("positions", JSON, nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("choice", sa.String(length=16), nullable=True),
+        sa.Column("decided_by", sa.String(length=200), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_decisions_incident_id_incidents")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_decisions")),
+    )
+    op.create_index(op.f("ix_decisions_incident_id"), "decisions", ["incident_id"], unique=False)
+    op.create_table(
+        "improvements",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("incident_id", sa.String(length=26), nullable=True),
+        sa.Column("title", sa.String(length=500), nullable=False),
+        sa.Column("owner", sa.String(length=200), nullable=False),
+        sa.Column("due_on", sa.Date(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("evidence", sa.Text(), nullable=True),
+        sa.Column("done_by", sa.String(length=200), nullable=True),
+        sa.Column("done_key", sa.String(length=8), nullable=True),
+        sa.Column("verified_by", sa.String(length=200), nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_improvements_incident_id_incidents")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_improvements")),
+    )
+    op.create_index(op.f("ix_improvements_incident_id"), "improvements", ["incident_id"], unique=False)
+    op.create_table(
+        "obligations",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("incident_id", sa.String(length=26), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("round", sa.Integer(), nullable=False),
+        sa.Column("owner", sa.String(length=63), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("missed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_obligations_incident_id_incidents")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_obligations")),
+        sa.UniqueConstraint(
+            "incident_id", "kind", "round", name=op.f("uq_obligations_incident_id_kind_round")
+        ),
+    )
+    op.create_index(op.f("ix_obligations_incident_id"), "obligations", ["incident_id"], unique=False)
+    op.create_table(
+        "people",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("staff_number", sa.String(length=64), nullable=True),
+        sa.Column("department_id", sa.String(length=63), nullable=True),
+        sa.Column("language", sa.String(length=8), nullable=True),
+        sa.Column("availability", sa.String(length=16), nullable=False),
+        sa.Column("skills", JSON, nullable=False),
+        sa.Column("left_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["department_id"], ["departments.id"], name=op.f("fk_people_department_id_departments")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_people")),
+        sa.UniqueConstraint("staff_number", name=op.f("uq_people_staff_number")),
+    )
+    op.create_table(
+        "positions",
+        sa.Column("id", sa.String(length=63), nullable=False),
+        sa.Column("title", JSON, nullable=False),
+        sa.Column("layer", sa.String(length=16), nullable=False),
+        sa.Column("department_id", sa.String(length=63), nullable=False),
+        sa.Column("duties", JSON, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["department_id"], ["departments.id"], name=op.f("fk_positions_department_id_departments")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_positions")),
+    )
+    op.create_table(
+        "problems",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("source_id", sa.String(length=26), nullable=False),
+        sa.Column("dedup_key", sa.String(length=300), nullable=False),
+        sa.Column("occurrence", sa.String(length=255), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("incident_id", sa.String(length=26), nullable=True),
+        sa.Column("first_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("facts_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("fk_problems_source_id_sources")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_problems")),
+        sa.UniqueConstraint("source_id", "dedup_key", name=op.f("uq_problems_source_id_dedup_key")),
+    )
+    op.create_index(op.f("ix_problems_incident_id"), "problems", ["incident_id"], unique=False)
+    op.create_table(
+        "receipts",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("source_id", sa.String(length=26), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("content_type", sa.String(length=200), nullable=True),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("signals", JSON, nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("error", JSON, nullable=True),
+        sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("fk_receipts_source_id_sources")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_receipts")),
+    )
+    op.create_index(
+        "ix_receipts_not_understood",
+        "receipts",
+        ["received_at"],
+        unique=False,
+        postgresql_where=sa.text("state = 'not_understood'"),
+        sqlite_where=sa.text("state = 'not_understood'"),
+    )
+    op.create_index(op.f("ix_receipts_source_id"), "receipts", ["source_id"], unique=False)
+    op.create_table(
+        "reviews",
+        sa.Column("incident_id", sa.String(length=26), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("summary", sa.Text(), nullable=False),
+        sa.Column("causes", JSON, nullable=False),
+        sa.Column("losses", JSON, nullable=False),
+        sa.Column("went_well", JSON, nullable=False),
+        sa.Column("went_wrong", JSON, nullable=False),
+        sa.Column("figures", JSON, nullable=False),
+        sa.Column("drafted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("edited_by", sa.String(length=200), nullable=True),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("published_by", sa.String(length=200), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_reviews_incident_id_incidents")
+        ),
+        sa.PrimaryKeyConstraint("incident_id", name=op.f("pk_reviews")),
+    )
+    op.create_table(
+        "rounds",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("ref", sa.String(length=64), nullable=False),
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("notice_id", sa.String(length=26), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("chain", JSON, nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("lap", sa.Integer(), nullable=False),
+        sa.Column("hop", sa.Integer(), nullable=False),
+        sa.Column("reached", sa.Boolean(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("acknowledged_by", sa.String(length=200), nullable=True),
+        sa.Column("via", sa.String(length=32), nullable=True),
+        sa.ForeignKeyConstraint(["notice_id"], ["notices.id"], name=op.f("fk_rounds_notice_id_notices")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_rounds")),
+        sa.UniqueConstraint("key", name=op.f("uq_rounds_key")),
+    )
+    op.create_index(
+        "ix_rounds_calling",
+        "rounds",
+        ["ref"],
+        unique=False,
+        postgresql_where=sa.text("state = 'calling'"),
+        sqlite_where=sa.text("state = 'calling'"),
+    )
+    op.create_index(op.f("ix_rounds_ref"), "rounds", ["ref"], unique=False)
+    op.create_table(
+        "status_updates",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("incident_id", sa.String(length=26), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("author", sa.String(length=200), nullable=False),
+        sa.Column("text", JSON, nullable=False),
+        sa.Column("audience", sa.String(length=32), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_status_updates_incident_id_incidents")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_status_updates")),
+    )
+    op.create_index(op.f("ix_status_updates_incident_id"), "status_updates", ["incident_id"], unique=False)
+    op.create_table(
+        "steps",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("run_id", sa.String(length=26), nullable=False),
+        sa.Column("ref", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=63), nullable=False),
+        sa.Column("place", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("document", JSON, nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("call", JSON, nullable=True),
+        sa.Column("result", JSON, nullable=False),
+        sa.Column("reason", JSON, nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("not_before", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_steps_run_id_runs")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_steps")),
+        sa.UniqueConstraint("run_id", "name", name=op.f("uq_steps_run_id_name")),
+    )
+    op.create_index(
+        "ix_steps_due",
+        "steps",
+        ["not_before"],
+        unique=False,
+        postgresql_where=sa.text("state in ('queued', 'doing')"),
+        sqlite_where=sa.text("state in ('queued', 'doing')"),
+    )
+    op.create_index(op.f("ix_steps_run_id"), "steps", ["run_id"], unique=False)
+    op.create_table(
+        "tasks",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("incident_id", sa.String(length=26), nullable=False),
+        sa.Column("step", sa.String(length=26), nullable=True),
+        sa.Column("title", JSON, nullable=False),
+        sa.Column("text", JSON, nullable=False),
+        sa.Column("position", sa.String(length=63), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("assignee", sa.String(length=200), nullable=True),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.Column("evidence", JSON, nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_tasks_incident_id_incidents")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tasks")),
+    )
+    op.create_index(op.f("ix_tasks_incident_id"), "tasks", ["incident_id"], unique=False)
+    op.create_table(
+        "timeline",
+        sa.Column("incident_id", sa.String(length=26), nullable=False),
+        sa.Column("seq", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.String(length=200), nullable=False),
+        sa.Column("kind", sa.String(length=64), nullable=False),
+        sa.Column("data", JSON, nullable=False),
+        sa.Column("previous", sa.String(length=64), nullable=False),
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_timeline_incident_id_incidents")
+        ),
+        sa.PrimaryKeyConstraint("incident_id", "seq", name=op.f("pk_timeline")),
+    )
+    op.create_table(
+        "units",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("pool_id", sa.String(length=63), nullable=False),
+        sa.Column("name", sa.String(length=63), nullable=False),
+        sa.Column("title", JSON, nullable=False),
+        sa.Column("measure", JSON, nullable=True),
+        sa.Column("place", sa.String(length=200), nullable=True),
+        sa.Column("person_id", sa.String(length=26), nullable=True),
+        sa.Column("on_hand", sa.Integer(), nullable=False),
+        sa.Column("held", sa.Integer(), nullable=False),
+        sa.Column("minimum", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.CheckConstraint("held >= 0 and held <= on_hand", name=op.f("ck_units_never_oversold")),
+        sa.ForeignKeyConstraint(["pool_id"], ["pools.id"], name=op.f("fk_units_pool_id_pools")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_units")),
+        sa.UniqueConstraint("pool_id", "name", name=op.f("uq_units_pool_id_name")),
+    )
+    op.create_index(op.f("ix_units_pool_id"), "units", ["pool_id"], unique=False)
+    op.create_table(
+        "assignments",
+        sa.Column("person_id", sa.String(length=26), nullable=False),
+        sa.Column("position_id", sa.String(length=63), nullable=False),
+        sa.ForeignKeyConstraint(["person_id"], ["people.id"], name=op.f("fk_assignments_person_id_people")),
+        sa.ForeignKeyConstraint(
+            ["position_id"], ["positions.id"], name=op.f("fk_assignments_position_id_positions")
+        ),
+        sa.PrimaryKeyConstraint("person_id", "position_id", name=op.f("pk_assignments")),
+    )
+    op.create_index(op.f("ix_assignments_position_id"), "assignments", ["position_id"], unique=False)
+    op.create_table(
+        "contact_points",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("person_id", sa.String(length=26), nullable=False),
+        sa.Column("rank", sa.Integer(), nullable=False),
+        sa.Column("channel", sa.String(length=32), nullable=False),
+        sa.Column("address_sealed", sa.Text(), nullable=False),
+        sa.Column("address_masked", sa.String(length=200), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["people.id"], name=op.f("fk_contact_points_person_id_people")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_contact_points")),
+        sa.UniqueConstraint("person_id", "rank", name=op.f("uq_contact_points_person_id_rank")),
+    )
+    op.create_index(op.f("ix_contact_points_person_id"), "contact_points", ["person_id"], unique=False)
+    op.create_table(
+        "deliveries",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("notice_id", sa.String(length=26), nullable=False),
+        sa.Column("round_id", sa.String(length=26), nullable=True),
+        sa.Column("ref", sa.String(length=64), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("hop", sa.Integer(), nullable=True),
+        sa.Column("lap", sa.Integer(), nullable=True),
+        sa.Column("position", sa.String(length=63), nullable=False),
+        sa.Column("person_id", sa.String(length=26), nullable=True),
+        sa.Column("person_name", sa.String(length=200), nullable=True),
+        sa.Column("language", sa.String(length=8), nullable=True),
+        sa.Column("contact_id", sa.String(length=26), nullable=True),
+        sa.Column("channel", sa.String(length=32), nullable=False),
+        sa.Column("address_masked", sa.String(length=200), nullable=False),
+        sa.Column("asks", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("reason", JSON, nullable=True),
+        sa.Column("note", JSON, nullable=True),
+        sa.Column("further", JSON, nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("not_before", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["notice_id"], ["notices.id"], name=op.f("fk_deliveries_notice_id_notices")),
+        sa.ForeignKeyConstraint(["round_id"], ["rounds.id"], name=op.f("fk_deliveries_round_id_rounds")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
+        sa.UniqueConstraint(
+            "round_id",
+            "lap",
+            "hop",
+            "position",
+            "contact_id",
+            "person_id",
+            name=op.f("uq_deliveries_round_id_lap_hop_position_contact_id_person_id"),
+        ),
+    )
+    op.create_index(
+        "ix_deliveries_due",
+        "deliveries",
+        ["level", "not_before"],
+        unique=False,
+        postgresql_where=sa.text("state in ('pending', 'sending')"),
+        sqlite_where=sa.text("state in ('pending', 'sending')"),
+    )
+    op.create_index(op.f("ix_deliveries_notice_id"), "deliveries", ["notice_id"], unique=False)
+    op.create_index(op.f("ix_deliveries_ref"), "deliveries", ["ref"], unique=False)
+    op.create_index(op.f("ix_deliveries_round_id"), "deliveries", ["round_id"], unique=False)
+    op.create_table(
+        "movements",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("unit_id", sa.String(length=26), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("change", sa.Integer(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.String(length=200), nullable=False),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["unit_id"], ["units.id"], name=op.f("fk_movements_unit_id_units")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_movements")),
+    )
+    op.create_index(op.f("ix_movements_unit_id"), "movements", ["unit_id"], unique=False)
+    op.create_table(
+        "reservation_lines",
+        sa.Column("reservation_id", sa.String(length=26), nullable=False),
+        sa.Column("unit_id", sa.String(length=26), nullable=False),
+        sa.Column("quantity", sa.Integer(), nullable=False),
+        sa.Column("pool_id", sa.String(length=63), nullable=False),
+        sa.Column("person_id", sa.String(length=26), nullable=True),
+        sa.Column("held", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["reservation_id"],
+            ["reservations.id"],
+            name=op.f("fk_reservation_lines_reservation_id_reservations"),
+        ),
+        sa.ForeignKeyConstraint(["unit_id"], ["units.id"], name=op.f("fk_reservation_lines_unit_id_units")),
+        sa.PrimaryKeyConstraint("reservation_id", "unit_id", name=op.f("pk_reservation_lines")),
+    )
+    op.create_index(
+        "uq_reservation_lines_person",
+        "reservation_lines",
+        ["person_id"],
+        unique=True,
+        postgresql_where=sa.text("held and person_id is not null"),
+        sqlite_where=sa.text("held and person_id is not null"),
+    )
+    op.create_table(
+        "rosters",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("position_id", sa.String(length=63), nullable=False),
+        sa.Column("time_zone", sa.String(length=64), nullable=False),
+        sa.Column("starts_on", sa.Date(), nullable=False),
+        sa.Column("handover", sa.String(length=5), nullable=False),
+        sa.Column("days_per_shift", sa.Integer(), nullable=False),
+        sa.Column("participants", JSON, nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["position_id"], ["positions.id"], name=op.f("fk_rosters_position_id_positions")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_rosters")),
+        sa.UniqueConstraint("position_id", name=op.f("uq_rosters_position_id")),
+    )
+    op.create_table(
+        "verdicts",
+        sa.Column("receipt_id", sa.String(length=26), nullable=False),
+        sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("outcome", sa.String(length=16), nullable=False),
+        sa.Column("incident_id", sa.String(length=26), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["receipt_id"], ["receipts.id"], name=op.f("fk_verdicts_receipt_id_receipts")
+        ),
+        sa.PrimaryKeyConstraint("receipt_id", "position", name=op.f("pk_verdicts")),
+    )
+    op.create_table(
+        "attempts",
+        sa.Column("delivery_id", sa.String(length=26), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("outcome", sa.String(length=16), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["delivery_id"], ["deliveries.id"], name=op.f("fk_attempts_delivery_id_deliveries")
+        ),
+        sa.PrimaryKeyConstraint("delivery_id", "number", name=op.f("pk_attempts")),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("attempts")
+    op.drop_table("verdicts")
+    op.drop_table("rosters")
+    op.drop_index(
+        "uq_reservation_lines_person",
+        table_name="reservation_lines",
+        postgresql_where=sa.text("held and person_id is not null"),
+        sqlite_where=sa.text("held and person_id is not null"),
+    )
+    op.drop_table("reservation_lines")
+    op.drop_index(op.f("ix_movements_unit_id"), table_name="movements")
+    op.drop_table("movements")
+    op.drop_index(op.f("ix_deliveries_round_id"), table_name="deliveries")
+    op.drop_index(op.f("ix_deliveries_ref"), table_name="deliveries")
+    op.drop_index(op.f("ix_deliveries_notice_id"), table_name="deliveries")
+    op.drop_index(
+        "ix_deliveries_due",
+        table_name="deliveries",
+        postgresql_where=sa.text("state in ('pending', 'sending')"),
+        sqlite_where=sa.text("state in ('pending', 'sending')"),
+    )
+    op.drop_table("deliveries")
+    op.drop_index(op.f("ix_contact_points_person_id"), table_name="contact_points")
+    op.drop_table("contact_points")
+    op.drop_index(op.f("ix_assignments_position_id"), table_name="assignments")
+    op.drop_table("assignments")
+    op.drop_index(op.f("ix_units_pool_id"), table_name="units")
+    op.drop_table("units")
+    op.drop_table("timeline")
+    op.drop_index(op.f("ix_tasks_incident_id"), table_name="tasks")
+    op.drop_table("tasks")
+    op.drop_index(op.f("ix_steps_run_id"), table_name="steps")
+    op.drop_index(
+        "ix_steps_due",
+        table_name="steps",
+        postgresql_where=sa.text("state in ('queued', 'doing')"),
+        sqlite_where=sa.text("state in ('queued', 'doing')"),
+    )
+    op.drop_table("steps")
+    op.drop_index(op.f("ix_status_updates_incident_id"), table_name="status_updates")
+    op.drop_table("status_updates")
+    op.drop_index(op.f("ix_rounds_ref"), table_name="rounds")
+    op.drop_index(
+        "ix_rounds_calling",
+        table_name="rounds",
+        postgresql_where=sa.text("state = 'calling'"),
+        sqlite_where=sa.text("state = 'calling'"),
+    )
+    op.drop_table("rounds")
+    op.drop_table("reviews")
+    op.drop_index(op.f("ix_receipts_source_id"), table_name="receipts")
+    op.drop_index(
+        "ix_receipts_not_understood",
+        table_name="receipts",
+        postgresql_where=sa.text("state = 'not_understood'"),
+        sqlite_where=sa.text("state = 'not_understood'"),
+    )
+    op.drop_table("receipts")
+    op.drop_index(op.f("ix_problems_incident_id"), table_name="problems")
+    op.drop_table("problems")
+    op.drop_table("positions")
+    op.drop_table("people")
+    op.drop_index(op.f("ix_obligations_incident_id"), table_name="obligations")
+    op.drop_table("obligations")
+    op.drop_index(op.f("ix_improvements_incident_id"), table_name="improvements")
+    op.drop_table("improvements")
+    op.drop_index(op.f("ix_decisions_incident_id"), table_name="decisions")
+    op.drop_table("decisions")
+    op.drop_table("command_posts")
+    op.drop_table("browser_sessions")
+    op.drop_index(op.f("ix_announcements_incident_id"), table_name="announcements")
+    op.drop_table("announcements")
+    op.drop_index(op.f("ix_timers_ref"), table_name="timers")
+    op.drop_index(
+        "ix_timers_due",
+        table_name="timers",
+        postgresql_where=sa.text("state = 'armed'"),
+        sqlite_where=sa.text("state = 'armed'"),
+    )
+    op.drop_table("timers")
+    op.drop_table("sources")
+    op.drop_index(
+        "uq_runs_running",
+        table_name="runs",
+        postgresql_where=sa.text("state = 'running'"),
+        sqlite_where=sa.text("state = 'running'"),
+    )
+    op.drop_index(op.f("ix_runs_ref"), table_name="runs")
+    op.drop_table("runs")
+    op.drop_index(op.f("ix_reservations_ref"), table_name="reservations")
+    op.drop_table("reservations")
+    op.drop_table("pools")
+    op.drop_index(
+        "uq_plan_revisions_in_force",
+        table_name="plan_revisions",
+        postgresql_where=sa.text("state = 'in_force'"),
+        sqlite_where=sa.text("state = 'in_force'"),
+    )
+    op.drop_index(op.f("ix_plan_revisions_digest"), table_name="plan_revisions")
+    op.drop_table("plan_revisions")
+    op.drop_index(
+        "ix_outbox_pending",
+        table_name="outbox",
+        postgresql_where=sa.text("state = 'pending'"),
+        sqlite_where=sa.text("state = 'pending'"),
+    )
+    op.drop_table("outbox")
+    op.drop_table("number_series")
+    op.drop_index(op.f("ix_notices_ref"), table_name="notices")
+    op.drop_table("notices")
+    op.drop_index(
+        "uq_matrices_in_force",
+        table_name="matrices",
+        postgresql_where=sa.text("in_force"),
+        sqlite_where=sa.text("in_force"),
+    )
+    op.drop_table("matrices")
+    op.drop_table("keys")
+    op.drop_index(op.f("ix_kept_answers_expires_at"), table_name="kept_answers")
+    op.drop_table("kept_answers")
+    op.drop_index(
+        "uq_incidents_open_dedup",
+        table_name="incidents",
+        postgresql_where=sa.text(
+            "dedup_key is not null and state not in ('closed', 'reviewed', 'cancelled')"
+        ),
+        sqlite_where=sa.text("dedup_key is not null and state not in ('closed', 'reviewed', 'cancelled')"),
+    )
+    op.drop_index("ix_incidents_state", table_name="incidents")
+    op.drop_index(op.f("ix_incidents_detected_at"), table_name="incidents")
+    op.drop_table("incidents")
+    op.drop_table("duty_occurrences")
+    op.drop_table("departments")
