@@ -15,6 +15,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, cast
+from urllib.parse import unquote
 
 from fastapi import Depends, Header, Request, Response
 from fastapi.routing import APIRoute
@@ -49,6 +50,7 @@ class Edge(APIRoute):
             request.state.language = negotiate(
                 request.headers.get("accept-language"), parts.settings.language
             )
+            _refuse_unstorable(request)
             body = await request.body()
             # What a source sends is read by its route, once the source is known: it is kept even where it cannot be read.
             if _is_json(request) and body and not _is_from_a_source(request, path):
@@ -60,6 +62,13 @@ class Edge(APIRoute):
             return await _in_one_transaction(parts, request, path, handler)
 
         return at_the_edge
+
+
+def _refuse_unstorable(request: Request) -> None:
+    """An address with a NUL or half a character in it names nothing; PostgreSQL would refuse it later and worse."""
+    query = unquote(request.scope["query_string"].decode("latin-1"), errors="surrogateescape")
+    if any(c == "\0" or "\ud800" <= c <= "\udfff" for c in request.scope["path"] + query):
+        raise Malformed(say("access.address"))
 
 
 async def _in_one_transaction(parts: Parts, request: Request, path: str, handler: Handler) -> Response:
@@ -97,26 +106,29 @@ async def _once(parts: Parts, request: Request, path: str, handler: Handler, nam
             if kept is not None and kept.expires_at > now:
                 if kept.request_digest != digest:
                     raise WrongShape(say("access.idempotency_key_reused"))
-                return Response(kept.body, kept.status, {**kept.headers, "Idempotency-Replayed": "true"})
+                headers = {**kept.headers, "Idempotency-Replayed": "true"}
+                return Response(parts.vault.unseal(kept.body_sealed), kept.status, headers)
             await _let_in(request, session, path)
             response = await handler(request)
-            await _keep(session, name, digest, response, now)
+            await _keep(parts, session, name, digest, response, now)
             return response
     except StillRunning:
         raise
     except Refused as refusal:
         async with parts.db.transaction() as session:
-            await _keep(
-                session, name, digest, as_response(refusal, request.state.language, request.url.path), now
-            )
+            answer = as_response(refusal, request.state.language, request.url.path)
+            await _keep(parts, session, name, digest, answer, now)
         raise
 
 
-async def _keep(session: AsyncSession, name: str, digest: str, response: Response, now: datetime) -> None:
+async def _keep(
+    parts: Parts, session: AsyncSession, name: str, digest: str, response: Response, now: datetime
+) -> None:
+    """Keep the answer, sealed: it may be the one time a new key is shown."""
     headers = {k: v for k, v in response.headers.items() if k in {"content-type", "location", "etag"}}
     answer = KeptAnswer(
-        key=name, request_digest=digest, status=response.status_code, headers=headers, body=bytes(response.body),
-        kept_at=now, expires_at=now + _KEPT_FOR,
+        key=name, request_digest=digest, status=response.status_code, headers=headers,
+        body_sealed=parts.vault.seal(bytes(response.body).decode()), kept_at=now, expires_at=now + _KEPT_FOR,
     )  # fmt: skip
     await session.merge(answer)
 

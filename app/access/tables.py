@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Integer, LargeBinary, String
+from sqlalchemy import ForeignKey, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
@@ -60,6 +60,6 @@ class KeptAnswer(Base):
     request_digest: Mapped[str] = mapped_column(String(64))  # method, path and body
     status: Mapped[int] = mapped_column(Integer)
     headers: Mapped[dict[str, Any]]
-    body: Mapped[bytes] = mapped_column(LargeBinary)
+    body_sealed: Mapped[str] = mapped_column(Text)  # it may hold a new key
     kept_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)

@@ -91,7 +91,7 @@ def _relevels(incident: Incident, move: Move) -> Wording | None:
 
 
 def _may_close(incident: Incident, move: Move) -> Wording | None:
-    if incident.state is State.RESPONDING and move.spec.recovery == "required":
+    if incident.state == State.RESPONDING and move.spec.recovery == "required":
         return say("lifecycle.recovery_first", level=move.spec.title.model_dump())
     unmet = [wording for name, wording in move.unmet.items() if name not in move.waived]
     if unmet:
