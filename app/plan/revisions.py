@@ -18,13 +18,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import outbox
 from app.access.four_eyes import is_same_hand
 from app.access.keys import Principal
-from app.errors import Forbidden, NotFound, Refused, Stale, Unavailable, WrongShape
+from app.errors import Forbidden, NotFound, Refused, Stale, Unavailable
 from app.ids import new_id
 from app.levels import matrix
 from app.people import organisation
 from app.plan import check, reading
 from app.plan.document import PlanDocument
 from app.plan.finding import Finding, Severity
+from app.plan.reading import BadPlan
+from app.plan.strict_yaml import Mistake
 from app.plan.tables import PlanRevision, RevisionState
 from app.resources import pools
 from app.wording import kept, say
@@ -68,11 +70,13 @@ class OwnRevision(Forbidden, slug="own-revision"):
     """Nobody approves the plan they wrote."""
 
 
-class PlanRefused(WrongShape, slug="plan-refused"):
+class PlanRefused(BadPlan, slug="plan-refused"):
     """A plan that can be read and would fail in use; `errors` lists why."""
 
-    def __init__(self, checked: "Checked") -> None:
-        super().__init__(say("revisions.refused", count=len(checked.errors)), errors=[])
+    def __init__(self, checked: "Checked", *, file: str) -> None:
+        found = [Mistake(checked.line_of(f.path) or 1, 1, f.path, f.message) for f in checked.errors]
+        super().__init__(found, file=file)
+        self.detail = say("revisions.refused", count=len(found))
         self.checked = checked
 
 
@@ -248,7 +252,7 @@ async def _may(
 def _sound(text_: str, file: str) -> Checked:
     checked = examine(text_, file=file)
     if checked.errors:
-        raise PlanRefused(checked)
+        raise PlanRefused(checked, file=file)
     return checked
 
 

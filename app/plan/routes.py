@@ -11,7 +11,7 @@ from app.access.paging import Page, Paging, paged
 from app.errors import Malformed, NotFound, Stale, Unavailable, UnsupportedMedia
 from app.plan import changes, revisions
 from app.plan.reading import BadPlan
-from app.plan.revisions import IllegalRevisionTransition, PlanRefused
+from app.plan.revisions import IllegalRevisionTransition
 from app.plan.schemas import (
     CheckRead,
     MoveRevision,
@@ -125,7 +125,7 @@ async def move_revision(
 def _told_in(language: str) -> Iterator[None]:
     try:
         yield
-    except (BadPlan, PlanRefused) as refusal:
+    except BadPlan as refusal:
         raise in_language(refusal, language) from None
 
 

@@ -113,18 +113,17 @@ def findings(found: list[Finding], checked: Checked, language: str) -> list[Find
     return [FindingRead.of(finding, checked.line_of(finding.path), language) for finding in found]
 
 
-def in_language(refusal: BadPlan | PlanRefused, language: str) -> BadPlan | PlanRefused:
+def in_language(refusal: BadPlan, language: str) -> BadPlan:
     """The refusal with every mistake in the reader's language."""
-    match refusal:
-        case BadPlan():
-            refusal.members["errors"] = [
-                {"path": m.path, "line": m.line, "message": wording.render(m.message, language)}
-                for m in refusal.mistakes
-            ]
-        case PlanRefused():
-            told = findings(refusal.checked.findings, refusal.checked, language)
-            for member, severity in (("errors", Severity.ERROR), ("warnings", Severity.WARNING)):
-                refusal.members[member] = [f.model_dump(mode="json") for f in told if f.severity is severity]
+    if isinstance(refusal, PlanRefused):
+        told = findings(refusal.checked.findings, refusal.checked, language)
+        for member, severity in (("errors", Severity.ERROR), ("warnings", Severity.WARNING)):
+            refusal.members[member] = [f.model_dump(mode="json") for f in told if f.severity is severity]
+    else:
+        refusal.members["errors"] = [
+            {"path": m.path, "line": m.line, "message": wording.render(m.message, language)}
+            for m in refusal.mistakes
+        ]
     return refusal
 
 

@@ -173,11 +173,13 @@ async def _propose(
         )
     )
     due_on = ((incident.closed_at or at) + _TIME_TO_MEND).date()
-    for wrong in missed:
+    for order, wrong in enumerate(missed):
         title = render(wrong.mend, language)[:500]
+        # The order in which they are found is the order in which they are shown.
+        moment = at + timedelta(microseconds=order)
         proposed = Improvement(
             id=new_id(at), incident_id=incident.id, title=title, owner=wrong.owner, due_on=due_on,
-            state=ImprovementState.PROPOSED, created_at=at, version=1,
+            state=ImprovementState.PROPOSED, created_at=moment, version=1,
         )  # fmt: skip
         session.add(proposed)
     await session.flush()

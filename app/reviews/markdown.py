@@ -41,8 +41,11 @@ def inline(text: str) -> str:
 def block(text: str) -> str:
     """Text of several lines as a quotation: whatever stands in it stays inside."""
     lines = [inline(line) for line in text.splitlines()]
-    return "\n".join(f"> {line}\\" if line and following else f"> {line}".rstrip()
-                     for line, following in zip(lines, [*lines[1:], ""], strict=True))  # fmt: skip
+    quoted = []
+    for number, line in enumerate(lines):
+        goes_on = line and any(lines[number + 1 : number + 2])
+        quoted.append(f"> {line}\\" if goes_on else f"> {line}".rstrip())
+    return "\n".join(quoted)
 
 
 class _Page:

@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime
 
 from app.access.edge import Edge, IfMatch, Language, Now, Session, Who, problems
 from app.access.paging import Page, Paging, paged
@@ -16,6 +15,7 @@ from app.reviews.metrics import By
 from app.reviews.publishing import ReviewPublished
 from app.reviews.schemas import EditReview, ImprovementRead, MetricsRead, MoveImprovement, ReviewRead
 from app.reviews.tables import Improvement, ImprovementState, Review
+from app.vocabulary import Moment
 from app.wording import say
 
 router = APIRouter(prefix="/api/v1", route_class=Edge, tags=["reviews"])
@@ -107,8 +107,8 @@ async def move_improvement(
 @router.get("/metrics", response_model=MetricsRead, responses=problems())
 async def read_metrics(
     session: Session, now: Now,
-    start: Annotated[AwareDatetime | None, Query(alias="from", description="30 days before `to`.")] = None,
-    end: Annotated[AwareDatetime | None, Query(alias="to", description="Not included; now.")] = None,
+    start: Annotated[Moment | None, Query(alias="from", description="30 days before `to`.")] = None,
+    end: Annotated[Moment | None, Query(alias="to", description="Not included; now.")] = None,
     by: By | None = None,
 ) -> MetricsRead:  # fmt: skip
     """Figures of the incidents detected in a period, together and by level, type or department."""
