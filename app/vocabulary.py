@@ -5,16 +5,37 @@
 """
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
 
 from app.expressions import Condition, ExpressionError, Text
 
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 LevelNumber = Annotated[int, Field(ge=1, le=4, description="Response level; 1 is the gravest (EP-4.1)")]
+
+_YEARS = range(1970, 2200)
+
+
+def _within_reach(moment: datetime) -> datetime:
+    # The ends of the calendar have no UTC in some offsets, and nothing to be reckoned from.
+    if moment.year not in _YEARS:
+        raise ValueError(f"a moment lies in the years {_YEARS.start} to {_YEARS.stop - 1}")
+    return moment.astimezone(UTC)
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_within_reach)]
 
 
 class Part(BaseModel):

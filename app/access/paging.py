@@ -36,9 +36,12 @@ def _slice(
     if cursor is None:
         return Slice(limit, None)
     try:
-        return Slice(limit, base64.urlsafe_b64decode(cursor.encode()).decode())
+        after = base64.urlsafe_b64decode(cursor.encode()).decode()
     except ValueError as error:
         raise Malformed(say("access.cursor")) from error
+    if not after.isprintable():
+        raise Malformed(say("access.cursor"))
+    return Slice(limit, after)
 
 
 Paging = Annotated[Slice, Depends(_slice)]

@@ -4,12 +4,13 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from app.access import keys
 from app.access.edge import Edge, Now, Session, Who, problems
 from app.access.tables import Role
 from app.errors import NotFound, WrongShape
+from app.vocabulary import Moment
 from app.wording import say
 
 router = APIRouter(prefix="/api/v1", route_class=Edge, tags=["access"])
@@ -22,7 +23,7 @@ class IssueKey(BaseModel):
     role: Role
     person_id: Annotated[str, StringConstraints(max_length=26)] | None = None
     """Whose hands it is in; their acknowledgements bear their name."""
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 class KeyRead(BaseModel):

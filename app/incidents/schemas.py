@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from app.incidents import lifecycle, tasks, timeline
 from app.incidents.lifecycle import Event
@@ -20,7 +20,7 @@ from app.incidents.tables import (
     TimelineEntry,
 )
 from app.incidents.tasks import TaskEvent
-from app.vocabulary import LevelNumber
+from app.vocabulary import LevelNumber, Moment
 from app.wording import Wording, render
 
 Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
@@ -49,7 +49,7 @@ class RaiseIncident(_Asked):
     """One of the plan's types; an unknown one is taken as `other`, and what was said is kept."""
     description: Long | None = None
     department: Annotated[str, StringConstraints(min_length=1, max_length=63)] | None = None
-    occurred_at: AwareDatetime | None = None
+    occurred_at: Moment | None = None
     reporter: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     facts: Facts = Field(default_factory=dict)
     level: LevelNumber | None = None

@@ -3,7 +3,6 @@
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import AwareDatetime
 
 from app.access.edge import Edge, Here, IfMatch, Language, Now, Session, problems
 from app.access.paging import Page, Paging, paged
@@ -25,7 +24,7 @@ from app.people.schemas import (
     WriteRoster,
 )
 from app.people.tables import Person
-from app.vocabulary import Slug
+from app.vocabulary import Moment, Slug
 from app.wording import say
 
 router = APIRouter(prefix="/api/v1", route_class=Edge, tags=["people"])
@@ -140,7 +139,7 @@ async def write_roster(new: WriteRoster, session: Session, now: Now, version: If
 @router.get("/on-call", response_model=OnCallAt, responses=problems(NotFound))
 async def on_call(
     session: Session, now: Now, language: Language,
-    at: Annotated[AwareDatetime | None, Query(description="The moment asked about; now if not given")] = None,
+    at: Annotated[Moment | None, Query(description="The moment asked about; now if not given")] = None,
     position: Slug | None = None,
 ) -> OnCallAt:  # fmt: skip
     """Who holds each position at a moment, who was passed over and why."""

@@ -3,13 +3,13 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.resources.document import Ask
 from app.resources.pools import Stock
 from app.resources.reservation import Held
 from app.resources.tables import Movement, MovementKind, Reservation, ReservationState, Unit, UnitState
-from app.vocabulary import Slug
+from app.vocabulary import Moment, Slug
 
 
 class UnitRead(BaseModel):
@@ -109,7 +109,7 @@ class RequestUnits(BaseModel):
     key: Annotated[str | None, Field(min_length=1, max_length=120)] = None
     """The same key of the same ref again is the same reservation."""
     ask: Annotated[list[Ask], Field(min_length=1, max_length=50)]
-    until: AwareDatetime
+    until: Moment
     exercise: bool = False
 
 

@@ -44,7 +44,7 @@ async def list_parked(session: Session) -> Parked:
 @router.post("/parked/{message_id}/retry", status_code=202, responses=problems(NotFound, Refused))
 async def retry(message_id: int, session: Session, now: Now) -> ParkedRead:
     """Try again, from the first attempt."""
-    row = await session.get(OutboxMessage, message_id, with_for_update=True) if message_id < 2**63 else None
+    row = await session.get(OutboxMessage, message_id, with_for_update=True) if 0 < message_id < 2**63 else None
     if row is None:
         raise NotFound(say("service.no_such_message", id=message_id))
     if row.state != MessageState.PARKED:
