@@ -35,6 +35,7 @@ from app.readiness.routes import router as readiness_routes
 from app.resources.routes import router as resource_routes
 from app.reviews.routes import router as review_routes
 from app.service import housekeeping, refusals
+from app.service.of_incident import router as of_incident_routes
 from app.service.openapi import describe
 from app.service.parked import router as parked_routes
 from app.service.problem_pages import router as problem_routes
@@ -45,7 +46,7 @@ from app.settings import Settings
 from app.vault import Vault
 
 ROUTERS: Sequence[APIRouter] = (
-    incident_routes, playbook_routes, notify_routes, resource_routes, review_routes, level_routes, plan_routes,
+    incident_routes, of_incident_routes, playbook_routes, notify_routes, resource_routes, review_routes, level_routes, plan_routes,
     people_routes, readiness_routes, intake_routes, access_routes, parked_routes, stream_routes, vital_routes,
     problem_routes, console_routes,
 )  # fmt: skip

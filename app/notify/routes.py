@@ -13,17 +13,10 @@ from app.access.paging import Page, Paging
 from app.errors import NotFound
 from app.notify import acknowledgement, delivery_log, page
 from app.notify.acknowledgement import Card
-from app.notify.schemas import DeliveryRead, NoticeRead
+from app.notify.schemas import DeliveryRead
 from app.notify.tables import DeliveryState
 
 router = APIRouter(route_class=Edge)
-
-
-@router.get("/api/v1/incidents/{incident_id}/notices", responses=problems(), tags=["notices"])
-async def notices(incident_id: str, session: Session, language: Language, part: Paging) -> Page[NoticeRead]:
-    """Everything that was told about an incident: to whom, by what, when, with what outcome, and why not."""
-    found, cursor = await delivery_log.notices(session, incident_id, part)
-    return Page(items=[NoticeRead.of(one, language) for one in found], next=cursor)
 
 
 @router.get("/api/v1/deliveries", responses=problems(), tags=["notices"])

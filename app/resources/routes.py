@@ -10,7 +10,6 @@ from app.errors import NotFound, Refused
 from app.ids import new_id
 from app.resources import ledger, pools, reservation
 from app.resources.schemas import (
-    HeldRead,
     MovementRead,
     PoolRead,
     PoolWithUnits,
@@ -83,14 +82,6 @@ async def release(reservation_id: Id, session: Session, who: Who, now: Now) -> R
     """Give everything back; again changes nothing."""
     held = await reservation.reservation(session, reservation_id)
     return await _read(session, await reservation.release(session, held, by=who.name, at=now))
-
-
-@router.get("/incidents/{incident_id}/reservations", response_model=Page[HeldRead], responses=problems())
-async def held_for_incident(incident_id: Id, session: Session) -> Page[HeldRead]:
-    """What is held for an incident, from which pool, until when."""
-    return Page(
-        items=[HeldRead.of(held) for held in await reservation.held_by(session, incident_id)], next=None
-    )
 
 
 async def _read(session: Session, made: Reservation) -> ReservationRead:
