@@ -36,9 +36,7 @@ class Problem(Exception):
         if slug is not None:
             cls.slug = slug
 
-    def __init__(
-        self, detail: Wording, *, headers: Mapping[str, str] | None = None, **members: Any
-    ) -> None:
+    def __init__(self, detail: Wording, *, headers: Mapping[str, str] | None = None, **members: Any) -> None:
         super().__init__(detail.key)
         self.detail = detail
         self.members = members

@@ -34,7 +34,11 @@ class Settings(BaseSettings):
     """Read once, in `main` or `cli`, and passed on."""
 
     model_config = SettingsConfigDict(
-        env_prefix="MUSTER_", env_file=".env", env_nested_delimiter="__", extra="ignore", use_attribute_docstrings=True
+        env_prefix="MUSTER_",
+        env_file=".env",
+        env_nested_delimiter="__",
+        extra="ignore",
+        use_attribute_docstrings=True,
     )
 
     database_url: str = ""

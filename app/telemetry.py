@@ -8,7 +8,9 @@ from typing import Any
 
 import structlog
 
-_HIDDEN = re.compile(r"(authorization|token|secret|password|cookie|address|phone|routing_key|^key$)", re.IGNORECASE)
+_HIDDEN = re.compile(
+    r"(authorization|token|secret|password|cookie|address|phone|routing_key|^key$)", re.IGNORECASE
+)
 _KEYS = re.compile(r"mst_[0-9A-Za-z]{8}_[0-9A-Za-z]+(_[0-9a-f]{8})?|(/a/[0-9A-Z]{26}/)[\w-]+")
 
 

@@ -36,4 +36,6 @@ class Vault:
         return hmac.compare_digest(self.sign(purpose, text).encode(), mark.encode("utf-8", "replace"))
 
     def _derived(self, purpose: str) -> bytes:
-        return hashlib.blake2b(purpose.encode(), key=hashlib.sha512(self._key).digest(), digest_size=32).digest()
+        return hashlib.blake2b(
+            purpose.encode(), key=hashlib.sha512(self._key).digest(), digest_size=32
+        ).digest()

@@ -48,7 +48,11 @@ def render(wording: Wording, language: str) -> str:
 
 def localised(wording: Wording) -> dict[str, str]:
     """The sentence in every language at once, shaped like the plan's own texts."""
-    return {"zh": render(wording, "zh-Hans"), "en": render(wording, "en"), "zh_hant": render(wording, "zh-Hant")}
+    return {
+        "zh": render(wording, "zh-Hans"),
+        "en": render(wording, "en"),
+        "zh_hant": render(wording, "zh-Hant"),
+    }
 
 
 def kept(wording: Wording) -> dict[str, Any]:
