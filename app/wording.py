@@ -56,13 +56,18 @@ def localised(wording: Wording) -> dict[str, str]:
 
 
 def kept(wording: Wording) -> dict[str, Any]:
-    """The wording as JSON, for a row; `spoken` gives the sentence again."""
+    """The wording as a JSON column holds it; `restored` and `spoken` give it back."""
     return {"key": wording.key, "params": {name: _storable(value) for name, value in wording.params.items()}}
 
 
-def spoken(stored: Mapping[str, Any], language: str) -> str:
-    """The sentence of a wording that was kept in a row."""
-    return render(Wording(stored["key"], stored["params"]), language)
+def restored(stored: Mapping[str, Any]) -> Wording:
+    """The wording that was kept in a row."""
+    return Wording(stored["key"], stored["params"])
+
+
+def spoken(stored: Mapping[str, Any] | None, language: str) -> str | None:
+    """The sentence of a wording that was kept in a row; nothing where nothing was kept."""
+    return render(restored(stored), language) if stored else None
 
 
 def known(key: str) -> bool:
@@ -129,12 +134,16 @@ def _storable(value: Any) -> Any:
     match value:
         case Wording():
             return kept(value)
+        case None | bool() | int() | float() | str():
+            return value
         case datetime():
             return value.isoformat()
+        case Mapping():
+            return {str(name): _storable(inner) for name, inner in value.items()}
         case list() | tuple():
             return [_storable(inner) for inner in value]
         case _:
-            return value
+            return str(value)
 
 
 class _Blank(dict[str, Any]):

@@ -59,7 +59,7 @@ async def _look_again(session: AsyncSession, incident: Incident, *, at: datetime
             spec=levels.levels[incident.level],
             level=ruled.level,
             level_reason=ruled.reason,
-            reason=str(ruled.reason),
+            reason=ruled.reason,
         )
         lifecycle.apply(session, incident, Event.RELEVEL, actor="plan", at=at, move=move)
     elif ruled.level != incident.level_suggested:

@@ -17,7 +17,7 @@ from app.incidents import timeline
 from app.incidents.tables import Incident, State, TimelineEntry
 from app.levels.document import LevelSpec
 from app.vocabulary import Layer
-from app.wording import Wording, say
+from app.wording import Wording, kept, say
 
 
 class Event(StrEnum):
@@ -198,7 +198,7 @@ def _enter(incident: Incident, event: Event, to: State, move: Move, at: datetime
         incident.level = move.level
         incident.level_suggested = None
         if move.level_reason is not None:
-            incident.level_reason = {"key": move.level_reason.key, "params": dict(move.level_reason.params)}
+            incident.level_reason = kept(move.level_reason)
         incident.gravity = move.gravity or incident.gravity
     if event is Event.ASSESS:
         incident.provisional = False

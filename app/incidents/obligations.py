@@ -3,6 +3,7 @@
 An update pays what is owed and makes the next one due; a missed one escalates and stands in the way of closing.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -64,18 +65,20 @@ async def miss(session: AsyncSession, incident: Incident, obligation: Obligation
     return True
 
 
-async def waive(
-    session: AsyncSession, incident: Incident, *, kind: str, note: str | None, at: datetime
+async def settle_updates(
+    session: AsyncSession, incident: Incident, *, waived_because: str | None, at: datetime
 ) -> None:
-    for owed in await unpaid(session, incident.id, kind):
-        owed.state, owed.settled_at, owed.note = ObligationState.WAIVED, at, note
+    """The incident closed: the update not yet due is not owed any more; one that was missed was waived, with the reason."""
+    await _withdraw(session, incident, "update")
+    for owed in await unpaid(session, incident.id, "update"):
+        owed.state, owed.settled_at, owed.note = ObligationState.WAIVED, at, waived_because
         await outbox.withdraw(session, key_prefix=f"obligation:{owed.id}:")
 
 
 async def withdraw_all(session: AsyncSession, incident: Incident) -> None:
     """The incident has ended otherwise: nothing is owed any more."""
     for kind in ("update", "review"):
-        await _withdraw(session, incident, kind)
+        await _withdraw(session, incident, kind, states=_UNPAID)
 
 
 async def unpaid(session: AsyncSession, incident_id: str, kind: str | None = None) -> list[Obligation]:
@@ -118,8 +121,10 @@ async def _owe(
     return owed
 
 
-async def _withdraw(session: AsyncSession, incident: Incident, kind: str) -> None:
+async def _withdraw(
+    session: AsyncSession, incident: Incident, kind: str, *, states: Collection[ObligationState] = (ObligationState.OWED,)
+) -> None:  # fmt: skip
     for owed in await unpaid(session, incident.id, kind):
-        if owed.state == ObligationState.OWED:
+        if owed.state in states:
             owed.state = ObligationState.WITHDRAWN
             await outbox.withdraw(session, key_prefix=f"obligation:{owed.id}:")

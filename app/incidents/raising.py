@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
@@ -16,6 +15,7 @@ from app.ids import new_id
 from app.incidents import record, timeline
 from app.incidents.tables import Incident, NumberSeries, State, Status
 from app.levels import grading, matrix
+from app.wording import kept
 
 
 @dataclass(frozen=True)
@@ -61,18 +61,19 @@ async def raise_incident(
     scope = record.scope(incident)
     graded = grading.at_first(kind, scope, alarm.facts, said=alarm.level, hint=alarm.level_hint)
     incident.level = graded.level
-    incident.level_reason = {"key": graded.reason.key, "params": dict(graded.reason.params)}
-    incident.number = await _next_number(session, at.year)
+    incident.level_reason = kept(graded.reason)
     try:
         async with session.begin_nested():
+            # In the savepoint: a number whose incident is not written is not used up.
+            incident.number = await _next_number(session, at.year)
             session.add(incident)
             await session.flush()
     except IntegrityError:
         # Another process raised the same problem between our look and our write; its incident is the one.
-        known = await session.scalar(select(Incident).where(Incident.dedup_key == alarm.dedup_key))
-        if known is None:
+        winner = await record.open_with_key(session, alarm.dedup_key) if alarm.dedup_key else None
+        if winner is None:
             raise
-        return known, False
+        return winner, False
     timeline.append(
         session, incident, "incident.detected", actor=actor, at=at, to=State.DETECTED, title=alarm.title, type=type_name,
         type_said=incident.type_said, level=graded.level, because=graded.reason, number=incident.number, source=alarm.source,

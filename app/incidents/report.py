@@ -1,9 +1,10 @@
 """The information report (信息报告, EP-5.1): seven parts compiled from the incident at any time; missing parts are named."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -12,7 +13,10 @@ from app.incidents.tables import Incident, TaskState
 from app.wording import render, say
 
 Kind = Literal["first", "follow_up", "final"]
-PARTS = ("event_type", "time", "departments", "scope", "cause", "countermeasures", "follow_up")
+# What could begin a heading, list, fence, table, tag or link: anywhere in a line, and at its start.
+_MARKUP: Final = re.compile(r"([\\`*_\[\]<>#|~!&]|:(?=//)|(?<=\bwww)\.)", re.IGNORECASE)
+_AT_THE_START: Final = re.compile(r"^([-+=]|\d{1,9}(?=[.)]))")
+PARTS: Final = ("event_type", "time", "departments", "scope", "cause", "countermeasures", "follow_up")
 
 
 @dataclass(frozen=True)
@@ -124,4 +128,5 @@ def as_markdown(report: Report, language: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return "".join(f"\\{c}" if c in "\\`*_[]<>#|!" else " " if c in "\r\n" else c for c in text)
+    escaped = _MARKUP.sub(r"\\\1", " ".join(text.split()))
+    return _AT_THE_START.sub(lambda m: f"{m[1]}\\" if m[1].isdigit() else f"\\{m[1]}", escaped)

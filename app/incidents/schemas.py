@@ -21,7 +21,7 @@ from app.incidents.tables import (
 )
 from app.incidents.tasks import TaskEvent
 from app.vocabulary import LevelNumber, Moment
-from app.wording import Wording, render
+from app.wording import Wording, render, spoken
 
 Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 Long = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000)]
@@ -204,10 +204,9 @@ class IncidentRead(IncidentSummary):
         warnings: list[Wording], language: str,
     ) -> "IncidentRead":  # fmt: skip
         columns = {column.key: getattr(incident, column.key) for column in Incident.__table__.columns}
-        reason = incident.level_reason
         columns |= {
             "allowed": lifecycle.allowed(State(incident.state)),
-            "level_reason": render(Wording(reason["key"], reason["params"]), language),
+            "level_reason": spoken(incident.level_reason, language),
             "command_post": CommandPostRead.model_validate(command_post) if command_post else None,
             "obligations": [ObligationRead.model_validate(owed) for owed in obligations],
             "warnings": [render(warning, language) for warning in warnings],

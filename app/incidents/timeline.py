@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.incidents.tables import Incident, State, TimelineEntry
-from app.wording import Wording, render
+from app.wording import Wording, kept, render
 
 
 def append(
@@ -21,7 +21,7 @@ def append(
 ) -> TimelineEntry:
     """Write the next entry of a locked incident, in the caller's transaction."""
     seq = incident.last_seq + 1
-    plain = json.loads(json.dumps(data, ensure_ascii=False, default=_plain))
+    plain = json.loads(json.dumps(data, ensure_ascii=False, default=_plain), parse_float=_number)
     sealed = seal(incident.id, seq, at, actor, kind, plain, incident.last_hash)
     entry = TimelineEntry(
         incident_id=incident.id,
@@ -78,9 +78,15 @@ def summary(entry: TimelineEntry, language: str) -> str:
     return render(Wording(f"timeline.{entry.kind}", entry.data), language)
 
 
+def _number(text: str) -> float | int:
+    """A number as both databases give it back: PostgreSQL writes 1e16 out in full and knows no negative zero."""
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) >= 1e16 else value + 0.0
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Wording):
-        return {"key": value.key, "params": dict(value.params)}
+        return kept(value)
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     if isinstance(value, Mapping):

@@ -21,7 +21,7 @@ from app.ids import new_id
 from app.intake import enrolment
 from app.intake.signals import NotUnderstood, Signal, packed
 from app.intake.tables import Receipt, ReceiptState, Source, Verdict
-from app.wording import Wording, say
+from app.wording import kept, say
 
 TOPIC: Final = "signal.received"
 _REMOVED: Final = b"[removed]"
@@ -85,7 +85,7 @@ async def keep_unread(
     receipt = _kept(source, body, content_type, secrets, at)
     receipt.state = ReceiptState.NOT_UNDERSTOOD
     receipt.signals = []
-    receipt.error = {**_as_json(refusal.detail), "errors": [_as_json(error) for error in refusal.errors]}
+    receipt.error = {**kept(refusal.detail), "errors": [kept(error) for error in refusal.errors]}
     session.add(receipt)
     await session.flush()
     return receipt
@@ -134,10 +134,8 @@ def _kept(
 
 def _without(body: bytes, secrets: Sequence[str]) -> bytes:
     for secret in secrets:
-        if secret.encode() in body:
-            body = body.replace(secret.encode(), _REMOVED)
-        else:
-            body = _rewritten(body, secret)
+        plain = secret.encode()
+        body = body.replace(plain, _REMOVED) if plain in body else _rewritten(body, secret)
     return body
 
 
@@ -151,7 +149,3 @@ def _rewritten(body: bytes, secret: str) -> bytes:
         return body
     written = json.dumps(document, ensure_ascii=False)
     return written.replace(secret, _REMOVED.decode()).encode() if secret in written else body
-
-
-def _as_json(wording: Wording) -> dict[str, Any]:
-    return {"key": wording.key, "params": dict(wording.params)}

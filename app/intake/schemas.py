@@ -12,7 +12,7 @@ from app.intake.signals import Signal, SignalState, packed
 from app.intake.sources import generic
 from app.intake.tables import Outcome, Receipt, ReceiptState, Source, Verdict
 from app.vocabulary import Slug
-from app.wording import Wording, render
+from app.wording import render, restored, spoken
 
 
 def _on_one_line(text: str) -> str:
@@ -170,8 +170,8 @@ class ReceiptSummary(BaseModel):
             received_at=receipt.received_at,
             content_type=receipt.content_type,
             state=ReceiptState(receipt.state),
-            reason=_spoken(error, language) if error else None,
-            errors=[_spoken(one, language) for one in error["errors"]] if error else [],
+            reason=spoken(error, language) if error else None,
+            errors=[render(restored(one), language) for one in error["errors"]] if error else [],
             **more,
         )
 
@@ -198,7 +198,3 @@ class ReceiptRead(ReceiptSummary):
         return cls.of(
             receipt, slugs, language, signals=signals, body=receipt.body.decode("utf-8", "backslashreplace")
         )
-
-
-def _spoken(kept: Mapping[str, Any], language: str) -> str:
-    return render(Wording(kept["key"], kept["params"]), language)

@@ -18,12 +18,11 @@ from app.ids import new_id
 from app.notify import pipeline, receivers
 from app.notify.document import Chain, Hop
 from app.notify.pipeline import Rung
-from app.notify.reasons import kept
 from app.notify.receivers import Receiver
 from app.notify.tables import Delivery, DeliveryState, Notice, Round, RoundState
 from app.outbox import Timer, TimerState
 from app.people.holders import Contact
-from app.wording import Wording, say
+from app.wording import Wording, kept, say
 
 # A plan that says "again at once" would otherwise turn a chain nobody can answer into a loop without a pause.
 SHORTEST_LAP: Final = timedelta(minutes=1)

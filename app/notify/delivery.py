@@ -20,13 +20,13 @@ from app import outbox
 from app.errors import Problem
 from app.notify import acknowledgement, chain, pipeline
 from app.notify.channel import Channel, DeliveryError, Message
-from app.notify.reasons import in_language, kept
+from app.notify.languages import in_language
 from app.notify.receivers import Receiver
 from app.notify.tables import Attempt, Delivery, DeliveryState, Notice, Round, RoundState
 from app.people import holders
 from app.people.holders import Contact
 from app.vault import Vault
-from app.wording import Wording, render, say
+from app.wording import Wording, kept, render, say
 
 MAX_ATTEMPTS: Final = 5
 # The first pause, and each is three times the one before: for the two grave levels 5 s to 2 min, else 30 s to

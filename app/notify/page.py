@@ -10,7 +10,7 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.notify.acknowledgement import Card, Standing
-from app.notify.reasons import in_language
+from app.notify.languages import in_language
 from app.wording import Wording, render, say
 
 _TEMPLATES = Path(__file__).parent / "templates"

@@ -15,11 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.ids import new_id
 from app.notify import receivers
-from app.notify.reasons import kept
 from app.notify.receivers import Receiver
 from app.notify.tables import Delivery, DeliveryState, Notice
 from app.people.holders import Contact
-from app.wording import Wording, say
+from app.wording import Wording, kept, say
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from datetime import datetime
 from pydantic import BaseModel
 
 from app.notify.delivery_log import LoggedDelivery, LoggedNotice
-from app.notify.reasons import in_language, spoken
+from app.notify.languages import in_language
 from app.notify.tables import Attempt, DeliveryState, Round, RoundState
+from app.wording import spoken
 
 
 class AttemptRead(BaseModel):

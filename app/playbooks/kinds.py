@@ -132,7 +132,7 @@ class Reserve:
 
     async def start(self, turn: Turn, step: ReserveStep) -> Outcome:
         taken = await reservation.reserve(
-            turn.session, ref=turn.incident.id, key=f"step:{turn.row.id}", ask=step.params.ask,
+            turn.session, ref=turn.incident.id, key=turn.row.attempt_key, ask=step.params.ask,
             until=turn.at + step.params.hold, by="plan", exercise=turn.incident.status == "Exercise", at=turn.at,
         )  # fmt: skip
         if isinstance(taken, reservation.Shortage):
@@ -210,7 +210,7 @@ class Escalate:
             return Done({"level": to_level})
         within = step.params.within or timedelta(minutes=5)
         called = await chain.call(
-            turn.session, ref=incident.id, key=f"step:{turn.row.id}", number=incident.number, level=incident.level,
+            turn.session, ref=incident.id, key=turn.row.attempt_key, number=incident.number, level=incident.level,
             exercise=incident.status == "Exercise", subject=step.title.model_dump(exclude_none=True), text=text,
             chain=Chain(hops=[Hop(tell=[position], within=within) for position in step.params.tell], repeat_after=within),
             at=turn.at, kind="escalation",

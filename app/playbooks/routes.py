@@ -37,7 +37,7 @@ class StepRead(BaseModel):
         step = row.document
         return cls(
             id=row.id, name=row.name, kind=row.kind, title=step["title"], measures=step["measures"], needs=step["needs"],
-            state=row.state, result=row.result, reason=spoken(row.reason, language) if row.reason else None,
+            state=row.state, result=row.result, reason=spoken(row.reason, language),
             attempts=row.attempts, due=row.due_at, started_at=row.started_at, ended_at=row.ended_at,
         )  # fmt: skip
 

@@ -83,7 +83,9 @@ async def advance(session: AsyncSession, incident: Incident, run: Run, *, at: da
         if not ready:
             break
         for row in ready:
-            await _start(session, incident, run, row, rows, at=at)
+            # One of them may have stopped the run, and withdrawn the rest of the list with it.
+            if row.state == StepState.PENDING:
+                await _start(session, incident, run, row, rows, at=at)
     await _look_at_waits(session, incident, run, rows, at=at)
     if run.state == RunState.RUNNING and all(row.state in ENDED for row in rows):
         run.state, run.ended_at = RunState.DONE, at
@@ -94,9 +96,16 @@ async def advance(session: AsyncSession, incident: Incident, run: Run, *, at: da
 
 
 async def relevel(session: AsyncSession, incident: Incident, playbook: Playbook, *, at: datetime) -> None:
-    """The level changed: withdraw the steps it no longer asks for, add those it now does, and go on (EP-4.2.2)."""
-    run = await running_for(session, incident.id)
-    if run is None:
+    """The level changed: withdraw the steps it no longer asks for, add those it now does, and go on (EP-4.2.2).
+
+    A run that had come to its end goes on too: a graver level asks for more. One that was stopped stays so.
+    """
+    run = await latest_for(session, incident.id)
+    if (
+        run is None
+        or run.occurrence != incident.occurrence
+        or run.state not in (RunState.RUNNING, RunState.DONE)
+    ):
         return
     run.level = incident.level
     rows = {row.name: row for row in await steps_of(session, run.id)}
@@ -114,6 +123,8 @@ async def relevel(session: AsyncSession, incident: Incident, playbook: Playbook,
             known.state, known.reason, known.ended_at = StepState.PENDING, None, None
             known.attempts += 1
     await session.flush()
+    if any(row.state == StepState.PENDING for row in await steps_of(session, run.id)):
+        run.state, run.ended_at = RunState.RUNNING, None
     await advance(session, incident, run, at=at)
 
 
@@ -149,9 +160,11 @@ async def task_ended(
     session: AsyncSession, incident: Incident, step_id: str, *, state: str, note: str | None, at: datetime
 ) -> None:
     row = await _held(session, step_id)
-    if row is None or row.state != StepState.WAITING:
-        return
     declined = state == "declined"
+    # A task that was declined may still be done by somebody else while the commander is being asked.
+    may_end = (StepState.WAITING,) if declined else (StepState.WAITING, StepState.ASKING)
+    if row is None or row.state not in may_end:
+        return
     outcome = (
         Failed(say("playbooks.declined", note=note)) if declined else Done({"state": state, "note": note})
     )
@@ -180,10 +193,12 @@ async def decided(
             row.result = {**row.result, "decision": choice, "by": by}
             await step_ended(session, incident, row, Failed(say("playbooks.rejected", by=by)), at=at)
         case _, "retry":
+            await tasks.withdraw(session, incident, at=at, step=row.id)
             row.state, row.reason, row.result = StepState.PENDING, None, {}
             row.attempts += 1
             await _go_on(session, incident, row, at=at)
         case _, "skip":
+            await tasks.withdraw(session, incident, at=at, step=row.id)
             row.state, row.ended_at = StepState.SKIPPED, at
             row.reason = kept(say("playbooks.skipped_by", by=by))
             timeline.append(
@@ -192,6 +207,7 @@ async def decided(
             await _go_on(session, incident, row, at=at)
         case _:
             run = await session.get_one(Run, row.run_id)
+            await tasks.withdraw(session, incident, at=at, step=row.id)
             row.state, row.ended_at = StepState.FAILED, at
             await _stop_run(session, incident, run, row, by=by, at=at)
 
@@ -288,7 +304,9 @@ async def _settle(
     match outcome:
         case Done(result):
             row.state, row.ended_at, row.result = StepState.DONE, at, {**row.result, **result}
+            row.reason = None
             await outbox.withdraw(session, key_prefix=f"step:{row.id}:")
+            await decisions.withdraw(session, incident, at=at, step=row.id)
             timeline.append(
                 session, incident, "step.done", actor="plan", at=at, title=_title(row), step=row.name
             )
@@ -350,8 +368,9 @@ async def _withdraw(
     session: AsyncSession, incident: Incident, row: StepRow, reason: Wording, *, at: datetime
 ) -> None:
     """The step is not wanted any more: its task, question, draft and reservation go with it."""
-    await reservation.release_key(session, f"step:{row.id}", by="plan", at=at)
-    if row.state in (StepState.DONE, StepState.WITHDRAWN, StepState.FAILED):
+    released = await reservation.release_key(session, row.attempt_key, by="plan", at=at)
+    # What a step took is given back, so it is not done any more: it is asked for again if the level comes back.
+    if row.state in (StepState.DONE, StepState.WITHDRAWN, StepState.FAILED) and not released:
         return
     await _take_back(session, incident, row, at=at)
     row.state, row.ended_at, row.reason = StepState.WITHDRAWN, at, kept(reason)

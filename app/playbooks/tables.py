@@ -35,7 +35,10 @@ class Run(Base):
 
     __table_args__ = (
         # One run at a time for an incident.
-        Index("uq_runs_running", "ref", unique=True, postgresql_where=text("state = 'running'"), sqlite_where=text("state = 'running'")),
+        Index(
+            "uq_runs_running", "ref", unique=True,
+            postgresql_where=text("state = 'running'"), sqlite_where=text("state = 'running'"),
+        ),
     )  # fmt: skip
 
 
@@ -73,6 +76,11 @@ class StepRow(Base):
     due_at: Mapped[datetime | None]  # when its timeout passes
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+
+    @property
+    def attempt_key(self) -> str:
+        """Names what this attempt reserves or calls: begun anew, the step asks anew."""
+        return f"step:{self.id}:{self.attempts}"
 
     __table_args__ = (
         UniqueConstraint("run_id", "name"),

@@ -5,13 +5,13 @@ from sqlalchemy import select
 from app import outbox
 from app.incidents import acknowledging, timeline
 from app.incidents.lifecycle import Event
-from app.incidents.tables import Incident, State
+from app.incidents.tables import State
 from app.incidents.transitions import Command, carry_out
 from app.levels.grading import is_graver
 from app.notify import acknowledgement, chain
 from app.notify.tables import Round, RoundState
 from app.reactions.context import Happened, is_exercise, is_open
-from app.wording import Wording
+from app.wording import restored
 
 
 async def call_reporting_chain(happened: Happened) -> None:
@@ -22,7 +22,7 @@ async def call_reporting_chain(happened: Happened) -> None:
     subject, text = happened.words(
         incident,
         "chain",
-        because=_reason(incident),
+        because=restored(incident.level_reason),
         description=incident.description or "–",
         detected_at=incident.detected_at,
     )
@@ -50,8 +50,7 @@ async def start_by_itself(happened: Happened) -> None:
     if spec.start != "automatic" or not by_rule or incident.state != State.DETECTED:
         return
     for event in (Event.ASSESS, Event.ACTIVATE):
-        command = Command(event, level=incident.level if event is Event.ASSESS else None)
-        await carry_out(happened.session, incident, command, actor="plan", layer=None, at=happened.at)
+        await carry_out(happened.session, incident, Command(event), actor="plan", layer=None, at=happened.at)
 
 
 async def tell_next_rung(happened: Happened) -> None:
@@ -145,7 +144,3 @@ async def suggest_level(happened: Happened) -> None:
         await happened.tell(
             incident, "suggested", await happened.commander(incident), suggested=incident.level_suggested
         )
-
-
-def _reason(incident: Incident) -> Wording:
-    return Wording(incident.level_reason["key"], incident.level_reason["params"])

@@ -59,7 +59,9 @@ class Happened:
             "level": incident.level,
             "state": say(f"state.{incident.state}"),
         }
-        subject, text = (Wording(f"flow.{notice}.{part}", {**common, **params}) for part in ("subject", "text"))
+        subject, text = (
+            Wording(f"flow.{notice}.{part}", {**common, **params}) for part in ("subject", "text")
+        )
         return localised(subject), localised(text)
 
     async def commander(self, incident: Incident) -> list[str]:

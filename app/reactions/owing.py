@@ -2,7 +2,7 @@
 
 from app import outbox
 from app.incidents import obligations
-from app.incidents.tables import Obligation, StatusUpdate
+from app.incidents.tables import Obligation, StatusUpdate, TimelineEntry
 from app.reactions.context import Happened, is_open
 
 
@@ -17,7 +17,9 @@ async def owe_update(happened: Happened) -> None:
 
 async def owe_review(happened: Happened) -> None:
     incident = await happened.incident()
-    await obligations.pay(happened.session, incident, "update", at=happened.at)
+    closing = await happened.session.get_one(TimelineEntry, (incident.id, happened.payload["seq"]))
+    reason = closing.data.get("reason")
+    await obligations.settle_updates(happened.session, incident, waived_because=reason, at=happened.at)
     await obligations.owe_review(happened.session, incident, await happened.spec(incident), at=happened.at)
 
 

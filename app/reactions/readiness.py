@@ -5,6 +5,7 @@ from typing import Any
 
 from app.notify import pipeline
 from app.reactions.context import Happened
+from app.reviews import improvements
 from app.wording import localised, say
 
 
@@ -17,7 +18,12 @@ async def tell_owner_again(happened: Happened) -> None:
 
 
 async def chase_improvement(happened: Happened) -> None:
-    await _tell(happened, "improvement_overdue")
+    """Its day has passed; its owner hears so, again each week until it is done."""
+    if (
+        await improvements.chase(happened.session, happened.payload["improvement_id"], at=happened.at)
+        is not None
+    ):
+        await _tell(happened, "improvement_overdue")
 
 
 async def ask_replenishment(happened: Happened) -> None:

@@ -16,6 +16,7 @@ from app.access.parts import Parts
 from app.access.tables import Key, Role
 from app.plan import revisions
 from app.plan.reading import BadPlan
+from app.readiness import duties
 from app.wording import render, say
 
 MIGRATIONS = Path(__file__).parent.parent.parent / "migrations"
@@ -60,6 +61,8 @@ async def prepare(parts: Parts) -> str | None:
     text = await asyncio.to_thread(parts.settings.plan.read_text, "utf-8")
     try:
         async with parts.db.transaction() as session:
+            # What fell due while nobody ran was due under the plan then in force.
+            await duties.fire_due(session, at=now)
             await revisions.load_shipped(session, text, parts.settings.plan.name, at=now)
     except BadPlan as error:
         async with parts.db.reading() as session:

@@ -18,12 +18,12 @@ from app.notify import chain, delivery
 from app.notify.channel import Channel
 from app.notify.delivery import Claimed, Outcome
 from app.notify.document import Chain, Hop
-from app.notify.reasons import spoken
 from app.notify.tables import Delivery, DeliveryState, Round
 from app.outbox import OutboxMessage, Timer, TimerState
 from app.people.tables import Assignment, Availability, ContactPoint, Department, Person, Position
 from app.vault import Vault
 from app.vocabulary import Layer
+from app.wording import spoken
 from tests.fakes import FakeChannel
 
 START = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)

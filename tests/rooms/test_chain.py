@@ -9,10 +9,9 @@ from app.db import Database
 from app.notify import acknowledgement, chain
 from app.notify.channel import DeliveryError
 from app.notify.document import Chain, Hop
-from app.notify.reasons import spoken
 from app.notify.tables import Delivery, DeliveryState, RoundState
 from app.people.tables import Availability
-from app.wording import say
+from app.wording import say, spoken
 from tests.rooms.organisation import World, minutes, three_rungs
 
 

@@ -18,12 +18,11 @@ from app.notify import delivery, delivery_log, figures, pipeline
 from app.notify.channel import DeliveryError
 from app.notify.delivery import MAX_ATTEMPTS, Outcome, Result
 from app.notify.document import Chain, Hop
-from app.notify.reasons import spoken
 from app.notify.schemas import DeliveryRead, NoticeRead
 from app.notify.tables import Attempt, Delivery, DeliveryState, RoundState
 from app.people.tables import ContactPoint
 from app.vault import Vault
-from app.wording import say
+from app.wording import say, spoken
 from tests.databases import Kind
 from tests.rooms.organisation import LEASE, SUBJECT, TEXT, World, minutes, three_rungs
 

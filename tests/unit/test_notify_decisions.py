@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from app.notify.chain import contact_times
 from app.notify.delivery import MAX_ATTEMPTS, backoff
-from app.notify.reasons import in_language, kept, spoken
+from app.notify.languages import in_language
 from app.notify.receivers import contacts_via
 from app.people.holders import Contact
-from app.wording import LANGUAGES, catalogue, say
+from app.wording import LANGUAGES, catalogue, kept, say, spoken
 
 QUARTER = timedelta(minutes=15)
 MAIL, PHONE, ROBOT = (
