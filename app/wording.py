@@ -5,20 +5,20 @@ a key with its parameters, that travels through rows and exceptions and is turne
 reader's language. No other module writes a sentence for a user.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from babel import Locale
-from babel.dates import format_datetime
 from babel.messages.pofile import read_po
 
 LANGUAGES: Final = ("zh-Hans", "zh-Hant", "en")
 DEFAULT_LANGUAGE: Final = "zh-Hans"
 _LOCALES = Path(__file__).parent / "locales"
+_MOMENT: Final = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?[+-]\d\d:\d\d$")
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,10 @@ def _spoken(value: Any, language: str) -> Any:
         case {"zh": str(zh), "en": str(en)}:
             return en if language == "en" else value.get("zh_hant") or zh if language == "zh-Hant" else zh
         case datetime():
-            return format_datetime(value, "yyyy-MM-dd HH:mm 'UTC'", locale=Locale.parse(language, sep="-"))
+            return f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        case str() if _MOMENT.match(value):
+            # A moment that was kept in a row, as JSON has it.
+            return _spoken(datetime.fromisoformat(value), language)
         case list() | tuple():
             return (", " if language == "en" else "、").join(str(_spoken(v, language)) for v in value)
         case None:

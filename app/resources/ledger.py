@@ -42,7 +42,11 @@ async def move(
     session.add(movement)
     await session.flush()
     if change < 0 and unit.on_hand < unit.minimum:
-        low = {"unit_id": unit.id, "item": unit.name, "on_hand": unit.on_hand, "minimum": unit.minimum}
+        pool = await session.get_one(Pool, pool_id)
+        low = {
+            "unit_id": unit.id, "item": unit.name, "on_hand": unit.on_hand, "minimum": unit.minimum,
+            "title": unit.title, "owner": pool.owner,
+        }  # fmt: skip
         outbox.put(session, LOW, low, ref=pool_id, at=at)
     return movement
 

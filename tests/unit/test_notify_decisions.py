@@ -115,7 +115,7 @@ def test_a_reason_comes_back_from_its_row_in_the_readers_language() -> None:
 def test_a_reason_inside_a_reason_and_odd_values_can_be_kept() -> None:
     row = kept(say("notify.acknowledged_by", by=say("notify.take_it"), at=datetime(2026, 11, 23, tzinfo=UTC)))
     assert spoken(row, "en") == "acknowledged by I have it"
-    assert row["params"]["at"] == "2026-11-23 00:00:00+00:00"
+    assert row["params"]["at"] == "2026-11-23T00:00:00+00:00"
 
 
 def test_every_sentence_of_the_room_stands_in_every_language() -> None:
