@@ -12,7 +12,9 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 import uvicorn
+from pydantic import SecretStr
 
+from app import demo as demonstration
 from app import telemetry
 from app.access import keys
 from app.access.parts import Parts
@@ -26,9 +28,9 @@ from app.main import create_app, parts_of, reach_of, running, signing_secrets
 from app.people import contact_points, csv_import
 from app.plan import check as plan_check
 from app.plan.reading import BadPlan, read, written_schema
-from app.service import starting
+from app.service import reference, starting
 from app.settings import Settings
-from app.wording import render
+from app.wording import negotiate, render
 
 T = TypeVar("T")
 
@@ -141,6 +143,57 @@ def schema(file: Annotated[Path, typer.Argument()] = Path("docs/reference/plan.s
     file.write_text(written_schema(), encoding="utf-8")
 
 
+@app.command()
+def demo(
+    lang: Annotated[
+        str | None, typer.Option(help="zh-Hans, zh-Hant or en; the service's own if not given.")
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="A service that runs already and knows nobody.")] = None,
+    key: Annotated[str | None, typer.Option(help="With --url: a leadership key of it.")] = None,
+    signing_secret: Annotated[
+        str, typer.Option(help="With --url: what `muster signing-secret` prints.")
+    ] = "",
+    port: Annotated[int, typer.Option(help="Where the receiver listens; 0: any free port.")] = 0,
+) -> None:
+    """An incident from a webhook to a published review, on a service that really runs; minutes are played as seconds."""
+    settings = Settings()
+    language = negotiate(lang, settings.language)
+    stage = None
+    if url is not None:
+        secret = base64.b64decode(signing_secret.removeprefix("whsec_"))
+        stage = demonstration.Stage(url, key or "", secret, speed=1)
+    try:
+        asyncio.run(demonstration.play(language, given=stage, port=port, plan=settings.plan))
+    except demonstration.DemoFailed as failed:
+        _fail(render(failed.wording, language))
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+@app.command()
+def docs(
+    directory: Annotated[Path, typer.Argument()] = Path("docs/reference"),
+    check_only: Annotated[
+        bool, typer.Option("--check", help="Compare only; exit 1 when a page is stale.")
+    ] = False,
+) -> None:
+    """Write the reference that is printed from the code."""
+    interface = create_app(Settings(secret_key=SecretStr("none is needed to describe it"))).openapi()
+    pages = reference.pages(interface=interface, commands=typer.main.get_command(app))
+    stale = [
+        name for name, text in sorted(pages.items())
+        if not (directory / name).is_file() or (directory / name).read_text(encoding="utf-8") != text
+    ]  # fmt: skip
+    if check_only:
+        for name in stale:
+            print(f"{directory / name}: stale, make docs")
+        raise typer.Exit(1 if stale else 0)
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in stale:
+        (directory / name).write_text(pages[name], encoding="utf-8")
+        print(directory / name)
+
+
 @key_commands.command("create")
 def create_key(
     name: Annotated[str, typer.Option()],
@@ -220,13 +273,17 @@ def create_source(
 @people_commands.command("import")
 def import_people(file: Path) -> None:
     """Import people from a CSV; every mistake by line, and none imported then."""
+    try:
+        body = file.read_bytes()
+    except OSError as error:
+        _fail(f"{file}: {error.strerror}")
 
     async def work(parts: Parts) -> Any:
         async with parts.db.transaction() as session:
             return await csv_import.import_people(
                 session,
                 parts.vault,
-                file.read_bytes(),
+                body,
                 check=contact_points.shape_problem,
                 at=parts.clock.now(),
             )
