@@ -58,6 +58,8 @@ def main() -> None:
 def serve(host: str = "127.0.0.1", port: int = 8000) -> None:
     """API, console and engine in one process; migrates and loads the plan first."""
     settings = Settings()
+    if "base_url" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"base_url": f"http://{host}:{port}"})
     telemetry.set_up(settings.log_level)
     starting.migrate(settings.database)
     try:

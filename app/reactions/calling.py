@@ -1,5 +1,6 @@
 """Calling people until somebody answers (EP-4.2.1, EP-5.2)."""
 
+import structlog
 from sqlalchemy import select
 
 from app import outbox
@@ -12,6 +13,8 @@ from app.notify import acknowledgement, chain
 from app.notify.tables import Round, RoundState
 from app.reactions.context import Happened, is_exercise, is_open
 from app.wording import restored
+
+log = structlog.get_logger("chain")
 
 
 async def call_reporting_chain(happened: Happened) -> None:
@@ -101,6 +104,7 @@ async def note_lap(happened: Happened) -> None:
 async def note_nobody(happened: Happened) -> None:
     """A whole pass through the chain reached nobody: the board, the log and the metrics say so."""
     incident = await happened.incident()
+    log.error("nobody could be told", number=incident.number, level=incident.level, title=incident.title)
     timeline.append(
         happened.session, incident, "chain.nobody", actor="plan", at=happened.at, lap=happened.payload["lap"]
     )
