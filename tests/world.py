@@ -20,7 +20,7 @@ from app.access.tables import Role
 from app.clock import ManualClock
 from app.db import Database
 from app.engine import Engine, Reach
-from app.main import create_app
+from app.main import channels_of, create_app
 from app.notify.tables import Delivery, DeliveryState
 from app.outbox import MessageState, OutboxMessage, Timer, TimerState
 from app.outgoing import LOCAL, Outgoing
@@ -194,7 +194,13 @@ class Recording(FakeChannel):
 
 @asynccontextmanager
 async def a_world(
-    url: str, tmp_path: Path, *, people: bool = True, plan: Path = PLAN, **settings: Any
+    url: str,
+    tmp_path: Path,
+    *,
+    people: bool = True,
+    plan: Path = PLAN,
+    real_channels: bool = False,
+    **settings: Any,
 ) -> AsyncIterator[World]:
     """A service of its own on a fresh database, with the shipped plan and the people above."""
     made = Settings(
@@ -206,7 +212,8 @@ async def a_world(
     log: list[Told] = []
     channels = {name: Recording(name, log) for name in ("mail", "webhook", "log")}
     outgoing = Outgoing(allow=LOCAL)
-    app = create_app(made, parts=parts, reach=Reach(outgoing, channels))
+    reached = channels_of(made, parts.vault, outgoing) if real_channels else channels
+    app = create_app(made, parts=parts, reach=Reach(outgoing, reached))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://muster.example") as client:
         world = World(parts, clock, app.state.engine, channels, client, log=log)

@@ -1,0 +1,183 @@
+"""Every call the service takes: the routes of the app, rows they can be about, and a body each would accept.
+
+What attacks or walks all routes starts here, so that a new route without an example fails instead of being left out.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi.routing import APIRoute
+from sqlalchemy import select
+
+from app.access.tables import Key
+from app.main import ROUTERS
+from app.tables import Base
+from tests.world import PLAN, World
+
+JSON = "application/json"
+ALERT = {
+    "version": "4",
+    "groupKey": "{}",
+    "status": "firing",
+    "receiver": "muster",
+    "truncatedAlerts": 0,
+    "groupLabels": {},
+    "commonLabels": {},
+    "commonAnnotations": {},
+    "externalURL": "http://alerts.example",
+    "alerts": [
+        {
+            "status": "firing",
+            "labels": {"alertname": "QueueLong", "severity": "warning"},
+            "annotations": {"summary": "412 callers waiting"},
+            "startsAt": "2026-11-22T18:55:00Z",
+            "endsAt": "0001-01-01T00:00:00Z",
+            "generatorURL": "http://prom.example/graph",
+            "fingerprint": "9f0c1d2e3a4b5c6d",
+        }
+    ],
+}
+
+
+def routes() -> set[tuple[str, str]]:
+    """Method and path of every route that rooms bring."""
+    return {
+        (method, route.path_format)
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    }
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One incident in full swing, one closed, and something in every room: what the placeholders of paths stand for."""
+
+    places: Mapping[str, str]
+    prom: str  # the key of the Alertmanager source
+    pager: str  # the key of the PagerDuty source
+
+    def path(self, template: str) -> str:
+        return template.format(**self.places)
+
+    def body(self, method: str, template: str) -> tuple[bytes, str]:
+        """A body that is understood, and its content type."""
+        example = self._examples()[method, template]
+        if isinstance(example, tuple):
+            return example
+        return json.dumps(example).encode(), JSON
+
+    def has_body(self, method: str, template: str) -> bool:
+        return (method, template) in self._examples()
+
+    def _examples(self) -> Mapping[tuple[str, str], Any]:
+        event = {
+            "routing_key": self.pager,
+            "event_action": "trigger",
+            "payload": {"summary": "IVR down", "source": "ivr-01", "severity": "critical"},
+        }
+        plan = (PLAN.read_bytes(), "application/yaml")
+        return {
+            ("POST", "/api/v1/incidents"): {
+                "title": "Lines are dead",
+                "type": "network_outage",
+                "facts": {"callers": 3},
+            },
+            ("POST", "/api/v1/incidents/{incident_id}/transitions"): {"event": "respond"},
+            ("POST", "/api/v1/incidents/{incident_id}/acknowledgements"): {"note": "mine"},
+            ("PATCH", "/api/v1/incidents/{incident_id}/facts"): {"callers": 4},
+            ("POST", "/api/v1/incidents/{incident_id}/updates"): {"text": "We are at it"},
+            ("POST", "/api/v1/tasks/{task_id}/transitions"): {"event": "start"},
+            ("POST", "/api/v1/decisions/{decision_id}/choices"): {"choice": "approve"},
+            ("POST", "/api/v1/sources"): {"slug": "other", "kind": "generic", "name": "Other"},
+            ("POST", "/api/v1/sources/{slug}/try"): ALERT,
+            ("POST", "/intake/{slug}"): ALERT,
+            ("POST", "/v2/enqueue"): event,
+            ("POST", "/api/v1/people"): {"name": "New", "positions": ["duty_lead"], "contacts": []},
+            ("POST", "/api/v1/people/import"): (b"name,department\nSomebody,customer_service\n", "text/csv"),
+            ("PATCH", "/api/v1/people/{person_id}"): {"availability": "leave"},
+            ("POST", "/api/v1/departments"): {
+                "id": "carriers",
+                "title": {"zh": "运营商", "en": "Carriers"},
+                "layer": "collaboration",
+            },
+            ("POST", "/api/v1/rosters"): {
+                "position": "duty_lead",
+                "time_zone": "Asia/Shanghai",
+                "starts_on": "2026-11-01",
+                "handover": "09:00",
+                "days_per_shift": 7,
+                "participants": [self.places["person_id"]],
+            },
+            ("POST", "/api/v1/pools/{pool_id}/movements"): {
+                "item": "bottled_water",
+                "kind": "in",
+                "quantity": 3,
+            },
+            ("POST", "/api/v1/reservations"): {
+                "ref": "exercise-1",
+                "ask": [{"pool": "front_line_team", "quantity": 1}],
+                "until": "2026-11-23T19:00:00Z",
+            },
+            ("POST", "/api/v1/plan/check"): plan,
+            ("POST", "/api/v1/plan/revisions"): plan,
+            ("POST", "/api/v1/plan/revisions/{revision_id}/transitions"): {"event": "submit"},
+            ("POST", "/api/v1/duties/{key}/completions"): {"note": "done"},
+            ("PATCH", "/api/v1/incidents/{incident_id}/review"): {"summary": "It went well."},
+            ("POST", "/api/v1/improvements/{improvement_id}/transitions"): {
+                "event": "complete",
+                "evidence": "photo",
+            },
+            ("POST", "/api/v1/keys"): {"name": "tablet", "role": "execution"},
+        }
+
+
+async def set_the_scene(world: World) -> Scene:
+    """Raise, activate and let the world run on, until every kind of row there is has one."""
+    prom = await world.post("/sources", {"slug": "prom", "kind": "alertmanager"}, role="management")
+    pager = await world.post("/sources", {"slug": "pager", "kind": "pagerduty"}, role="management")
+    busy = (await world.post("/incidents", {"title": "All lines down", "type": "system_outage", "level": 1}))[
+        "id"
+    ]
+    await world.settle()
+    await world.apply(busy, "assess", level=1)
+    await world.apply(busy, "activate")
+    tasks = (await world.get(f"/incidents/{busy}/tasks"))["items"]
+    decisions = (await world.get(f"/incidents/{busy}/decisions"))["items"]
+    link = next(told.link for told in world.log if told.link)
+    _, _, delivery, mark = link.removeprefix("http://").split("/")
+    people = (await world.get("/people"))["items"]
+    pools = (await world.get("/pools"))["items"]
+    held = await world.post("/reservations", {
+        "ref": "meeting", "ask": [{"pool": "front_line_team", "quantity": 1}], "until": "2026-11-23T19:00:00Z",
+    })  # fmt: skip
+    receipt = await world.call("POST", "/intake/prom", {"not": "theirs"}, expect=400,
+                               headers={"Authorization": f"Bearer {prom['key']}"})  # fmt: skip
+    plan = await world.get("/plan")
+    async with world.parts.db.reading() as session:
+        key = await session.scalar(select(Key.id).where(Key.name == "execution"))
+    return Scene(
+        {
+            "incident_id": busy, "task_id": tasks[0]["id"], "decision_id": decisions[0]["id"] if decisions else "none",
+            "slug": "prom", "receipt_id": receipt["receipt"], "delivery_id": delivery, "mark": mark,
+            "person_id": people[0]["id"], "pool_id": pools[0]["id"], "reservation_id": held["id"],
+            "revision_id": plan["revision"]["id"], "key": "none", "improvement_id": "none", "key_id": str(key),
+            "message_id": "1",
+        },
+        prom["key"], pager["key"],
+    )  # fmt: skip
+
+
+async def rows(world: World, *but: str) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table but those named: equal before and after means that nothing was done."""
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    async with world.parts.db.reading() as session:
+        for table in Base.metadata.sorted_tables:
+            if table.name in but:
+                continue
+            everything = await session.execute(select(table).order_by(*table.primary_key.columns))
+            found[table.name] = [tuple(row) for row in everything]
+    return found
