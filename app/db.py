@@ -5,13 +5,14 @@ knows a room. `transaction()` is the only place of the product that commits.
 """
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, MetaData, TypeDecorator, event
+from sqlalchemy import JSON, DateTime, Dialect, MetaData, TypeDecorator, event, func, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import (
@@ -142,6 +143,23 @@ class Database:
     async def dispose(self) -> None:
         await self._writer.dispose()
         await self._reader.dispose()
+
+
+async def in_turn(session: AsyncSession, name: str) -> None:
+    """Wait for our turn at what `name` stands for, and keep it until the transaction ends. SQLite has one writer anyway."""
+    if session.get_bind().dialect.name == "postgresql":
+        await session.execute(select(func.pg_advisory_xact_lock(_lock_number(name))))
+
+
+async def is_free(session: AsyncSession, name: str) -> bool:
+    """Take the turn if nobody has it, and say whether that was so."""
+    if session.get_bind().dialect.name != "postgresql":
+        return True
+    return bool(await session.scalar(select(func.pg_try_advisory_xact_lock(_lock_number(name)))))
+
+
+def _lock_number(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
 
 
 def _async_url(url: str) -> URL:

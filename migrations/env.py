@@ -42,11 +42,18 @@ def portable(kind: str, item: Any, _autogenerating: AutogenContext) -> str | Lit
     return "BIG_ID" if repr(item) == repr(BigId) and item._variant_mapping else False
 
 
+def take_turns(connection: Connection) -> None:
+    """Replicas that start together migrate one after the other; the later ones find it done."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sql("select pg_advisory_xact_lock(hashtext('muster migration'))"))
+
+
 async def migrate() -> None:
     url = context.config.attributes.get("url") or Settings().database
     database = Database(str(url))
     try:
         async with database.schema_change() as connection:
+            await connection.run_sync(take_turns)
             await connection.run_sync(run)
     finally:
         await database.dispose()

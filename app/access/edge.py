@@ -19,7 +19,6 @@ from urllib.parse import unquote
 
 from fastapi import Depends, Header, Request, Response
 from fastapi.routing import APIRoute
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import door
@@ -28,6 +27,7 @@ from app.access.keys import Principal
 from app.access.parts import Parts
 from app.access.rights import RIGHTS, Open
 from app.access.tables import KeptAnswer, Role
+from app.db import is_free
 from app.errors import Forbidden, Malformed, Problem, Refused, StillRunning, Unauthenticated, WrongShape
 from app.problems import as_response
 from app.wording import negotiate, say
@@ -100,7 +100,7 @@ async def _once(parts: Parts, request: Request, path: str, handler: Handler, nam
     try:
         async with parts.db.transaction() as session:
             # Another process may be serving the same key: its lock says so before its row can.
-            if not parts.db.is_sqlite and not await session.scalar(_try_lock(name)):
+            if not await is_free(session, f"answer:{name}"):
                 raise StillRunning(say("access.still_running"), headers={"Retry-After": "1"})
             kept = await session.get(KeptAnswer, name)
             if kept is not None and kept.expires_at > now:
@@ -160,19 +160,20 @@ async def _recognise(request: Request, session: AsyncSession) -> Principal | Non
 
 
 async def _recognise_browser(request: Request, session: AsyncSession) -> Principal | None:
-    token = request.cookies.get(sessions.COOKIE)
+    token = request.cookies.get(sessions.cookie_name(_parts(request).settings.base_url))
     known = await sessions.known_session(session, token, at=request.state.now) if token else None
     if known is None:
         return None
     request.state.browser, who = known
+    request.state.csrf = known[0].csrf  # a page that shows a refusal has no row any more to read it from
     request.state.language = known[0].language or request.state.language
-    if request.method not in _READING and not _same_site(request):
+    if request.method not in _READING and not is_same_site(request):
         raise Forbidden(say("access.other_site"))
     request.state.who = who
     return who
 
 
-def _same_site(request: Request) -> bool:
+def is_same_site(request: Request) -> bool:
     """A browser says where a form came from; a cookie alone proves nothing about who pressed the button."""
     if (site := request.headers.get("sec-fetch-site")) is not None:
         return site in {"same-origin", "none"}
@@ -212,11 +213,6 @@ def _stranger(request: Request, body: bytes) -> str:
     """Stands for a caller without a key of the table: two sources that choose the same `Idempotency-Key` stay two."""
     shown = (request.headers.get("authorization", ""), request.headers.get("x-api-key", ""))
     return hashlib.sha256("\n".join((*shown, _digest_of(request, body))).encode()).hexdigest()
-
-
-def _try_lock(name: str) -> Any:
-    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
-    return text("select pg_try_advisory_xact_lock(:number)").bindparams(number=number)
 
 
 def _session(request: Request) -> AsyncSession:

@@ -12,12 +12,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Select, select, text
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
 from app.access.four_eyes import is_same_hand
 from app.access.keys import Principal
+from app.db import in_turn
 from app.errors import Forbidden, NotFound, Refused, Stale, Unavailable
 from app.ids import new_id
 from app.levels import matrix
@@ -33,7 +34,6 @@ from app.wording import kept, say
 
 FILE_AUTHOR: Final = "plan file"
 REF: Final = "plan"
-_LOCK: Final = 4_016_310_452  # any number nobody else uses
 
 _log = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ async def load_shipped(session: AsyncSession, text_: str, file: str, *, at: date
     5. Another revision was put in force over the API: the file becomes a draft, once, and that is logged.
     """
     checked = _sound(text_, file)
-    await _one_at_a_time(session)
+    await in_turn(session, "plan")  # two starting replicas must not both be first
     digest = reading.digest(checked.document)
     standing = await current(session)
     if standing is not None and standing.digest == digest:
@@ -163,7 +163,7 @@ async def move(
     3. Only leadership decides, and never about its own text.
     4. Move the state; enforcing supersedes the revision in force.
     """
-    await _one_at_a_time(session)
+    await in_turn(session, "plan")  # two starting replicas must not both be first
     revision = await found(session, revision_id)
     if version is not None and version != revision.version:
         raise Stale(say("access.stale", current=revision.version), current_version=revision.version)
@@ -289,9 +289,3 @@ async def _from_file(session: AsyncSession, digest: str) -> PlanRevision | None:
     )
     return await session.scalar(query.order_by(PlanRevision.id.desc()).limit(1))
 
-
-async def _one_at_a_time(session: AsyncSession) -> None:
-    """Hold the lock until the transaction ends: two starting replicas must not both be first."""
-    # SQLite has one writer anyway.
-    if session.get_bind().dialect.name == "postgresql":
-        await session.execute(text("select pg_advisory_xact_lock(:number)").bindparams(number=_LOCK))

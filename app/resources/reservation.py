@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
+from app.db import in_turn
 from app.errors import NotFound, Refused
 from app.ids import new_id
 from app.people import holders
@@ -23,7 +24,6 @@ from app.wording import Wording, say
 
 MADE: Final = "reservation.made"
 RELEASED: Final = "reservation.released"
-_TURN: Final = 0x6D757374  # the advisory lock's number; any constant that nothing else uses
 
 
 @dataclass(frozen=True)
@@ -207,8 +207,7 @@ async def _take_turns(session: AsyncSession) -> None:
 
     The order of row locks holds within one call only; a run that reserves for two steps makes two.
     """
-    if session.get_bind().dialect.name == "postgresql":
-        await session.execute(select(func.pg_advisory_xact_lock(_TURN)))
+    await in_turn(session, "reservations")
 
 
 async def _pools_asked(session: AsyncSession, ask: Sequence[Ask]) -> dict[str, Pool]:

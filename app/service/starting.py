@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from app.access import keys
 from app.access.parts import Parts
 from app.access.tables import Key, Role
+from app.db import in_turn
 from app.plan import revisions
 from app.plan.reading import BadPlan
 from app.readiness import duties
@@ -70,6 +71,7 @@ async def prepare(parts: Parts) -> str | None:
                 raise
         log.error("plan file refused, the plan in force stays", mistakes=error.told("en"))
     async with parts.db.transaction() as session:
+        await in_turn(session, "first key")
         if await session.scalar(select(func.count()).select_from(Key)):
             return None
         name = render(say("service.first_key"), parts.settings.language)
