@@ -135,11 +135,18 @@ async def transition(
     "/incidents/{incident_id}/acknowledgements", status_code=201, responses=problems(NotFound, Refused)
 )
 async def acknowledge(
-    incident_id: str, asked: Acknowledge, session: Session, who: Who, now: Now, language: Language
+    incident_id: str,
+    session: Session,
+    who: Who,
+    now: Now,
+    language: Language,
+    asked: Acknowledge | None = None,
 ) -> TimelineEntryRead:
     """The caller has it; the reporting chain stops for this round."""
     incident = await record.locked(session, incident_id)
-    entry = acknowledging.acknowledge(session, incident, by=who.name, at=now, via="api", note=asked.note)
+    entry = acknowledging.acknowledge(
+        session, incident, by=who.name, at=now, via="api", note=asked.note if asked else None
+    )
     return TimelineEntryRead.of(entry, language)
 
 

@@ -39,6 +39,10 @@ Facts = Annotated[
 ]
 
 
+def _several(given: Any) -> Any:
+    return [given] if isinstance(given, str) else given
+
+
 class _Asked(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
@@ -96,7 +100,10 @@ class PostUpdate(_Asked):
 class MoveTask(_Asked):
     event: TaskEvent
     note: Long | None = None
-    evidence: Annotated[list[Short], Field(max_length=50)] = Field(default_factory=list)
+    evidence: Annotated[list[Short], Field(max_length=50), BeforeValidator(_several)] = Field(
+        default_factory=list
+    )
+    """Links or words; one of them may stand alone."""
 
 
 class Choose(_Asked):

@@ -8,13 +8,14 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import generate_latest
 from prometheus_client.core import REGISTRY, GaugeMetricFamily, HistogramMetricFamily, Metric
 from pydantic import BaseModel
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.edge import Edge, Here, Now, Session, problems
 from app.errors import Unavailable
 from app.incidents.tables import Incident, Status
 from app.intake.tables import Receipt, ReceiptState
+from app.levels import matrix
 from app.notify.tables import Delivery, DeliveryState, Round, RoundState
 from app.outbox import MessageState, OutboxMessage, Timer, TimerState
 from app.people import holders
@@ -45,7 +46,7 @@ async def alive(request: Request, here: Here, now: Now) -> Health:
 @router.get("/readyz", responses=problems(Unavailable))
 async def ready(session: Session) -> dict[str, str]:
     """Ready: the database answers and a plan is in force."""
-    await session.execute(text("select 1"))
+    await matrix.in_force(session)
     return {"status": "ok"}
 
 
