@@ -45,11 +45,12 @@ def missing(what: str) -> NoReturn:
 
 
 @contextmanager
-def postgres_cluster() -> Iterator[str | None]:
+def postgres_cluster(*, durable: bool = False) -> Iterator[str | None]:
     """Give a server's URL, ending in `/` for a database name to follow, or None where there is none.
 
     1. `MUSTER_TEST_PG_URL`, if set: a server somebody else runs, where we may create databases.
-    2. The newest Debian binaries: a cluster of our own in a temporary directory, stopped at the end.
+    2. The newest Debian binaries: a cluster of our own in a temporary directory, stopped at the end. Tests need
+       nothing to survive a crash; a benchmark does, and asks for a durable one.
     """
     if given := os.environ.get("MUSTER_TEST_PG_URL"):
         yield given.rsplit("/", 1)[0] + "/" if given.count("/") > 2 else given + "/"
@@ -64,7 +65,7 @@ def postgres_cluster() -> Iterator[str | None]:
             shutil.chown(home, _CLUSTER_OWNER)
         _as_owner(binaries / "initdb", "-D", home / "data", "-A", "trust", "-U", "muster", "--encoding=UTF8",
                   "--no-locale", "--no-sync")  # fmt: skip
-        port = _start(binaries, home)
+        port = _start(binaries, home, durable=durable)
         try:
             yield f"postgresql://muster@127.0.0.1:{port}/"
         finally:
@@ -79,13 +80,12 @@ def newest_binaries(versions: Path) -> Path | None:
     return max(found, key=lambda path: int(path.parent.name), default=None)
 
 
-def _start(binaries: Path, home: Path) -> int:
+def _start(binaries: Path, home: Path, *, durable: bool) -> int:
     for attempt in range(1, _START_ATTEMPTS + 1):
-        port = _free_port()
-        options = (
-            f"-k {home} -h 127.0.0.1 -p {port} -c fsync=off -c full_page_writes=off -c max_connections=200"
-            " -c autovacuum=off"
-        )
+        port = free_port()
+        options = f"-k {home} -h 127.0.0.1 -p {port} -c max_connections=200"
+        if not durable:
+            options += " -c fsync=off -c full_page_writes=off -c autovacuum=off"
         try:
             _as_owner(
                 binaries / "pg_ctl", "-D", home / "data", "-l", home / "log", "-w", "-o", options, "start"
@@ -112,7 +112,7 @@ def _as_owner(*command: str | Path) -> None:
     )
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
