@@ -379,10 +379,11 @@ class Night:
         await self._chapter("demo.chapter.alarm")
         source = await self._ask("POST", "/sources", {"slug": "monitoring", "kind": "alertmanager"})
         alert = _alert(render(say("demo.alert"), self._language), at=SystemClock().now())
+        self._teller.began = SystemClock().now()
         taken = await self._call("POST", "/intake/monitoring", source["key"], alert)
         self._teller.says("demo.alarm_taken", receipt=taken["receipt"], signals=taken["signals"])
         listed = await self._until("demo.wait.incident", self._open_incident, _PATIENCE)
-        self._id, self._teller.began = listed["id"], datetime.fromisoformat(listed["detected_at"])
+        self._id = listed["id"]
         incident = await self._incident()
         self._teller.says(
             "demo.incident", number=incident["number"], title=incident["title"], level=incident["level"],
@@ -451,9 +452,8 @@ class Night:
             pool = self._pools[held["pool"]]
             self._teller.shows(f"{pool}: {self._teller.of(held['title'])} × {held['quantity']}", mark="·")
         called = await self._step_done("fail_over")
-        self._teller.says(
-            "demo.failover_answered", status=called["result"]["status"], body=called["result"]["body"]
-        )
+        result = called["result"]
+        self._teller.says("demo.failover_answered", status=result["status"], body=json.dumps(result["body"]))
 
     async def _customers(self) -> None:
         """Customers hear nothing before leadership has said yes."""

@@ -1,5 +1,8 @@
 """`muster demo` as people run it: the whole path against a service that really runs, ended well and told in order."""
 
+import re
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +15,6 @@ COMMAND = [sys.executable, "-c", "from app.cli import main; main()", "demo"]
 TOLD = (
     "16 people of the sample organisation",
     "Alertmanager's webhook is taken",
-    "INC-",
     "☎ 林岚 (duty_lead)",
     "☎ 陈静 (general_manager)",
     "still unanswered",
@@ -63,3 +65,26 @@ def test_a_service_that_does_not_start_ends_it_loudly(tmp_path: Path, language: 
 
     assert played.returncode == 1
     assert words in played.stderr
+
+
+def test_ctrl_c_ends_it_quietly_and_takes_the_service_along() -> None:
+    playing = subprocess.Popen(
+        [*COMMAND, "--lang", "en"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+    assert playing.stdout is not None
+    head = playing.stdout.readline()
+    address = re.search(r"127\.0\.0\.1:(\d+)", head)
+    assert address, head + playing.communicate(timeout=60)[1]
+    playing.send_signal(signal.SIGINT)
+
+    _, errors = playing.communicate(timeout=60)
+
+    assert playing.returncode == 130
+    assert errors == ""
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", int(address[1]))) != 0, "the service it started is gone"
