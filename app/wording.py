@@ -19,6 +19,7 @@ LANGUAGES: Final = ("zh-Hans", "zh-Hant", "en")
 DEFAULT_LANGUAGE: Final = "zh-Hans"
 _LOCALES = Path(__file__).parent / "locales"
 _MOMENT: Final = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?[+-]\d\d:\d\d$")
+_CLOCK: Final = "%Y-%m-%d %H:%M UTC"
 
 
 @dataclass(frozen=True)
@@ -121,16 +122,23 @@ def _spoken(value: Any, language: str) -> Any:
         case {"zh": str(zh), "en": str(en)}:
             return en if language == "en" else value.get("zh_hant") or zh if language == "zh-Hant" else zh
         case datetime():
-            return f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+            return f"{value.astimezone(UTC):{_CLOCK}}"
         case str() if _MOMENT.match(value):
-            # A moment that was kept in a row, as JSON has it.
-            return _spoken(datetime.fromisoformat(value), language)
+            return _moment(value)
         case list() | tuple():
             return (", " if language == "en" else "、").join(str(_spoken(v, language)) for v in value)
         case None:
             return "–"
         case _:
             return value
+
+
+def _moment(text: str) -> str:
+    """A moment that was kept in a row, as JSON has it; what somebody typed and only looks like one stays as it is."""
+    try:
+        return f"{datetime.fromisoformat(text).astimezone(UTC):{_CLOCK}}"
+    except (ValueError, OverflowError):
+        return text
 
 
 def _storable(value: Any) -> Any:

@@ -42,9 +42,9 @@ ALERT = {
 
 
 def routes() -> set[tuple[str, str]]:
-    """Method and path of every route that rooms bring."""
+    """Method and path of every route that rooms bring; where there is GET there is HEAD."""
     return {
-        (method, route.path_format)
+        ("GET" if method == "HEAD" else method, route.path_format)
         for router in ROUTERS
         for route in router.routes
         if isinstance(route, APIRoute)

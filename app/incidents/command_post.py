@@ -25,6 +25,9 @@ async def form(
                 member |= {"position": position, "person_id": found[0].person_id, "name": found[0].name}
                 break
         members.append(member)
+    standing = await session.get(CommandPost, incident.id)
+    if standing is not None and (standing.template, standing.members) == (name, members):
+        return standing  # formed at activation, and asked for again by a step of the playbook: nothing is new
     command_post = await session.merge(
         CommandPost(
             incident_id=incident.id,

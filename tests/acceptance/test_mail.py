@@ -138,7 +138,7 @@ async def test_where_a_mailbox_is_full_the_next_person_is_told_without_waiting(
     assert mailbox.recipients == ["ben@centre.example"]
     notices = (await centre.get(f"/incidents/{incident}/notices"))["items"]
     deliveries = [one for notice in notices for one in notice["deliveries"]]
-    assert {"failed", "sent"} == {one["state"] for one in deliveries}
+    assert {"failed", "sent"} <= {one["state"] for one in deliveries}
 
 
 # ── signed webhooks ───────────────────────────────────────────────────────────────────────────────────────
