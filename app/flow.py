@@ -21,7 +21,8 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "incident.assessed": (calling.call_again_if_graver,),
     "incident.activated": (running.form_command_post, running.start_plan, owing.owe_update),
     "incident.releveled": (
-        calling.call_again_if_graver, running.form_command_post, running.revise_plan, owing.owe_update,
+        calling.call_again_if_graver, calling.start_by_itself, running.form_command_post, running.revise_plan,
+        owing.owe_update,
     ),
     "incident.closed": (
         ending.withdraw_everything, ending.release_resources, owing.owe_review, ending.tell_those_told, ending.open_review,

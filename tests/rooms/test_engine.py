@@ -1,0 +1,297 @@
+"""The loop: order, one bad row, two engines, waking up, and the stream of what changes."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from sqlalchemy import func, select, update
+
+from app import engine as engine_module
+from app import outbox
+from app.engine import ATTEMPTS, Engine
+from app.flow import REACTIONS
+from app.outbox import OutboxMessage, Timer, TimerState
+from app.reactions.context import Happened
+from tests.databases import Kind
+from tests.world import World, a_world
+
+Heard = list[tuple[str, Any]]
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> Heard:
+    """What the reactions of these tests' own topics were given, in order. `bad` fails while its payload is in `BROKEN`."""
+    found: Heard = []
+    BROKEN.clear()
+
+    async def note(happened: Happened) -> None:
+        found.append((happened.ref, happened.payload["n"]))
+
+    async def fail(happened: Happened) -> None:
+        # The row written before the failure must be gone with it.
+        outbox.put(happened.session, "test.note", {"n": "left behind"}, ref=happened.ref, at=happened.at)
+        await happened.session.flush()
+        if happened.ref in BROKEN:
+            raise RuntimeError("the reaction of this test is broken")
+
+    topics: Mapping[str, Sequence[Any]] = {**REACTIONS, "test.note": (note,), "test.bad": (note, fail)}
+    monkeypatch.setattr(engine_module, "REACTIONS", topics)
+    return found
+
+
+BROKEN: set[str] = set()
+
+
+async def put(world: World, *messages: tuple[str, str, Any]) -> None:
+    async with world.parts.db.transaction() as session:
+        for topic, ref, n in messages:
+            outbox.put(session, topic, {"n": n}, ref=ref, at=world.clock.now())
+            await session.flush()
+
+
+async def forgiven(world: World) -> None:
+    """The failures were meant: the world does not hold them against the test."""
+    async with world.parts.db.transaction() as session:
+        await session.execute(update(OutboxMessage).values(attempts=0))
+
+
+async def test_messages_of_one_ref_are_handled_in_order(world: World, heard: Heard) -> None:
+    await put(world, *(("test.note", ref, n) for n in range(3) for ref in ("a", "b")))
+    await world.settle()
+    assert [n for ref, n in heard if ref == "a"] == [0, 1, 2]
+    assert [n for ref, n in heard if ref == "b"] == [0, 1, 2]
+
+
+async def test_a_failing_reaction_holds_back_its_own_incident_and_no_other(
+    world: World, heard: Heard
+) -> None:
+    BROKEN.add("a")
+    await put(world, ("test.bad", "a", 1), ("test.note", "a", 2), ("test.note", "b", 3))
+    await world.settle()
+    assert heard == [("a", 1), ("b", 3)]
+    BROKEN.clear()
+    world.clock.advance(timedelta(seconds=1))
+    await world.settle()
+    assert heard == [("a", 1), ("b", 3), ("a", 1), ("a", 2), ("a", "left behind")]
+    await forgiven(world)
+
+
+async def test_it_is_tried_with_growing_waits_and_then_set_aside_with_its_reason(
+    world: World, heard: Heard
+) -> None:
+    BROKEN.add("a")
+    await put(world, ("test.bad", "a", 1), ("test.note", "a", 2))
+    waits = []
+    await world.settle()
+    for attempt in range(1, ATTEMPTS):
+        assert len(heard) == attempt
+        before = world.clock.now()
+        async with world.parts.db.reading() as session:
+            row = await session.scalar(select(OutboxMessage).where(OutboxMessage.topic == "test.bad"))
+        assert row is not None
+        waits.append((row.not_before - before).total_seconds())
+        world.clock.move_to(row.not_before - timedelta(milliseconds=1))
+        await world.settle()
+        assert len(heard) == attempt, "not before its time"
+        world.clock.move_to(row.not_before)
+        await world.settle()
+    assert waits == [1, 2, 4, 8, 16, 32, 64]
+    assert heard[-1] == ("a", 2), "once it is set aside, its incident goes on"
+
+    (parked,) = (await world.get("/parked"))["items"]
+    assert (parked["topic"], parked["ref"], parked["attempts"]) == ("test.bad", "a", ATTEMPTS)
+    assert "the reaction of this test is broken" in parked["last_error"]
+    assert "muster_parked_messages 1.0" in await world.get("/metrics")
+    await world.advance(hours=1)
+    assert len(heard) == ATTEMPTS + 1, "nobody tries it again by himself"
+
+    BROKEN.clear()
+    await world.post(f"/parked/{parked['id']}/retry")
+    await world.settle()
+    assert heard[-2:] == [("a", 1), ("a", "left behind")]
+    assert (await world.get("/parked"))["items"] == []
+    assert (await world.post(f"/parked/{parked['id']}/retry", expect=409))["status"] == 409
+    assert (await world.post("/parked/999999/retry", expect=404))["status"] == 404
+
+
+async def test_timers_fire_once_and_in_the_order_they_fall_due(world: World, heard: Heard) -> None:
+    async with world.parts.db.transaction() as session:
+        for n, minutes in ((1, 20), (2, 10), (3, 10)):
+            due = world.clock.now() + timedelta(minutes=minutes)
+            for _ in range(2):  # armed twice under one key
+                await outbox.arm(session, "test.note", {"n": n}, ref="a", key=f"test:{n}", due_at=due)
+        await outbox.arm(session, "test.note", {"n": 4}, ref="a", key="other:4", due_at=world.clock.now())
+        assert await outbox.withdraw(session, key_prefix="other:") == 1
+    world.clock.advance(timedelta(minutes=30))
+    await world.settle()
+    await world.settle()
+    assert [n for _, n in heard] == [2, 3, 1]
+
+
+@pytest.fixture
+async def shared(fresh_database: Callable[[Kind], str], tmp_path: Path) -> AsyncIterator[World]:
+    """A world on PostgreSQL, where any number of engines may run."""
+    async with a_world(fresh_database("postgresql"), tmp_path) as made:
+        yield made
+
+
+async def test_with_several_engines_each_timer_fires_once_and_order_holds(
+    shared: World, heard: Heard
+) -> None:
+    async with shared.parts.db.transaction() as session:
+        for n in range(60):
+            await outbox.arm(
+                session, "test.note", {"n": n}, ref=f"r{n % 3}", key=f"test:{n}", due_at=shared.clock.now()
+            )
+    engines = [shared.engine, *(Engine(shared.parts, shared.engine.reach) for _ in range(3))]
+    for _ in range(3):
+        await asyncio.gather(*(engine.settle() for engine in engines))
+    assert sorted(n for _, n in heard) == list(range(60))
+    for ref in ("r0", "r1", "r2"):
+        numbers = [n for heard_ref, n in heard if heard_ref == ref]
+        assert numbers == sorted(numbers)
+    async with shared.parts.db.reading() as session:
+        fired = await session.scalar(
+            select(func.count()).select_from(OutboxMessage).where(OutboxMessage.topic == "test.note")
+        )
+        left = await session.scalar(
+            select(func.count()).select_from(Timer).where(Timer.state == TimerState.ARMED)
+        )
+    assert (fired, left) == (60, 0)
+
+
+@asynccontextmanager
+async def serving(world: World) -> AsyncIterator[None]:
+    """The engine at work by itself, as in the service."""
+    work = asyncio.create_task(world.engine.run())
+    try:
+        yield
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+
+async def until(world: World, holds: Callable[[], bool]) -> None:
+    """Look at each wake-up whether it holds by now."""
+    async with asyncio.timeout(20), world.parts.db.wake.listening() as woken:
+        while not holds():
+            woken.clear()
+            if not holds():
+                await woken.wait()
+
+
+async def test_a_commit_wakes_the_engine_without_a_tick(world: World, heard: Heard) -> None:
+    async with serving(world):
+        for n in range(3):
+            await put(world, ("test.note", "a", n))
+            await until(world, lambda n=n: len(heard) == n + 1)  # type: ignore[misc]
+    assert [n for _, n in heard] == [0, 1, 2]
+
+
+async def test_the_engine_outlives_a_failing_look(
+    world: World, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = 0
+    fire = Engine._fire_timers
+
+    async def failing(self: Engine, now: Any) -> bool:
+        nonlocal failures
+        if failures < 2:
+            failures += 1
+            raise ConnectionError("the database is away")
+        return await fire(self, now)
+
+    monkeypatch.setattr(Engine, "_fire_timers", failing)
+    async with serving(world):
+        await put(world, ("test.note", "a", 1))
+        async with asyncio.timeout(20):
+            while not heard:
+                world.parts.db.wake.set()  # what the scheduler's tick does
+                await asyncio.to_thread(lambda: None)
+    assert failures == 2
+
+
+# ── the stream of what changes ────────────────────────────────────────────────────────────────────────────
+
+
+@asynccontextmanager
+async def over_http(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    """The same service behind a real server: a stream has no end, and the test's transport waits for one."""
+    app = world.client._transport.app  # type: ignore[attr-defined]
+    config = uvicorn.Config(app, port=0, log_config=None, lifespan="off", timeout_graceful_shutdown=0)
+    server = uvicorn.Server(config)
+    config.load()
+    work = asyncio.create_task(server.serve())
+    try:
+        async with asyncio.timeout(20):
+            while not server.started:
+                await asyncio.to_thread(lambda: None)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        await work
+
+
+@asynccontextmanager
+async def listening(
+    client: httpx.AsyncClient, world: World, **how: Any
+) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+    headers = world.as_("leadership") | how.pop("headers", {})
+    async with client.stream("GET", "/api/v1/stream", headers=headers, **how) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        yield _events(answer)
+
+
+async def _events(answer: httpx.Response) -> AsyncIterator[dict[str, Any]]:
+    event: dict[str, Any] = {}
+    async for line in answer.aiter_lines():
+        name, _, value = line.partition(": ")
+        if line == "" and "data" in event:
+            yield event | json.loads(event.pop("data"))
+        if line == "":
+            event = {}
+        elif name in ("id", "event", "data"):
+            event[name] = value
+
+
+async def take(events: AsyncIterator[dict[str, Any]], number: int) -> list[dict[str, Any]]:
+    async with asyncio.timeout(20):
+        return [await anext(events) for _ in range(number)]
+
+
+async def test_the_stream_tells_what_changes_and_goes_on_after_the_last_event(
+    world: World, heard: Heard
+) -> None:
+    async with world.parts.db.reading() as session:
+        start = str(await session.scalar(select(func.max(OutboxMessage.id))))
+    async with over_http(world) as client:
+        async with listening(client, world, headers={"Last-Event-ID": start}) as events:
+            await put(world, ("test.note", "a", 1), ("test.note", "b", 2))
+            first, second = await take(events, 2)
+            assert (first["event"], first["topic"], first["ref"]) == ("change", "test.note", "a")
+            assert second["ref"] == "b"
+            assert "n" not in first, "topic and reference only; whoever may see more fetches it"
+        # The connection broke after the first; meanwhile more has happened.
+        await put(world, ("test.note", "c", 3))
+        world.clock.advance(timedelta(minutes=1))
+        async with listening(client, world, headers={"Last-Event-ID": first["id"]}) as events:
+            again = await take(events, 2)
+            assert [one["ref"] for one in again] == ["b", "c"]
+            await put(world, ("test.note", "d", 4))
+            assert [one["ref"] for one in await take(events, 1)] == ["d"]
+        async with listening(
+            client, world, headers={"Last-Event-ID": start}, params={"incident": "c"}
+        ) as events:
+            assert [one["ref"] for one in await take(events, 1)] == ["c"]
+        assert (await client.get("/api/v1/stream")).status_code == 401
+    await world.settle()
