@@ -147,6 +147,15 @@ async def own_service(phones: "Phones", language: str, plan: Path) -> AsyncItera
             try:
                 key = await _first_key(service, log, url)
                 yield Stage(url, key, secret, FASTER)
+            except DemoFailed as failed:
+                # What the service had to complain about goes when its directory does.
+                written = await asyncio.to_thread(log.read_text, "utf-8")
+                errors = [line for line in written.splitlines() if '"level": "error"' in line]
+                if not errors:
+                    raise
+                raise DemoFailed(
+                    say("demo.with_log", failed=failed.wording, log="\n".join(errors[-3:]))
+                ) from failed
             finally:
                 await _stop(service)
 
