@@ -20,6 +20,7 @@ from app.intake.schemas import (
     Accepted,
     Enqueued,
     EnrolSource,
+    InvalidEvent,
     KeyMade,
     ReceiptRead,
     ReceiptSummary,
@@ -87,8 +88,9 @@ async def take_in(
 
 
 @router.post(
-    "/v2/enqueue", status_code=202, response_model=Enqueued, responses=problems(), openapi_extra=_ANY_BODY
-)
+    "/v2/enqueue", status_code=202, response_model=Enqueued, openapi_extra=_ANY_BODY,
+    responses={**problems(), 400: {"model": InvalidEvent, "description": InvalidEvent.__doc__}},
+)  # fmt: skip
 async def enqueue(request: Request, session: Session, now: Now, language: Language) -> Response:
     """PagerDuty Events v2: `routing_key` is the key of a source of the kind `pagerduty`.
 

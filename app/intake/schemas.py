@@ -146,6 +146,14 @@ class Enqueued(BaseModel):
     dedup_key: str
 
 
+class InvalidEvent(BaseModel):
+    """PagerDuty's answer to an event it does not take."""
+
+    status: str = "invalid event"
+    message: str
+    errors: list[str]
+
+
 class JudgedSignal(SignalRead):
     outcome: Outcome | None
     """What became of it; null: not judged yet."""

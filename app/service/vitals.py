@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import generate_latest
 from prometheus_client.core import REGISTRY, GaugeMetricFamily, HistogramMetricFamily, Metric
 from pydantic import BaseModel
@@ -50,7 +51,7 @@ async def ready(session: Session) -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/metrics", responses=problems())
+@router.get("/metrics", response_class=PlainTextResponse, responses=problems())
 async def metrics(session: Session, now: Now) -> Response:
     """Figures for Prometheus."""
     _COLLECTED.families = [family async for family in _families(session, now)]

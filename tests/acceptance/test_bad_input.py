@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,10 @@ class Attacker:
         if RIGHTS[method, template] is Open.SOURCE:
             named["Authorization"] = f"Bearer {self._scene.prom}"
         answer = await self._world.client.request(
-            method, path or self._scene.path(template), content=content, headers=named | (headers or {})
+            method,
+            path or self._scene.path(template),
+            content=content,
+            headers=_as_bytes(named | (headers or {})),
         )
         self._judge(answer, f"{method} {template}, {what}")
         return answer
@@ -121,6 +124,12 @@ class Attacker:
             page = await self._world.client.get(kind)
             assert page.status_code == 200, kind
             assert page.text
+
+
+def _as_bytes(headers: Mapping[str, str | bytes]) -> dict[bytes, bytes]:
+    return {
+        name.encode(): value.encode() if isinstance(value, str) else value for name, value in headers.items()
+    }
 
 
 @pytest.fixture
@@ -197,7 +206,7 @@ async def test_every_field_takes_only_what_it_is_for(world: World, scene: Scene,
         if kind != JSON or template.endswith("/try"):
             continue
         document = json.loads(body)
-        more = FURTHER.get(template, {})
+        more = FURTHER.get(template, ())
         for name in (*document, *more):
             for value in values:
                 said = json.dumps({**document, name: value}).encode()
@@ -213,7 +222,7 @@ async def test_every_field_takes_only_what_it_is_for(world: World, scene: Scene,
     assert (await world.get("/parked"))["items"] == [], "nothing that was taken broke a reaction"
 
 
-FURTHER = {
+FURTHER: dict[str, tuple[str, ...]] = {
     "/api/v1/incidents": (
         "description",
         "department",
@@ -274,8 +283,10 @@ async def test_odd_names_in_addresses_lead_nowhere(world: World, scene: Scene, a
 async def test_odd_headers_and_queries_do_nothing(world: World, scene: Scene, attacker: Attacker) -> None:
     before = await rows(world)
     for method, template in sorted(routes()):
-        if template == "/api/v1/stream" or (method != "GET" and not is_api(template)):
+        if template == "/api/v1/stream" or not is_api(template):
             continue
+        if method != "GET" and not scene.has_body(method, template):
+            continue  # what needs no body is done, whatever body it is sent
         for name, values in ODD_HEADERS.items():
             for value in values:
                 content = b"" if method == "GET" else b'{"no_such_field": [1'
@@ -336,14 +347,14 @@ async def test_an_alert_with_one_odd_value_is_taken_or_refused_and_breaks_nothin
     ]  # fmt: skip
     for place in ("labels", "annotations", "startsAt", "endsAt", "status", "fingerprint", "generatorURL"):
         for value in odd:
-            body = {**ALERT, "alerts": [{**ALERT["alerts"][0], place: value}]}  # type: ignore[dict-item, index]
+            body = {**ALERT, "alerts": [{**ALERT["alerts"][0], place: value}]}  # type: ignore[index]
             await attacker.send(
                 "POST", "/intake/{slug}", content=json.dumps(body).encode(), what=f"{place}={value!r:.40}"
             )
     for name in ("severity", "alertname", "incident_type", "site", "level"):
         for value in odd:
             labels = {**ALERT["alerts"][0]["labels"], name: value}  # type: ignore[index]
-            alert = {**ALERT["alerts"][0], "labels": labels, "fingerprint": f"{name}{value!r:.20}"}  # type: ignore[dict-item, index]
+            alert = {**ALERT["alerts"][0], "labels": labels, "fingerprint": f"{name}{value!r:.20}"}  # type: ignore[index]
             body = {**ALERT, "alerts": [alert]}
             await attacker.send(
                 "POST", "/intake/{slug}", content=json.dumps(body).encode(), what=f"{name}={value!r:.40}"
