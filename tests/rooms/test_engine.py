@@ -199,16 +199,16 @@ async def test_the_engine_outlives_a_failing_look(
     world: World, heard: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failures = 0
-    fire = Engine._fire_timers
+    follow = Engine.follow
 
-    async def failing(self: Engine, now: Any) -> bool:
+    async def failing(self: Engine) -> bool:
         nonlocal failures
         if failures < 2:
             failures += 1
             raise ConnectionError("the database is away")
-        return await fire(self, now)
+        return await follow(self)
 
-    monkeypatch.setattr(Engine, "_fire_timers", failing)
+    monkeypatch.setattr(Engine, "follow", failing)
     async with serving(world):
         await put(world, ("test.note", "a", 1))
         async with asyncio.timeout(20):
