@@ -11,8 +11,16 @@ from app.access import keys
 from app.access.keys import Principal
 from app.access.tables import BrowserSession, Key
 
-COOKIE: Final = "muster_session"
 LIFETIME: Final = timedelta(hours=12)
+
+
+def cookie_name(base_url: str) -> str:
+    """The cookie's name; over HTTPS one that a browser takes from this very host only."""
+    return "__Host-muster_session" if is_secure(base_url) else "muster_session"
+
+
+def is_secure(base_url: str) -> bool:
+    return base_url.startswith("https:")
 
 
 async def open_session(session: AsyncSession, who: Principal, *, at: datetime) -> str:

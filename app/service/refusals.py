@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException as StarletteRefusal  # noqa: TID2
 from starlette.responses import Response
 
 from app.access.parts import Parts
+from app.console import pages
 from app.errors import Malformed, NotFound, Problem, Stale, Unavailable, WrongShape
 from app.problems import as_response
 from app.wording import negotiate, say
@@ -34,13 +35,13 @@ def install(app: FastAPI) -> None:
 
 
 async def _problem(request: Request, error: Exception) -> Response:
-    return _answer(request, cast(Problem, error))
+    return await _answer(request, cast(Problem, error))
 
 
 async def _wrong_shape(request: Request, error: Exception) -> Response:
     """Each mistake with its place; what was sent is not repeated, it may hold a secret."""
     errors = [_mistake(one) for one in cast(RequestValidationError, error).errors()]
-    return _answer(request, WrongShape(say("access.shape"), errors=errors))
+    return await _answer(request, WrongShape(say("access.shape"), errors=errors))
 
 
 def _mistake(one: dict[str, Any]) -> dict[str, Any]:
@@ -51,33 +52,35 @@ def _mistake(one: dict[str, Any]) -> dict[str, Any]:
 async def _from_the_framework(request: Request, error: Exception) -> Response:
     status = cast(StarletteRefusal, error).status_code
     if status == 404:
-        return _answer(request, NotFound(say("access.unknown_route")))
+        return await _answer(request, NotFound(say("access.unknown_route")))
     if status == 405:
         headers = cast(StarletteRefusal, error).headers or {}
-        return _answer(
+        return await _answer(
             request,
             MethodNotAllowed(say("access.method_not_allowed", method=request.method), headers=headers),
         )
-    return _answer(request, Malformed(say("access.shape")))
+    return await _answer(request, Malformed(say("access.shape")))
 
 
 async def _database(request: Request, error: Exception) -> Response:
     """A conflict of rows is the caller's to look at again; a database that is away is ours, and passes."""
     if isinstance(error, IntegrityError):
         log.warning("conflicting rows", error=type(error.orig).__name__, exc_info=error)
-        return _answer(request, Stale(say("access.conflict")))
+        return await _answer(request, Stale(say("access.conflict")))
     log.error("database", error=type(error).__name__, exc_info=error)
-    return _answer(request, Unavailable(say("access.database_away"), headers={"Retry-After": "2"}))
+    return await _answer(request, Unavailable(say("access.database_away"), headers={"Retry-After": "2"}))
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("unexpected", error=type(error).__name__, exc_info=error)
-    return _answer(
+    return await _answer(
         request, Internal(say("access.internal", request=getattr(request.state, "request_id", "-")))
     )
 
 
-def _answer(request: Request, problem: Problem) -> Response:
+async def _answer(request: Request, problem: Problem) -> Response:
+    if pages.is_for_a_person(request):
+        return await pages.refused(request, problem)
     parts = cast(Parts, request.app.state.parts)
     fallback = negotiate(request.headers.get("accept-language"), parts.settings.language)
     return as_response(problem, getattr(request.state, "language", fallback), request.url.path)
