@@ -14,11 +14,13 @@ import typer
 import uvicorn
 from pydantic import SecretStr
 
-from app import demo as demonstration
 from app import telemetry
 from app.access import keys
 from app.access.parts import Parts
 from app.access.tables import Role
+from app.demo.own_service import Stage
+from app.demo.playing import play
+from app.demo.waiting import DemoFailed
 from app.engine import Engine
 from app.errors import Problem
 from app.incidents import raising, record, timeline
@@ -162,11 +164,14 @@ def demo(
     language = negotiate(lang, settings.language)
     stage = None
     if url is not None:
-        secret = base64.b64decode(signing_secret.removeprefix("whsec_"))
-        stage = demonstration.Stage(url, key or "", secret, speed=1)
+        try:
+            secret = base64.b64decode(signing_secret.removeprefix("whsec_"), validate=True)
+        except ValueError as error:
+            raise typer.BadParameter("whsec_ and base64", param_hint="--signing-secret") from error
+        stage = Stage(url, key or "", secret, speed=1)
     try:
-        asyncio.run(demonstration.play(language, given=stage, port=port, plan=settings.plan))
-    except demonstration.DemoFailed as failed:
+        asyncio.run(play(language, given=stage, port=port, plan=settings.plan))
+    except DemoFailed as failed:
         _fail(render(failed.wording, language))
     except KeyboardInterrupt:
         raise typer.Exit(130) from None

@@ -67,6 +67,32 @@ def test_a_service_that_does_not_start_ends_it_loudly(tmp_path: Path, language: 
     assert words in played.stderr
 
 
+def test_an_address_where_nobody_answers_ends_it_in_one_sentence() -> None:
+    given = [
+        "--lang",
+        "en",
+        "--url",
+        "http://127.0.0.1:1",
+        "--key",
+        "mst_none",
+        "--signing-secret",
+        "whsec_AAAA",
+    ]
+
+    played = subprocess.run(
+        [*COMMAND, *given],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=300,
+        check=False,
+    )
+
+    assert played.returncode == 1
+    assert played.stderr.startswith("http://127.0.0.1:1 does not answer")
+
+
 def test_ctrl_c_ends_it_quietly_and_takes_the_service_along() -> None:
     playing = subprocess.Popen(
         [*COMMAND, "--lang", "en"],

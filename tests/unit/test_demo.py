@@ -7,7 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from app.demo import FASTER, PEOPLE, is_genuine, quickened
+from app.demo.night import PEOPLE
+from app.demo.phones import is_genuine
+from app.demo.quick_plan import FASTER, quickened
 from app.notify.channels.webhook import signature_headers
 from app.people import csv_import
 from app.plan import check
