@@ -6,13 +6,25 @@ knows a room. `transaction()` is the only place of the product that commits.
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, MetaData, TypeDecorator, event, func, select
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Dialect,
+    MetaData,
+    String,
+    TypeDecorator,
+    bindparam,
+    event,
+    func,
+    select,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import (
@@ -23,6 +35,8 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 from sqlalchemy.orm import DeclarativeBase
+
+from app import sqlite_driver
 
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
@@ -59,25 +73,46 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: Json, list[Any]: Json, list[str]: Json}  # noqa: RUF012
 
 
+class Work(StrEnum):
+    """What a commit may leave to do, and so whom it wakes."""
+
+    MESSAGES = "messages"  # of the outbox, and timers
+    DELIVERIES = "deliveries"  # to be sent
+    CALLS = "calls"  # external steps
+
+
 class Wake:
     """Tells sleepers in this process that a commit left them something to do. A hint: polling is the truth."""
 
     def __init__(self) -> None:
-        self._waiting: set[asyncio.Event] = set()
+        self._waiting: dict[asyncio.Event, Work] = {}
 
-    def set(self) -> None:
-        for waiter in self._waiting:
-            waiter.set()
+    def set(self, work: Collection[Work] = frozenset(Work)) -> None:
+        for waiter, wanted in self._waiting.items():
+            if wanted in work:
+                waiter.set()
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[asyncio.Event]:
-        """An event of one's own, set at each wake-up until the context ends."""
+    async def listening(self, work: Work = Work.MESSAGES) -> AsyncIterator[asyncio.Event]:
+        """An event of one's own, set when there may be such work, until the context ends."""
         waiter = asyncio.Event()
-        self._waiting.add(waiter)
+        self._waiting[waiter] = work
         try:
             yield waiter
         finally:
-            self._waiting.discard(waiter)
+            del self._waiting[waiter]
+
+
+def wake(session: AsyncSession, work: Work) -> None:
+    """Once this transaction is committed, wake whoever does that work."""
+    session.info.setdefault("wakes", set()).add(work)
+
+
+def inline(value: StrEnum | Collection[StrEnum]) -> Any:
+    """A value written into the statement itself. A database uses a partial index only where it can read the condition."""
+    if isinstance(value, StrEnum):
+        return bindparam(None, value.value, String, literal_execute=True)
+    return bindparam(None, [one.value for one in value], String, expanding=True, literal_execute=True)
 
 
 class Database:
@@ -109,8 +144,8 @@ class Database:
         """A writing session, committed at the end or rolled back whole; sleepers are woken after the commit."""
         async with self._write.begin() as session:
             yield session
-        if session.info.get("wakes"):
-            self.wake.set()
+        if left := session.info.get("wakes"):
+            self.wake.set(left)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -178,7 +213,10 @@ def _async_url(url: str) -> URL:
 
 
 def _sqlite_engine(url: URL, *, writing: bool) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=1 if writing else 4, max_overflow=0, pool_timeout=30)
+    engine = create_async_engine(
+        url, pool_size=1 if writing else 4, max_overflow=0, pool_timeout=30,
+        connect_args={"async_creator_fn": sqlite_driver.connect},
+    )  # fmt: skip
 
     @event.listens_for(engine.sync_engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:

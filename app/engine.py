@@ -16,7 +16,7 @@ from sqlalchemy import Select, exists, insert, select, update
 from sqlalchemy.orm import aliased
 
 from app.access.parts import Parts
-from app.db import Database
+from app.db import Database, Work, inline
 from app.flow import REACTIONS
 from app.notify import delivery
 from app.notify.channel import Channel
@@ -56,12 +56,12 @@ class Engine:
 
     async def run(self) -> None:
         """Serve until cancelled. What was under way then is taken up after its lease, by whoever runs."""
-        reactors = 1 if self.db.is_sqlite else 4
+        reactors = 1 if self.db.is_sqlite else 2  # the second works while the first waits for the database
         async with asyncio.TaskGroup() as workers:
             for number in range(reactors):
-                workers.create_task(self._serve(f"reactor-{number}", self.follow))
-            workers.create_task(self._serve("deliveries", self._start_deliveries))
-            workers.create_task(self._serve("steps", self._start_calls))
+                workers.create_task(self._serve(f"reactor-{number}", self.follow, Work.MESSAGES))
+            workers.create_task(self._serve("deliveries", self._start_deliveries, Work.DELIVERIES))
+            workers.create_task(self._serve("steps", self._start_calls, Work.CALLS))
 
     async def settle(self) -> None:
         """Do everything that is due at this moment, and what follows from it, until nothing is left."""
@@ -75,15 +75,19 @@ class Engine:
     async def follow(self) -> bool:
         """Fire the timers that are due, then run the reactions to one message. Says whether there was anything."""
         now = self.parts.clock.now()
-        fired = await self._fire_timers(now)
-        reacted = await self._react(now)
+        async with self.db.reading() as session:
+            timers, message = (
+                await session.execute(select(exists(_due_timers(now)), exists(_next_message(now))))
+            ).one()
+        fired = bool(timers) and await self._fire_timers(now)
+        reacted = bool(fired or message) and await self._react(now)
         if not (fired or reacted):
             self.last_tick = now
         return fired or reacted
 
-    async def _serve(self, name: str, once: Callable[[], Awaitable[bool]]) -> None:
+    async def _serve(self, name: str, once: Callable[[], Awaitable[bool]], work: Work) -> None:
         """Look until there is nothing, then wait to be woken. A failing database is waited out."""
-        async with self.db.wake.listening() as woken:
+        async with self.db.wake.listening(work) as woken:
             while True:
                 woken.clear()
                 try:
@@ -95,15 +99,7 @@ class Engine:
                 await woken.wait()
 
     async def _fire_timers(self, now: datetime) -> bool:
-        due = (
-            select(Timer.id)
-            .where(Timer.state == TimerState.ARMED, Timer.due_at <= now)
-            .order_by(Timer.due_at, Timer.id)
-            .limit(_TIMERS_AT_ONCE)
-        )
-        async with self.db.reading() as session:
-            if await session.scalar(due.limit(1)) is None:
-                return False
+        due = _due_timers(now).order_by(Timer.due_at, Timer.id).limit(_TIMERS_AT_ONCE)
         async with self.db.transaction() as session:
             fired = await session.execute(
                 update(Timer)
@@ -127,10 +123,8 @@ class Engine:
         return bool(rows)
 
     async def _react(self, now: datetime) -> bool:
-        async with self.db.reading() as session:
-            if await session.scalar(_next_message(now)) is None:
-                return False
         message_id: int | None = None
+        sends = False
         try:
             async with self.db.transaction() as session:
                 message = await session.scalar(_next_message(now).with_for_update(skip_locked=True))
@@ -142,11 +136,17 @@ class Engine:
                     for reaction in REACTIONS.get(message.topic, ()):
                         await reaction(happened)
                 message.state, message.done_at = MessageState.DONE, now
-                session.info["wakes"] = True
+                left: set[Work] = session.info.get("wakes", set())
+                if sends := Work.DELIVERIES in left:
+                    left.remove(Work.DELIVERIES)  # done below, without waking anybody
         except Exception as error:
             if message_id is None:
                 raise
             await self._note_failure(message_id, error, now)
+        else:
+            if sends:
+                # A person waits for it; the next reaction, mostly a line on a timeline, does not mind.
+                await self._claim_deliveries()
         return True
 
     async def _note_failure(self, message_id: int, error: Exception, now: datetime) -> None:
@@ -170,16 +170,17 @@ class Engine:
 
     async def _start_deliveries(self) -> bool:
         """Claim what is due and begin to send it; the sending goes on beside the next look."""
+        async with self.db.reading() as session:
+            if not await delivery.is_due(session, at=self.parts.clock.now()):
+                return False
+        return await self._claim_deliveries()
+
+    async def _claim_deliveries(self) -> bool:
         if (room := _AT_ONCE - len(self._under_way)) <= 0:
             return False
-        now = self.parts.clock.now()
-        async with self.db.reading() as session:
-            if not await delivery.is_due(session, at=now):
-                return False
+        now, lease = self.parts.clock.now(), self.parts.settings.lease
         async with self.db.transaction() as session:
-            claimed = await delivery.claim(
-                session, vault=self.parts.vault, at=now, lease=self.parts.settings.lease, limit=room
-            )
+            claimed = await delivery.claim(session, vault=self.parts.vault, at=now, lease=lease, limit=room)
         for one in claimed:
             self._begin(self._deliver(one))
         return bool(claimed)
@@ -203,8 +204,10 @@ class Engine:
         task.add_done_callback(self._ended)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
+        was_full = len(self._under_way) >= _AT_ONCE
         self._under_way.discard(task)
-        self.db.wake.set()
+        if was_full:
+            self.db.wake.set({Work.DELIVERIES, Work.CALLS})
 
     async def _deliver(self, claimed: delivery.Claimed) -> None:
         settings = self.parts.settings
@@ -226,9 +229,7 @@ class Engine:
                 await delivery.record(session, claimed, outcome, at=self.parts.clock.now())
         except Exception as error:
             # Not written down: its lease ends and it is sent again, under the same key.
-            log.exception(
-                "delivery not recorded", delivery=claimed.delivery_id, error=type(error).__name__
-            )
+            log.exception("delivery not recorded", delivery=claimed.delivery_id, error=type(error).__name__)
 
     async def _call(self, claimed: external.Claimed) -> None:
         settings = self.parts.settings
@@ -242,15 +243,23 @@ class Engine:
             log.exception("step not recorded", step=claimed.step_id, error=type(error).__name__)
 
 
+def _due_timers(now: datetime) -> Select[int]:
+    return select(Timer.id).where(Timer.state == inline(TimerState.ARMED), Timer.due_at <= now)
+
+
 def _next_message(now: datetime) -> Select[OutboxMessage]:
     """The oldest message that may be handled: none before it, of the same ref, is still pending."""
     earlier = aliased(OutboxMessage)
     held_back = exists().where(
-        earlier.state == MessageState.PENDING, earlier.ref == OutboxMessage.ref, earlier.id < OutboxMessage.id
+        earlier.state == inline(MessageState.PENDING),
+        earlier.ref == OutboxMessage.ref,
+        earlier.id < OutboxMessage.id,
     )
     return (
         select(OutboxMessage)
-        .where(OutboxMessage.state == MessageState.PENDING, OutboxMessage.not_before <= now, ~held_back)
+        .where(
+            OutboxMessage.state == inline(MessageState.PENDING), OutboxMessage.not_before <= now, ~held_back
+        )
         .order_by(OutboxMessage.id)
         .limit(1)
     )

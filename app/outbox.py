@@ -16,7 +16,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db import Base
+from app.db import Base, Work, wake
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
 
@@ -44,7 +44,9 @@ class OutboxMessage(Base):
     done_at: Mapped[datetime | None]
 
     __table_args__ = (
-        # The engine's poll: what is pending, oldest first, and whether an older one of the same ref still is.
+        # The engine's poll: what is pending, oldest first …
+        Index("ix_outbox_oldest", "id", postgresql_where=text("state = 'pending'"), sqlite_where=text("state = 'pending'")),
+        # … and whether an older one of the same ref still is.
         Index("ix_outbox_pending", "ref", "id", postgresql_where=text("state = 'pending'"), sqlite_where=text("state = 'pending'")),
     )  # fmt: skip
 
@@ -75,7 +77,7 @@ class Timer(Base):
 def put(session: AsyncSession, topic: str, payload: Mapping[str, Any], *, ref: str, at: datetime) -> None:
     """Tell the rest of the service, in the caller's transaction."""
     session.add(OutboxMessage(topic=topic, ref=ref, payload=dict(payload), created_at=at, not_before=at))
-    session.info["wakes"] = True
+    wake(session, Work.MESSAGES)
 
 
 async def arm(
@@ -92,7 +94,7 @@ async def arm(
         "state": TimerState.ARMED,
     }
     await session.execute(insert(Timer).values(values).on_conflict_do_nothing(index_elements=["key"]))
-    session.info["wakes"] = True
+    wake(session, Work.MESSAGES)
 
 
 async def withdraw(session: AsyncSession, *, key_prefix: str) -> int:

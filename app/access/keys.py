@@ -66,6 +66,7 @@ async def recognise(session: AsyncSession, shown: str, *, at: datetime) -> Princ
     key = await session.get(Key, parts[1])
     if key is None or not hmac.compare_digest(key.digest, _digest(shown)) or not is_live(key, at):
         return None
+    session.info["key"] = key  # kept from being forgotten, and read again, before its use is noted
     return principal_of(key)
 
 

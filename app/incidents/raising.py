@@ -1,6 +1,7 @@
 """Raising an incident: one call, graded at once, never lost for want of a category (EP-4.2.1)."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -63,7 +64,8 @@ async def raise_incident(
     incident.level = graded.level
     incident.level_reason = kept(graded.reason)
     try:
-        async with session.begin_nested():
+        # Only one that may already be known can collide, and pays for the way back.
+        async with session.begin_nested() if alarm.dedup_key else nullcontext():
             # In the savepoint: a number whose incident is not written is not used up.
             incident.number = await _next_number(session, at.year)
             session.add(incident)

@@ -49,17 +49,27 @@ from app.incidents.tables import Incident, State, Status
 from app.incidents.transitions import Assessment, Command
 from app.people import holders
 from app.vocabulary import LevelNumber
-from app.wording import say
+from app.wording import Wording, say
 
 router = APIRouter(prefix="/api/v1", route_class=Edge, tags=["incidents"])
 
 
 async def _read(session: Session, incident: Incident, language: str) -> IncidentRead:
-    warnings = [] if await holders.anyone(session) else [say("incidents.nobody_to_tell")]
     return IncidentRead.of(
         incident, command_post=await command_post.of_incident(session, incident.id),
-        obligations=await obligations.of_incident(session, incident.id), warnings=warnings, language=language,
+        obligations=await obligations.of_incident(session, incident.id), warnings=await _warnings(session), language=language,
     )  # fmt: skip
+
+
+async def _read_new(session: Session, incident: Incident, language: str) -> IncidentRead:
+    """Nothing hangs on an incident raised a moment ago."""
+    return IncidentRead.of(
+        incident, command_post=None, obligations=[], warnings=await _warnings(session), language=language
+    )
+
+
+async def _warnings(session: Session) -> list[Wording]:
+    return [] if await holders.anyone(session) else [say("incidents.nobody_to_tell")]
 
 
 @router.post("/incidents", status_code=201, responses=problems())
@@ -78,7 +88,7 @@ async def raise_incident(
     incident, is_new = await raising.raise_incident(session, alarm, actor=who.name, at=now)
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/api/v1/incidents/{incident.id}"
-    return await _read(session, incident, language)
+    return await (_read_new if is_new else _read)(session, incident, language)
 
 
 @router.get("/incidents", responses=problems())

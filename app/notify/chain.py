@@ -14,6 +14,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
+from app.db import Work, wake
 from app.ids import new_id
 from app.notify import pipeline, receivers
 from app.notify.document import Chain, Hop
@@ -82,7 +83,7 @@ async def call(
         chain=chain.model_dump(mode="json"),
         state=RoundState.CALLING,
         lap=1,
-        hop=0,
+        hop=1,
         reached=False,
         started_at=at,
     )
@@ -158,7 +159,7 @@ async def after_failure(session: AsyncSession, failed: Delivery, *, at: datetime
     )
     if upcoming is not None:
         upcoming.not_before = min(upcoming.not_before, at)
-        session.info["wakes"] = True
+        wake(session, Work.DELIVERIES)
         return True
     if await _hopeful(session, *rung):
         return await _hopeful(session, *rung, Delivery.person_id == failed.person_id)
@@ -242,7 +243,7 @@ async def _hasten(session: AsyncSession, key: str, *, at: datetime) -> bool:
         .values(due_at=at)
         .returning(Timer.id)
     )
-    session.info["wakes"] = True
+    wake(session, Work.MESSAGES)
     return moved is not None
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import case, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
+from app.db import inline
 from app.errors import Problem
 from app.notify import acknowledgement, chain, pipeline
 from app.notify.channel import Channel, DeliveryError, Message
@@ -81,7 +82,7 @@ class Outcome:
 
 async def is_due(session: AsyncSession, *, at: datetime) -> bool:
     """Whether there is anything to claim; a look that locks nothing and costs what is due, not what is pending."""
-    due = select(Delivery.id).where(Delivery.state.in_(_DUE_STATES), Delivery.not_before <= at)
+    due = select(Delivery.id).where(Delivery.state.in_(inline(_DUE_STATES)), Delivery.not_before <= at)
     return await session.scalar(due.limit(1)) is not None
 
 
@@ -211,7 +212,7 @@ def _due(at: datetime, limit: int) -> Any:
         select(Delivery, Notice, Round)
         .join(Notice, Notice.id == Delivery.notice_id)
         .outerjoin(Round, Round.id == Delivery.round_id)
-        .where(Delivery.state.in_(_DUE_STATES), Delivery.not_before <= at)
+        .where(Delivery.state.in_(inline(_DUE_STATES)), Delivery.not_before <= at)
         .order_by(Delivery.level, Delivery.not_before, Delivery.id)
         .limit(limit)
         .with_for_update(of=Delivery, skip_locked=True)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db import Work, wake
 from app.ids import new_id
 from app.notify import receivers
 from app.notify.receivers import Receiver
@@ -91,7 +92,7 @@ async def submit(
     session.add_all(deliveries)
     await session.flush()
     if through:
-        session.info["wakes"] = True
+        wake(session, Work.DELIVERIES)
     return through
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import door
+from app.db import inline
 from app.errors import Malformed
 from app.incidents import record, timeline
 from app.incidents.tables import Incident, Status
@@ -51,7 +52,7 @@ class Answer:
 async def is_due(session: AsyncSession, *, at: datetime) -> bool:
     """Whether there is anything to claim."""
     due = select(StepRow.id).where(
-        StepRow.state.in_([StepState.QUEUED, StepState.DOING]), StepRow.not_before <= at
+        StepRow.state.in_(inline([StepState.QUEUED, StepState.DOING])), StepRow.not_before <= at
     )
     return await session.scalar(due.limit(1)) is not None
 
@@ -60,7 +61,7 @@ async def claim(session: AsyncSession, *, at: datetime, lease: timedelta, limit:
     """Take what is due, and what an engine that died had taken."""
     due = (
         select(StepRow.id)
-        .where(StepRow.state.in_([StepState.QUEUED, StepState.DOING]), StepRow.not_before <= at)
+        .where(StepRow.state.in_(inline([StepState.QUEUED, StepState.DOING])), StepRow.not_before <= at)
         .order_by(StepRow.not_before)
         .limit(limit)
         .with_for_update(skip_locked=True)

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
+from app.db import Work, wake
 from app.errors import Problem
 from app.expressions import Condition
 from app.ids import new_id
@@ -314,7 +315,7 @@ async def _settle(
             row.state = StepState.WAITING
         case Queued(call):
             row.state, row.call, row.not_before = StepState.QUEUED, dict(call), at
-            session.info["wakes"] = True
+            wake(session, Work.CALLS)
         case Short(reason, position):
             await _ask(session, incident, run, row, reason, kind="shortage", positions=[position], at=at)
         case Failed(reason):

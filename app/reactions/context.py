@@ -1,7 +1,7 @@
 """What a reaction is given, and how it speaks."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -26,10 +26,14 @@ class Happened:
     ref: str
     payload: Mapping[str, Any]
     at: datetime
+    _held: dict[str, Incident] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     async def incident(self) -> Incident:
         """The incident it is about, locked: reactions to one incident never run beside each other."""
-        return await record.locked(self.session, self.payload.get("incident_id", self.ref))
+        name = self.payload.get("incident_id", self.ref)
+        if name not in self._held:
+            self._held[name] = await record.locked(self.session, name)
+        return self._held[name]
 
     async def plan(self, incident: Incident) -> PlanDocument:
         """The plan the incident follows."""

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select
 
 from app.access.edge import Edge, Now, Session, problems
+from app.db import Work, wake
 from app.errors import NotFound, Refused
 from app.outbox import MessageState, OutboxMessage
 from app.wording import say
@@ -44,11 +45,13 @@ async def list_parked(session: Session) -> Parked:
 @router.post("/parked/{message_id}/retry", status_code=202, responses=problems(NotFound, Refused))
 async def retry(message_id: int, session: Session, now: Now) -> ParkedRead:
     """Try again, from the first attempt."""
-    row = await session.get(OutboxMessage, message_id, with_for_update=True) if 0 < message_id < 2**63 else None
+    row = (
+        await session.get(OutboxMessage, message_id, with_for_update=True) if 0 < message_id < 2**63 else None
+    )
     if row is None:
         raise NotFound(say("service.no_such_message", id=message_id))
     if row.state != MessageState.PARKED:
         raise Refused(say("service.not_parked"), state=row.state)
     row.state, row.attempts, row.not_before = MessageState.PENDING, 0, now
-    session.info["wakes"] = True
+    wake(session, Work.MESSAGES)
     return ParkedRead.model_validate(row)

@@ -176,6 +176,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
     )
     op.create_index(
+        "ix_outbox_oldest",
+        "outbox",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'pending'"),
+        sqlite_where=sa.text("state = 'pending'"),
+    )
+    op.create_index(
         "ix_outbox_pending",
         "outbox",
         ["ref", "id"],
@@ -885,6 +893,12 @@ def downgrade() -> None:
     op.drop_table("plan_revisions")
     op.drop_index(
         "ix_outbox_pending",
+        table_name="outbox",
+        postgresql_where=sa.text("state = 'pending'"),
+        sqlite_where=sa.text("state = 'pending'"),
+    )
+    op.drop_index(
+        "ix_outbox_oldest",
         table_name="outbox",
         postgresql_where=sa.text("state = 'pending'"),
         sqlite_where=sa.text("state = 'pending'"),
