@@ -51,9 +51,10 @@ async def test_an_engine_that_cannot_come_to_an_end_of_its_look_is_not_alive(
         raise ConnectionError("the database is away")
 
     world.clock.advance(timedelta(minutes=1))
-    with monkeypatch.context() as patched, pytest.raises(ConnectionError):
+    with monkeypatch.context() as patched:
         patched.setattr(Database, "reading", away)
-        await world.engine.follow()
+        with pytest.raises(ConnectionError):
+            await world.engine.follow()
     assert await health(world) == 503
 
 
