@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.keys import Principal
@@ -52,6 +53,7 @@ from app.playbooks import runner
 from app.playbooks.tables import Run, StepRow
 from app.resources import reservation
 from app.resources.reservation import Held
+from app.resources.tables import Pool
 from app.wording import Wording, say
 
 # The phases of EP-2.5, and the states that belong to each.
@@ -113,6 +115,11 @@ class View:
     earlier: int  # entries left out
     intact: bool
     positions: Mapping[str, Any]  # titles by slug
+    pools: Mapping[str, Any]
+
+    def needs_of(self, step: StepRow) -> Sequence[StepRow]:
+        """The steps of this run it waits for; the level may leave some of the playbook's out."""
+        return [one for one in self.steps if one.name in step.document["needs"]]
 
     @property
     def onward(self) -> Sequence[Event]:
@@ -149,6 +156,7 @@ async def of(session: AsyncSession, who: Principal, name: str, *, at: datetime, 
         announcements=await announcements.of_incident(session, incident.id),
         entries=shown[::-1], earlier=len(chain) - len(shown), intact=timeline.first_break(chain) is None,
         positions={one.id: one.title for one in await organisation.positions(session)},
+        pools={one.id: one.title for one in await session.scalars(select(Pool))},
     )  # fmt: skip
 
 

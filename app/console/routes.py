@@ -424,6 +424,7 @@ async def _posted_to_people(request: Request) -> Form:
 
 
 async def _people_page(request: Request, session: AsyncSession) -> Response:
+    await in_local_time(request, session)
     query = organisation.listing().order_by(Person.staff_number, Person.name).limit(_MOST_PEOPLE + 1)
     found = list(await session.scalars(query))
     titles = {one.id: one.title for one in await organisation.positions(session)}

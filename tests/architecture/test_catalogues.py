@@ -23,6 +23,7 @@ from tests.architecture.source import ROOT, Module, modules, patterns
 LOCALES = ROOT / "app" / "locales"
 SPEAKING = ("say", "Wording", "self.say", "page.say")
 SPOKEN_IN_TEMPLATES = re.compile(r"""\b(?:t|say|_)\(\s*["']([\w-]+(?:\.[\w-]+)+)["']""")
+PUT_TOGETHER_IN_TEMPLATES = re.compile(r"""\bt\(\s*["']([\w-]+(?:\.[\w-]+)*\.)["']\s*~""")
 
 # A key is put together from these values; each has its word.
 FAMILIES: Mapping[str, type[StrEnum]] = {
@@ -190,7 +191,10 @@ def test_no_sentence_is_left_over() -> None:
     """Each key stands in the code as a text, or is one that a text with holes can become."""
     spoken, shapes = _texts(modules())
     for path in (ROOT / "app").rglob("*.html"):
-        spoken |= set(SPOKEN_IN_TEMPLATES.findall(path.read_text(encoding="utf-8")))
+        template = path.read_text(encoding="utf-8")
+        spoken |= set(SPOKEN_IN_TEMPLATES.findall(template))
+        starts = PUT_TOGETHER_IN_TEMPLATES.findall(template)
+        shapes += [re.compile(re.escape(start) + ".+") for start in starts]
 
     unused = [
         key for key in catalogue("en") if key not in spoken and not any(s.fullmatch(key) for s in shapes)
