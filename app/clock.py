@@ -17,7 +17,7 @@ class SystemClock:
     """The machine's clock; the only place of the product that reads it."""
 
     def now(self) -> datetime:
-        return datetime.now(UTC)  # noqa: TID251 - the one place that may
+        return datetime.now(UTC)
 
 
 class ManualClock:

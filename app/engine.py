@@ -24,6 +24,7 @@ from app.outbox import MessageState, OutboxMessage, Timer, TimerState
 from app.outgoing import Outgoing
 from app.playbooks import external
 from app.reactions.context import Happened
+from app.wording import say
 
 ATTEMPTS: Final = 8  # reactions of one message; then it is parked
 _FIRST_WAIT: Final = timedelta(seconds=1)
@@ -241,6 +242,20 @@ class Engine:
                 await external.note(session, claimed, answer, at=self.parts.clock.now())
         except Exception as error:
             log.exception("step not recorded", step=claimed.step_id, error=type(error).__name__)
+            await self._give_up(claimed, error)
+
+    async def _give_up(self, claimed: external.Claimed, error: Exception) -> None:
+        """What came of the call cannot be written down as it is: the step fails and a person is asked, else it would
+        be called again with each lease, without end."""
+        refusal = say("playbooks.unexpected", kind=type(error).__name__)
+        try:
+            async with self.db.transaction() as session:
+                await external.note(
+                    session, claimed, external.Answer(refusal=refusal), at=self.parts.clock.now()
+                )
+        except Exception as again:
+            # The database itself is away; the lease ends and the step is called again, under the same key.
+            log.exception("step not given up", step=claimed.step_id, error=type(again).__name__)
 
 
 def _due_timers(now: datetime) -> Select[int]:

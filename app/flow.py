@@ -48,6 +48,7 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "level.suggested": (calling.suggest_level,),
     # the run
     "step.wake": (running.wake_step,),
+    "step.again": (running.try_step_again,),
     "step.timeout": (running.time_out_step,),
     "run.stopped": (running.say_run_stopped,),
     "task.given": (running.hand_over_task,),

@@ -1,7 +1,7 @@
 """Opaque ids that sort by time.
 
 Forty-eight bits of milliseconds and eighty of chance in Crockford's base 32 (the layout of a ULID): 26 characters,
-in the order of their making to the millisecond.
+in the order of their making.
 """
 
 import secrets
@@ -10,6 +10,13 @@ from datetime import datetime
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
+_last: list[int] = [0]
+
+
 def new_id(at: datetime) -> str:
+    """An id of this moment; of several made in one millisecond by one process, each sorts after the one before."""
     number = (int(at.timestamp() * 1000) << 80) | secrets.randbits(80)
+    if number >> 80 == _last[0] >> 80:
+        number = _last[0] + 1 + secrets.randbits(32)
+    _last[0] = number
     return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))

@@ -47,7 +47,7 @@ async def raise_incident(
     3. A provisional level is given, with its reason.
     4. Number, row, timeline entry and outbox message are written together.
     """
-    if alarm.dedup_key and (known := await record.open_with_key(session, alarm.dedup_key)) is not None:
+    if (known := await _known(session, alarm)) is not None:
         return known, False
     revision_id, levels = await matrix.in_force(session)
     type_name, kind = levels.type_of(alarm.type)
@@ -72,7 +72,7 @@ async def raise_incident(
             await session.flush()
     except IntegrityError:
         # Another process raised the same problem between our look and our write; its incident is the one.
-        winner = await record.open_with_key(session, alarm.dedup_key) if alarm.dedup_key else None
+        winner = await _known(session, alarm)
         if winner is None:
             raise
         return winner, False
@@ -84,6 +84,10 @@ async def raise_incident(
     payload = {"incident_id": incident.id, "level": graded.level, "actor": actor}
     outbox.put(session, "incident.detected", payload, ref=incident.id, at=at)
     return incident, True
+
+
+async def _known(session: AsyncSession, alarm: Alarm) -> Incident | None:
+    return await record.open_with_key(session, alarm.dedup_key, alarm.status) if alarm.dedup_key else None
 
 
 async def _next_number(session: AsyncSession, year: int) -> str:

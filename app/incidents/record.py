@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import inline
 from app.errors import NotFound, Stale
-from app.incidents.tables import OPEN_STATES, Incident, State
+from app.incidents.tables import OPEN_STATES, Incident, State, Status
 from app.wording import say
 
 
@@ -31,11 +31,11 @@ async def locked(session: AsyncSession, name: str, *, version: int | None = None
     return incident
 
 
-async def open_with_key(session: AsyncSession, dedup_key: str) -> Incident | None:
-    """The open incident this problem already has."""
+async def open_with_key(session: AsyncSession, dedup_key: str, status: Status) -> Incident | None:
+    """The open incident this problem already has; drills and what really happens are kept apart."""
     # Said as the unique index says it, or the index is not used.
     is_open = Incident.state.not_in(inline((State.CLOSED, State.REVIEWED, State.CANCELLED)))
-    query = select(Incident).where(Incident.dedup_key == dedup_key, is_open)
+    query = select(Incident).where(Incident.dedup_key == dedup_key, Incident.status == status, is_open)
     return await session.scalar(query)
 
 

@@ -82,9 +82,9 @@ class Incident(Base):
     last_hash: Mapped[str] = mapped_column(String(64), default="")
 
     __table_args__ = (
-        # The same problem again is the same incident, while it is open.
+        # The same problem again is the same incident, while it is open; a drill never takes a real alarm in.
         Index(
-            "uq_incidents_open_dedup", "dedup_key", unique=True,
+            "uq_incidents_open_dedup", "dedup_key", "status", unique=True,
             postgresql_where=text("dedup_key is not null and state not in ('closed', 'reviewed', 'cancelled')"),
             sqlite_where=text("dedup_key is not null and state not in ('closed', 'reviewed', 'cancelled')"),
         ),

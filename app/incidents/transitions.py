@@ -20,6 +20,7 @@ from app.incidents.tables import (
     Obligation,
     ObligationState,
     State,
+    Status,
     Task,
     TaskState,
     TimelineEntry,
@@ -63,6 +64,8 @@ async def carry_out(
 ) -> TimelineEntry:
     """Do it to a locked incident, or raise what stands against it. `layer` is none when the plan itself acts."""
     levels = await _matrix_for(session, incident, command.event)
+    if command.event is Event.REOPEN:
+        await _refuse_second(session, incident)
     graded = _graded(incident, command, levels)
     move = Move(
         spec=levels.levels[incident.level],
@@ -77,6 +80,14 @@ async def carry_out(
         waived=_waived(command),
     )
     return lifecycle.apply(session, incident, command.event, actor=actor, at=at, move=move)
+
+
+async def _refuse_second(session: AsyncSession, incident: Incident) -> None:
+    """The same problem was raised again since: that incident is the open one."""
+    if incident.dedup_key is not None and incident.state == State.CLOSED:
+        other = await record.open_with_key(session, incident.dedup_key, Status(incident.status))
+        if other is not None:
+            raise Refused(say("lifecycle.same_problem_open", number=other.number), open_incident=other.id)
 
 
 async def unmet(
@@ -127,6 +138,9 @@ async def _matrix_for(session: AsyncSession, incident: Incident, event: Event) -
     """The matrix in force until activation, which pins the incident to it; afterwards the pinned one."""
     if incident.state in (State.DETECTED, State.ASSESSED):
         revision_id, levels = await matrix.in_force(session)
+        # A newer plan that no longer has the incident's type or playbook cannot carry it; the one it was raised under can.
+        if incident.type not in levels.types or incident.playbook not in levels.playbooks:
+            return await matrix.of(session, incident.plan_revision)
         if event in (Event.ASSESS, Event.ACTIVATE):
             incident.plan_revision = revision_id
         return levels

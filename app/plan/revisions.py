@@ -288,4 +288,3 @@ async def _from_file(session: AsyncSession, digest: str) -> PlanRevision | None:
         PlanRevision.digest == digest, PlanRevision.author == FILE_AUTHOR, PlanRevision.author_key.is_(None)
     )
     return await session.scalar(query.order_by(PlanRevision.id.desc()).limit(1))
-

@@ -125,7 +125,7 @@ async def note(session: AsyncSession, claimed: Claimed, answer: Answer, *, at: d
         _note_retry(session, incident, row, refusal, at)
         return True
     row.result = {**row.result, "attempts": row.attempts}
-    await runner.step_ended(session, incident, row, Failed(refusal), at=at)
+    await runner.step_ended(session, incident, row, Failed(refusal, final=True), at=at)
     return True
 
 

@@ -57,6 +57,9 @@ class Queued:
 @dataclass(frozen=True)
 class Failed:
     reason: Wording
+    final: bool = (
+        False  # a person's no, or a call whose retries are used up: trying again is for a person to say
+    )
 
 
 @dataclass(frozen=True)

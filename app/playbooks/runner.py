@@ -167,7 +167,9 @@ async def task_ended(
     if row is None or row.state not in may_end:
         return
     outcome = (
-        Failed(say("playbooks.declined", note=note)) if declined else Done({"state": state, "note": note})
+        Failed(say("playbooks.declined", note=note), final=True)
+        if declined
+        else Done({"state": state, "note": note})
     )
     await step_ended(session, incident, row, outcome, at=at)
 
@@ -192,7 +194,9 @@ async def decided(
             if (drafted := await announcements.of_step(session, row.id)) is not None:
                 announcements.reject(session, incident, drafted, by=by, at=at)
             row.result = {**row.result, "decision": choice, "by": by}
-            await step_ended(session, incident, row, Failed(say("playbooks.rejected", by=by)), at=at)
+            await step_ended(
+                session, incident, row, Failed(say("playbooks.rejected", by=by), final=True), at=at
+            )
         case _, "retry":
             await tasks.withdraw(session, incident, at=at, step=row.id)
             row.state, row.reason, row.result = StepState.PENDING, None, {}
@@ -220,13 +224,23 @@ async def woken(session: AsyncSession, incident: Incident, step_id: str, *, at: 
         await step_ended(session, incident, row, Done(), at=at)
 
 
+async def again(session: AsyncSession, incident: Incident, step_id: str, *, at: datetime) -> None:
+    """The pause before another attempt is over."""
+    row = await _held(session, step_id)
+    if row is not None and row.state == StepState.WAITING:
+        row.state, row.reason = StepState.PENDING, None
+        await _go_on(session, incident, row, at=at)
+
+
 async def timed_out(session: AsyncSession, incident: Incident, step_id: str, *, at: datetime) -> None:
     """A step's timeout passed: if it has not ended, it has failed, and what it asked for is withdrawn."""
     row = await _held(session, step_id)
     if row is None or row.state not in (StepState.WAITING, StepState.QUEUED, StepState.DOING):
         return
     await _take_back(session, incident, row, at=at)
-    await step_ended(session, incident, row, Failed(say("playbooks.timed_out")), at=at)
+    await step_ended(
+        session, incident, row, Failed(say("playbooks.timed_out"), final=row.kind == "http"), at=at
+    )
 
 
 async def running_for(session: AsyncSession, ref: str) -> Run | None:
@@ -318,8 +332,30 @@ async def _settle(
             wake(session, Work.CALLS)
         case Short(reason, position):
             await _ask(session, incident, run, row, reason, kind="shortage", positions=[position], at=at)
-        case Failed(reason):
-            await _fail(session, incident, run, row, reason, at=at)
+        case Failed(reason, final):
+            if final or not await _try_again(session, incident, row, reason, at=at):
+                await _fail(session, incident, run, row, reason, at=at)
+
+
+async def _try_again(
+    session: AsyncSession, incident: Incident, row: StepRow, reason: Wording, *, at: datetime
+) -> bool:
+    """Begin the step anew after a while, twice as long each time, as often as its `retry` says."""
+    retry = document_of(row).retry
+    if retry is None or row.attempts + 1 >= retry.attempts:
+        return False
+    await outbox.withdraw(session, key_prefix=f"step:{row.id}:")
+    due_at = at + retry.wait * 2**row.attempts
+    row.attempts += 1
+    row.state, row.reason, row.not_before = StepState.WAITING, kept(reason), due_at
+    payload = {"incident_id": incident.id, "step_id": row.id}
+    key = f"{row.attempt_key}:again"
+    await outbox.arm(session, "step.again", payload, ref=incident.id, key=key, due_at=due_at)
+    timeline.append(
+        session, incident, "step.retried", actor="plan", at=at, title=_title(row), reason=reason, attempt=row.attempts,
+        again_at=due_at,
+    )  # fmt: skip
+    return True
 
 
 async def _fail(

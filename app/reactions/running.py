@@ -3,8 +3,10 @@
 from app import outbox
 from app.incidents import command_post, decisions, tasks, timeline
 from app.incidents.tables import DecisionState, Incident, State, TaskState
+from app.levels.grading import is_graver
 from app.plan.document import PlanDocument
 from app.playbooks import runner
+from app.playbooks.tables import RunState
 from app.reactions.context import Happened, is_open
 from app.resources import pools
 
@@ -33,9 +35,17 @@ async def start_plan(happened: Happened) -> None:
 
 
 async def revise_plan(happened: Happened) -> None:
-    """The level changed: what the new one requires starts, what it no longer does is withdrawn."""
+    """The level changed: what the new one requires starts, what it no longer does is withdrawn.
+
+    A run that was stopped stays so, unless the level became graver: that asks for the plan anew.
+    """
     incident = await happened.incident()
     plan = await happened.plan(incident)
+    latest = await runner.latest_for(happened.session, incident.id)
+    graver = is_graver(happened.payload["level"], happened.payload["level_before"])
+    if latest is not None and latest.state == RunState.STOPPED and graver:
+        await start_plan(happened)
+        return
     await runner.relevel(happened.session, incident, plan.playbooks[incident.playbook], at=happened.at)
 
 
@@ -116,6 +126,12 @@ async def chase_question(happened: Happened) -> None:
 
 async def wake_step(happened: Happened) -> None:
     await runner.woken(
+        happened.session, await happened.incident(), happened.payload["step_id"], at=happened.at
+    )
+
+
+async def try_step_again(happened: Happened) -> None:
+    await runner.again(
         happened.session, await happened.incident(), happened.payload["step_id"], at=happened.at
     )
 

@@ -91,7 +91,7 @@ def upgrade() -> None:
     op.create_index(
         "uq_incidents_open_dedup",
         "incidents",
-        ["dedup_key"],
+        ["dedup_key", "status"],
         unique=True,
         postgresql_where=sa.text(
             "dedup_key is not null and state not in ('closed', 'reviewed', 'cancelled')"

@@ -257,7 +257,9 @@ async def test_a_graver_level_pages_again_and_a_lighter_one_withdraws_what_it_no
     assert (await world.get(f"/incidents/{name}/reservations"))["items"] == []
 
 
-async def test_what_was_told_and_held_is_found_by_number_and_not_for_what_does_not_exist(world: World) -> None:
+async def test_what_was_told_and_held_is_found_by_number_and_not_for_what_does_not_exist(
+    world: World,
+) -> None:
     raised = await world.post("/incidents", {"title": "客服系统中断", "type": "system_outage"})
     await world.settle()
     (notice,) = (await world.get(f"/incidents/{raised['number']}/notices"))["items"]

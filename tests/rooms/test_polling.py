@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import Database, Wake, Work, wake
 from app.engine import _due_timers, _next_message
 from app.incidents import record
-from app.incidents.tables import NumberSeries
+from app.incidents.tables import NumberSeries, Status
 from app.notify import delivery
 from app.playbooks import external
 
@@ -24,7 +24,7 @@ POLLS: dict[str, Poll] = {
     "ix_outbox_oldest": lambda session: session.scalar(_next_message(NOW)),
     "ix_deliveries_due": lambda session: delivery.is_due(session, at=NOW),
     "ix_steps_due": lambda session: external.is_due(session, at=NOW),
-    "uq_incidents_open_dedup": lambda session: record.open_with_key(session, "site-1"),
+    "uq_incidents_open_dedup": lambda session: record.open_with_key(session, "site-1", Status.ACTUAL),
 }
 
 

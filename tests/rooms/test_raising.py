@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from app.incidents import raising, record
 from app.incidents.raising import Alarm
-from app.incidents.tables import Incident, NumberSeries
+from app.incidents.tables import Incident, NumberSeries, Status
 from tests.rooms.trial import Trial, raised
 from tests.world import World, a_world
 
@@ -93,10 +93,10 @@ async def test_the_same_problem_at_once_is_one_incident_and_uses_up_one_number(
     looks = 0
     look = record.open_with_key
 
-    async def too_early(session: Any, dedup_key: str) -> Incident | None:
+    async def too_early(session: Any, *key: Any) -> Incident | None:
         nonlocal looks
         looks += 1
-        return None if looks <= 6 else await look(session, dedup_key)
+        return None if looks <= 6 else await look(session, *key)
 
     monkeypatch.setattr(record, "open_with_key", too_early)
     made = await raise_many(world, [Alarm("x", dedup_key="disk-7") for _ in range(6)])
@@ -115,10 +115,10 @@ async def test_whoever_lost_the_race_gets_the_open_incident_and_never_a_closed_o
     open_ = await raised(world, type_="other", dedup_key="disk-7")
     look, looks = record.open_with_key, 0
 
-    async def too_early(session: Any, dedup_key: str) -> Incident | None:
+    async def too_early(session: Any, *key: Any) -> Incident | None:
         nonlocal looks
         looks += 1
-        return None if looks == 1 else await look(session, dedup_key)
+        return None if looks == 1 else await look(session, *key)
 
     monkeypatch.setattr(record, "open_with_key", too_early)
     ((found, is_new),) = await raise_many(world, [Alarm("x", dedup_key="disk-7")])
@@ -163,3 +163,11 @@ async def test_as_soon_as_people_are_known_the_chain_calls_them(empty: World) ->
     await empty.advance(minutes=5)
     assert sorted(empty.told()) == ["Ben", "Lin", "Tao"], "her second contact point, then the next rung"
     assert "muster_chains_reaching_nobody 0.0" in await empty.get("/metrics")
+
+
+async def test_a_drill_never_takes_a_real_alarm_in(world: World) -> None:
+    drill, real = await raise_many(
+        world, [Alarm("x", dedup_key="disk-7", status=Status.EXERCISE), Alarm("x", dedup_key="disk-7")]
+    )
+    assert drill[0].id != real[0].id
+    assert (drill[1], real[1]) == (True, True)

@@ -38,7 +38,11 @@ async def test_what_becomes_known_fills_them(world: World) -> None:
 
 async def test_it_is_a_document_in_the_language_of_the_reader(world: World) -> None:
     trial = await raised(world, type_="other", exercise=True)
-    for language, word in (("en", "Type of event|Event type"), ("zh-Hans", "事件类型"), ("zh-Hant", "事件類型")):
+    for language, word in (
+        ("en", "Type of event|Event type"),
+        ("zh-Hans", "事件类型"),
+        ("zh-Hant", "事件類型"),
+    ):
         headers = {"Accept": "text/markdown", "Accept-Language": language}
         document = await world.get(f"/incidents/{trial.name}/report", headers=headers)
         assert document.startswith("# ")

@@ -504,3 +504,22 @@ async def test_a_call_under_way_when_the_level_changes_is_not_believed_afterward
         await trial.apply("relevel", level=3, reason="smaller")
         assert await note(world, taken, external.Answer({"status": 200})) is False
         assert (await trial.states())["switch"] == "withdrawn"
+
+
+async def test_a_task_nobody_does_in_time_is_given_again_before_the_commander_is_asked(begin: Begin) -> None:
+    again = task("repair", timeout="10m", retry={"attempts": 2, "wait": "5m"})
+    async with begin([again]) as trial:
+        await trial.world.advance(minutes=10)
+        assert (await trial.steps())["repair"]["state"] == "waiting"
+        await trial.world.advance(minutes=5)
+        given = (await trial.world.get(f"/incidents/{trial.name}/tasks"))["items"]
+        assert [one["state"] for one in given] == ["withdrawn", "open"]
+        await trial.world.advance(minutes=10)
+        assert (await trial.steps())["repair"]["state"] == "asking"
+
+
+async def test_a_persons_no_is_not_asked_again(begin: Begin) -> None:
+    with_ = {"by": ["duty_lead"], "due": "10m", "text": text("Publish?")}
+    async with begin([step("agree", "approval", with_=with_, retry={"attempts": 3, "wait": "1m"})]) as trial:
+        await trial.choose("reject")
+        assert (await trial.steps())["agree"]["state"] == "asking"
