@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import TimeoutError as QueueTimeout
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
     AsyncEngine,
@@ -71,6 +72,9 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: Json, list[Any]: Json, list[str]: Json}  # noqa: RUF012
+
+
+_LONGEST_QUEUE = 30.0  # seconds; then the request is told to come again
 
 
 class Work(StrEnum):
@@ -122,6 +126,7 @@ class Database:
         self.url = _async_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.wake = Wake()
+        self._requests = asyncio.Semaphore(1)
         if self.is_sqlite:
             # One writer: its pool of one is a fair queue inside the process, where SQLite's own busy handler
             # polls and starves. Readers have connections of their own, which WAL lets run beside it.
@@ -144,6 +149,28 @@ class Database:
         """A writing session, committed at the end or rolled back whole; sleepers are woken after the commit."""
         async with self._write.begin() as session:
             yield session
+        self._wake_for(session)
+
+    @asynccontextmanager
+    async def request(self) -> AsyncIterator[AsyncSession]:
+        """The transaction of a request. On SQLite requests queue among themselves, so that however many there are the
+        engine has its turn: an incident raised in a flood is told of during the flood. Raises `QueueTimeout` in the end.
+        """
+        if not self.is_sqlite:
+            async with self.transaction() as session:
+                yield session
+            return
+        try:
+            await asyncio.wait_for(self._requests.acquire(), _LONGEST_QUEUE)
+        except TimeoutError as error:
+            raise QueueTimeout("too many requests are waiting to write") from error
+        try:
+            async with self.transaction() as session:
+                yield session
+        finally:
+            self._requests.release()
+
+    def _wake_for(self, session: AsyncSession) -> None:
         if left := session.info.get("wakes"):
             self.wake.set(left)
 

@@ -74,7 +74,7 @@ def _refuse_unstorable(request: Request) -> None:
 async def _in_one_transaction(parts: Parts, request: Request, path: str, handler: Handler) -> Response:
     chosen = request.headers.get("idempotency-key") if request.method == "POST" else None
     if chosen is None:
-        async with parts.db.transaction() as session:
+        async with parts.db.request() as session:
             await _let_in(request, session, path)
             return await handler(request)
     if not 1 <= len(chosen) <= 200:
@@ -98,7 +98,7 @@ async def _once(parts: Parts, request: Request, path: str, handler: Handler, nam
     now: datetime = request.state.now
     digest = _digest_of(request, await request.body())
     try:
-        async with parts.db.transaction() as session:
+        async with parts.db.request() as session:
             # Another process may be serving the same key: its lock says so before its row can.
             if not await is_free(session, f"answer:{name}"):
                 raise StillRunning(say("access.still_running"), headers={"Retry-After": "1"})
@@ -115,7 +115,7 @@ async def _once(parts: Parts, request: Request, path: str, handler: Handler, nam
     except StillRunning:
         raise
     except Refused as refusal:
-        async with parts.db.transaction() as session:
+        async with parts.db.request() as session:
             answer = as_response(refusal, request.state.language, request.url.path)
             await _keep(parts, session, name, digest, answer, now)
         raise

@@ -8,6 +8,7 @@ from app.incidents import timeline
 from app.incidents.document import CommandPost as Template
 from app.incidents.tables import CommandPost, Incident
 from app.people import holders
+from app.wording import say
 
 
 async def form(
@@ -40,7 +41,8 @@ async def form(
     incident.version += 1
     timeline.append(
         session, incident, "command_post.formed", actor="plan", at=at, template=name, title=template.title.model_dump(),
-        members=[f"{m['role']}: {m['name'] or '–'}" for m in members], vacant=[m["role"] for m in members if not m["name"]],
+        members=[say("command_post.member", role=m["title"], name=m["name"]) for m in members],
+        vacant=[m["role"] for m in members if not m["name"]],
     )  # fmt: skip
     return command_post
 

@@ -12,6 +12,7 @@ from app.errors import Forbidden, NotFound, Refused
 from app.ids import new_id
 from app.incidents import timeline
 from app.incidents.tables import Decision, DecisionState, Incident
+from app.people import holders
 from app.wording import say
 
 
@@ -19,7 +20,7 @@ class AlreadyDecided(Refused, slug="already-decided"):
     """Somebody answered first, or the question is no longer asked."""
 
 
-def ask(
+async def ask(
     session: AsyncSession, incident: Incident, *, kind: str, question: Mapping[str, Any], options: Sequence[str],
     positions: Sequence[str], due_at: datetime, at: datetime, step: str | None = None,
 ) -> Decision:  # fmt: skip
@@ -31,7 +32,7 @@ def ask(
     session.add(decision)
     timeline.append(
         session, incident, "decision.asked", actor="plan", at=at, decision=decision.id, of=kind, question=dict(question),
-        positions=list(positions), options=list(options),
+        positions=list(positions), asked=await holders.titles(session, positions), options=list(options),
     )  # fmt: skip
     outbox.put(
         session,

@@ -14,6 +14,8 @@ from app.ids import new_id
 from app.incidents import timeline
 from app.incidents.tables import Incident, Obligation, ObligationState
 from app.levels.document import LevelSpec
+from app.people import holders
+from app.wording import say
 
 _UNPAID = (ObligationState.OWED, ObligationState.MISSED)
 
@@ -59,8 +61,8 @@ async def miss(session: AsyncSession, incident: Incident, obligation: Obligation
     if obligation.state == ObligationState.OWED:
         obligation.state, obligation.missed_at = ObligationState.MISSED, at
         timeline.append(
-            session, incident, "obligation.missed", actor="plan", at=at, duty=obligation.kind, owner=obligation.owner,
-            due_at=obligation.due_at,
+            session, incident, "obligation.missed", actor="plan", at=at, duty=say(f"duty.{obligation.kind}"),
+            owner=obligation.owner, owed_by=await holders.titles(session, [obligation.owner]), due_at=obligation.due_at,
         )  # fmt: skip
     return True
 

@@ -13,6 +13,7 @@ from app.errors import NotFound, Refused, Stale
 from app.ids import new_id
 from app.incidents import timeline
 from app.incidents.tables import Incident, Task, TaskState
+from app.people import holders
 from app.wording import say
 
 
@@ -46,7 +47,7 @@ def allowed(state: TaskState) -> list[TaskEvent]:
     return [event for event in TaskEvent if (state, event) in TRANSITIONS]
 
 
-def give(
+async def give(
     session: AsyncSession, incident: Incident, *, title: Mapping[str, Any], text: Mapping[str, Any], position: str,
     due_at: datetime, at: datetime, step: str | None = None,
 ) -> Task:  # fmt: skip
@@ -65,6 +66,7 @@ def give(
         task=task.id,
         title=dict(title),
         position=position,
+        to=await holders.titles(session, [position]),
         due_at=due_at,
     )
     outbox.put(

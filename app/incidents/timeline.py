@@ -75,7 +75,7 @@ def fold(chain: Iterable[TimelineEntry]) -> State | None:
 
 def summary(entry: TimelineEntry, language: str) -> str:
     """The entry as one sentence; a note that nobody gave leaves no dash at its end."""
-    return render(Wording(f"timeline.{entry.kind}", entry.data), language)
+    return render(Wording(f"timeline.{entry.kind}", entry.data), language).removesuffix("–").rstrip()
 
 
 def _number(text: str) -> float | int:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -172,6 +172,14 @@ async def available(
     """Those who can be called on now, with their skills, in staff order."""
     found = sorted(await _by_id(session, person_ids), key=_staff_order)
     return {person.id: frozenset(person.skills) for person in found if _why_not(person, at) is None}
+
+
+async def titles(session: AsyncSession, positions: Iterable[str]) -> list[Any]:
+    """What people call these positions, in every language; one that is not known keeps its id."""
+    wanted = list(positions)
+    query = select(Position.id, Position.title).where(Position.id.in_(wanted))
+    known = {row.id: row.title for row in await session.execute(query)}
+    return [known.get(position, position) for position in wanted]
 
 
 async def names(session: AsyncSession, person_ids: Iterable[str]) -> Mapping[str, str]:

@@ -123,7 +123,7 @@ class GiveTask:
     kind: ClassVar[str] = "task"
 
     async def start(self, turn: Turn, step: TaskStep) -> Outcome:
-        tasks.give(
+        await tasks.give(
             turn.session, turn.incident, title=step.title.model_dump(exclude_none=True), text=turn.told(step.params.text),
             position=step.params.position, due_at=turn.at + step.params.due, at=turn.at, step=turn.row.id,
         )  # fmt: skip
@@ -164,7 +164,7 @@ class AskApproval:
     kind: ClassVar[str] = "approval"
 
     async def start(self, turn: Turn, step: ApprovalStep) -> Outcome:
-        decisions.ask(
+        await decisions.ask(
             turn.session, turn.incident, kind="approval", question=turn.told(step.params.text), options=["approve", "reject"],
             positions=step.params.by, due_at=turn.at + step.params.due, at=turn.at, step=turn.row.id,
         )  # fmt: skip
@@ -237,7 +237,7 @@ class TellOutside:
         if not step.params.approve_by:
             announcements.publish(turn.session, turn.incident, drafted, approved_by=None, at=turn.at)
             return Done({"published": True, "text": text})
-        decisions.ask(
+        await decisions.ask(
             turn.session, turn.incident, kind="notice", question=text, options=["approve", "reject"],
             positions=step.params.approve_by, due_at=turn.at + step.params.due, at=turn.at, step=turn.row.id,
         )  # fmt: skip

@@ -383,7 +383,7 @@ async def _ask(
 ) -> None:  # fmt: skip
     row.state, row.reason = StepState.ASKING, kept(reason)
     asked = say(f"playbooks.ask_{kind}", title=_title(row), reason=reason)
-    decisions.ask(
+    await decisions.ask(
         session, incident, kind=kind, question=localised(asked), options=["retry", "skip", "stop"],
         positions=positions, due_at=at + _ASKED_WITHIN, at=at, step=row.id,
     )  # fmt: skip

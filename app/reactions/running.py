@@ -4,6 +4,7 @@ from app import outbox
 from app.incidents import command_post, decisions, tasks, timeline
 from app.incidents.tables import DecisionState, Incident, State, TaskState
 from app.levels.grading import is_graver
+from app.people import holders
 from app.plan.document import PlanDocument
 from app.playbooks import runner
 from app.playbooks.tables import RunState
@@ -89,6 +90,7 @@ async def chase_task(happened: Happened) -> None:
             at=happened.at,
             title=task.title,
             position=task.position,
+            to=await holders.titles(happened.session, [task.position]),
         )
         positions = [task.position, *await happened.commander(incident)]
         await happened.tell(incident, "task_overdue", positions, task=task.title, due_at=task.due_at)
