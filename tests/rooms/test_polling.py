@@ -1,11 +1,13 @@
 """What the engine asks again and again costs what is due, not what there is."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, event, insert, select, update
+from sqlalchemy import delete, event, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,6 +17,7 @@ from app.incidents import record
 from app.incidents.tables import NumberSeries, Status
 from app.notify import delivery
 from app.playbooks import external
+from tests.databases import Kind
 
 NOW = datetime(2026, 11, 22, 19, 0, tzinfo=UTC)
 Poll = Callable[[AsyncSession], Awaitable[Any]]
@@ -29,7 +32,7 @@ POLLS: dict[str, Poll] = {
 
 
 @pytest.fixture
-async def database(database_url: str) -> Any:
+async def database(database_url: str) -> AsyncIterator[Database]:
     made = Database(database_url)
     yield made
     await made.dispose()
@@ -115,3 +118,30 @@ async def test_a_statement_that_fails_leaves_the_connection_fit_for_the_next(dat
 
     async with database.reading() as session:
         assert (await session.execute(select(NumberSeries))).all() == []
+
+
+async def test_the_engine_has_its_turn_before_the_requests_that_wait(
+    fresh_database: Callable[[Kind], str],
+) -> None:
+    database = Database(fresh_database("sqlite"))
+    order: list[str] = []
+
+    async def write(who: str, transaction: AbstractAsyncContextManager[AsyncSession]) -> None:
+        async with transaction as session:
+            await session.execute(text("SELECT 1"))
+            order.append(who)
+
+    async with asyncio.TaskGroup() as tasks, database.request() as session:
+        await session.execute(text("SELECT 1"))
+        for number in range(3):
+            tasks.create_task(write(f"request {number}", database.request()))
+        tasks.create_task(write("engine", database.transaction()))
+        await _everybody_waits()
+    await database.dispose()
+
+    assert order == ["engine", "request 0", "request 1", "request 2"]
+
+
+async def _everybody_waits() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)  # noqa: TID251 - lets the tasks reach their queues; no time passes
