@@ -50,11 +50,12 @@ class Edge(APIRoute):
             request.state.language = negotiate(
                 request.headers.get("accept-language"), parts.settings.language
             )
-            _refuse_unstorable(request)
             body = await request.body()
             # What a source sends is read by its route, once the source is known: it is kept even where it cannot be read.
-            if _is_json(request) and body and not _is_from_a_source(request, path):
-                request._json = door.parse_json(body)
+            if not _is_from_a_source(request, path):
+                _refuse_unstorable(request)
+                if _is_json(request) and body:
+                    request._json = door.parse_json(body)
             if request.method in _READING:
                 async with parts.db.reading() as session:
                     await _let_in(request, session, path)
