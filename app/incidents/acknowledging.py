@@ -14,20 +14,23 @@ from app.wording import say
 def acknowledge(
     session: AsyncSession, incident: Incident, *, by: str, at: datetime, via: str, note: str | None = None
 ) -> TimelineEntry:
-    """Record the answer on a locked incident. A second one is recorded too; the first keeps the time."""
+    """Record the answer on a locked incident, and let the calling stop. A second one is recorded; the first keeps the time."""
     if incident.state not in OPEN_STATES:
         raise Refused(
             say("incidents.over"), state=incident.state, allowed=lifecycle.allowed(State(incident.state))
         )
-    if incident.acknowledged_at is None:
-        incident.acknowledged_at, incident.acknowledged_by = at, by
-        incident.version += 1
-    entry = timeline.append(session, incident, "incident.acknowledged", actor=by, at=at, via=via, note=note)
-    payload = {"incident_id": incident.id, "by": by, "via": via}
+    entry = note_answer(session, incident, by=by, at=at, via=via, note=note)
+    payload = {"incident_id": incident.id, "by": by, "via": via, "answered_at": at.isoformat()}
     outbox.put(session, "incident.acknowledged", payload, ref=incident.id, at=at)
     return entry
 
 
-def page_again(incident: Incident) -> None:
-    """A new occurrence or a graver level: the earlier answer no longer holds."""
-    incident.acknowledged_at = incident.acknowledged_by = None
+def note_answer(
+    session: AsyncSession, incident: Incident, *, by: str, at: datetime, via: str, note: str | None = None,
+    holds: bool = True,
+) -> TimelineEntry:  # fmt: skip
+    """Write down an answer whose calling has stopped already; `holds`: it was given to the call that counts now."""
+    if holds and incident.acknowledged_at is None:
+        incident.acknowledged_at, incident.acknowledged_by = at, by
+        incident.version += 1
+    return timeline.append(session, incident, "incident.acknowledged", actor=by, at=at, via=via, note=note)

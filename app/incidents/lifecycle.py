@@ -16,6 +16,7 @@ from app.errors import Forbidden, Refused
 from app.incidents import timeline
 from app.incidents.tables import Incident, State, TimelineEntry
 from app.levels.document import LevelSpec
+from app.levels.grading import is_graver
 from app.vocabulary import Layer
 from app.wording import Wording, kept, say
 
@@ -195,6 +196,8 @@ def _enter(incident: Incident, event: Event, to: State, move: Move, at: datetime
     incident.state = to
     incident.version += 1
     if event in (Event.ASSESS, Event.RELEVEL) and move.level is not None:
+        if is_graver(move.level, incident.level):
+            page_again(incident)
         incident.level = move.level
         incident.level_suggested = None
         if move.level_reason is not None:
@@ -208,4 +211,11 @@ def _enter(incident: Incident, event: Event, to: State, move: Move, at: datetime
         incident.merged_into = move.merge_into
     if event is Event.REOPEN:
         incident.occurrence += 1
-        incident.closed_at = incident.acknowledged_at = incident.acknowledged_by = None
+        incident.closed_at = None
+        page_again(incident)
+
+
+def page_again(incident: Incident) -> None:
+    """A graver level or a new occurrence: the earlier answer no longer holds, and whoever is called is called anew."""
+    incident.calls += 1
+    incident.acknowledged_at = incident.acknowledged_by = None

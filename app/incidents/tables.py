@@ -58,6 +58,9 @@ class Incident(Base):
     status: Mapped[Status] = mapped_column(String(16), default=Status.ACTUAL)
     version: Mapped[int] = mapped_column(default=1)  # grows with each change a person or rule makes
     occurrence: Mapped[int] = mapped_column(default=1)  # grows when it is reopened or the problem comes back
+    calls: Mapped[int] = mapped_column(
+        default=1
+    )  # grows when an earlier answer no longer holds: people are called anew
     facts: Mapped[dict[str, Any]]
     reporter: Mapped[str | None] = mapped_column(String(200))
     raised_by: Mapped[str] = mapped_column(String(200))

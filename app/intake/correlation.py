@@ -22,6 +22,7 @@ from app.intake import reading, signals
 from app.intake.signals import Signal, SignalState
 from app.intake.tables import Outcome, Problem, Source, Verdict
 from app.levels import grading, matrix
+from app.notify.tables import Round, RoundState
 from app.wording import say
 
 # How long after the end a problem of the same occurrence is taken for a message overtaken on its way. Told
@@ -173,10 +174,14 @@ def _measured(signal: Signal) -> dict[str, Any]:
 
 
 async def _recur(told: _Told, problem: Problem, incident: Incident) -> Outcome:
-    """It happened again while the incident is open: the earlier answer no longer holds, so call again."""
+    """It happened again while the incident is open: an earlier answer no longer holds, so call again.
+
+    Whoever is being called already is called on: a problem that comes and goes must not begin the chain anew each time.
+    """
     incident.occurrence += 1
     incident.version += 1
-    acknowledging.page_again(incident)
+    if incident.acknowledged_at is not None:
+        lifecycle.page_again(incident)
     told.note(incident, "signal.recurred", number=incident.occurrence, text=told.signal.note)
     payload = {"incident_id": incident.id, "occurrence": incident.occurrence}
     outbox.put(told.session, "incident.recurred", payload, ref=incident.id, at=told.at)
@@ -270,7 +275,9 @@ async def _is_held(session: AsyncSession, incident: Incident) -> bool:
         ),
     )
     merged = exists().where(Incident.merged_into == incident.id)
-    return bool(await session.scalar(select(or_(touched, merged))))
+    # Somebody may have pressed the button of a message a moment ago, and the incident has not heard of it yet.
+    answered = exists().where(Round.ref == incident.id, Round.state == RoundState.ACKNOWLEDGED)
+    return bool(await session.scalar(select(or_(touched, merged, answered))))
 
 
 # ── somebody took it, or remarked something ───────────────────────────────────────────────────────────────

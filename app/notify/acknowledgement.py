@@ -43,9 +43,12 @@ class Card:
 
 
 async def acknowledge(
-    session: AsyncSession, *, ref: str, by: str, via: str, at: datetime, delivery_id: str | None = None
-) -> list[Round]:
+    session: AsyncSession, *, ref: str, by: str, via: str, at: datetime, delivery_id: str | None = None,
+    begun_by: datetime | None = None,
+) -> list[Round]:  # fmt: skip
     """Stop every chain that is calling about `ref`; returns the rounds this answer ended.
+
+    `begun_by`: when the answer was given, where that was earlier; it is no answer to a call that began after it.
 
     A second answer changes nothing and returns nothing; `answered` says who was first. In the caller's
     transaction:
@@ -55,7 +58,8 @@ async def acknowledge(
     2. The message that was answered is marked.
     3. An answer by link is told to the rest of the service; whoever answers over the API has told it already.
     """
-    ended = list(await chain.calling(session, ref))
+    found = await chain.calling(session, ref)
+    ended = [one for one in found if begun_by is None or one.started_at <= begun_by]
     for answered_round in ended:
         await chain.end(
             session, answered_round, RoundState.ACKNOWLEDGED, say("notify.acknowledged_by", by=by), at=at

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 from sqlalchemy import select
+from sqlalchemy.exc import DataError, DBAPIError, StatementError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
@@ -19,7 +20,7 @@ from app.expressions import Condition
 from app.ids import new_id
 from app.incidents import announcements, command_post, decisions, record, tasks, timeline
 from app.incidents.document import CommandPost
-from app.incidents.tables import Incident
+from app.incidents.tables import OPEN_STATES, Incident
 from app.levels import matrix
 from app.playbooks.document import OnFailure, Playbook, Step, WaitStep
 from app.playbooks.kinds import KINDS, Done, Failed, Outcome, Queued, Short, Turn, Wait, Waiting
@@ -73,6 +74,8 @@ async def advance(session: AsyncSession, incident: Incident, run: Run, *, at: da
 
     Each step starts in a savepoint of its own: one that cannot be started fails, and holds back none of the others.
     """
+    if not _is_open(incident):
+        return
     rows = await steps_of(session, run.id)
     names = {row.name for row in rows}
     while run.state == RunState.RUNNING:
@@ -102,11 +105,7 @@ async def relevel(session: AsyncSession, incident: Incident, playbook: Playbook,
     A run that had come to its end goes on too: a graver level asks for more. One that was stopped stays so.
     """
     run = await latest_for(session, incident.id)
-    if (
-        run is None
-        or run.occurrence != incident.occurrence
-        or run.state not in (RunState.RUNNING, RunState.DONE)
-    ):
+    if run is None or run.state not in (RunState.RUNNING, RunState.DONE) or not _is_open(incident):
         return
     run.level = incident.level
     rows = {row.name: row for row in await steps_of(session, run.id)}
@@ -295,22 +294,35 @@ async def _start(
         )
         return
     row.started_at = at
-    outcome: Outcome
     try:
+        # Settled and written within the savepoint: what cannot be stored is this step's failure and no other's.
         async with session.begin_nested():
             outcome = await KINDS[row.kind].start(Turn(session, incident, run, row, scope, at), step)
+            if step.timeout is not None and isinstance(outcome, Waiting | Queued):
+                await _limit(session, incident, row, due_at=at + step.timeout)
+            await _settle(session, incident, run, row, outcome, at=at)
+            await session.flush()
+        return
     except Problem as problem:
-        # The savepoint took back what the step had begun; what it had touched in memory is read again.
-        for touched in (incident, run, row):
-            await session.refresh(touched)
-        row.started_at = at
-        outcome = Failed(problem.detail)
-    if step.timeout is not None and isinstance(outcome, Waiting | Queued):
-        row.due_at = at + step.timeout
-        payload = {"incident_id": incident.id, "step_id": row.id}
-        key = f"step:{row.id}:timeout:{row.attempts}"
-        await outbox.arm(session, "step.timeout", payload, ref=incident.id, key=key, due_at=row.due_at)
-    await _settle(session, incident, run, row, outcome, at=at)
+        reason = problem.detail
+    except (TypeError, ValueError, StatementError) as error:
+        # Two that waited for each other, or a lost connection, say nothing about the step: all of it is done again.
+        if isinstance(error, DBAPIError) and not isinstance(error, DataError):
+            raise
+        reason = say("playbooks.unstorable", kind=type(error).__name__)
+    # The savepoint took back what the step had begun; what it had touched in memory is read again.
+    for touched in (incident, run, *rows):
+        await session.refresh(touched)
+    row.started_at = at
+    await _settle(session, incident, run, row, Failed(reason), at=at)
+
+
+async def _limit(session: AsyncSession, incident: Incident, row: StepRow, *, due_at: datetime) -> None:
+    """The step has until then."""
+    row.due_at = due_at
+    payload = {"incident_id": incident.id, "step_id": row.id}
+    key = f"step:{row.id}:timeout:{row.attempts}"
+    await outbox.arm(session, "step.timeout", payload, ref=incident.id, key=key, due_at=due_at)
 
 
 async def _settle(
@@ -445,6 +457,11 @@ async def _scope(session: AsyncSession, incident: Incident, rows: Sequence[StepR
         "level": {"number": incident.level, "title": levels.levels[incident.level].title.zh},
         "steps": {row.name: {"state": str(row.state), "result": row.result} for row in rows},
     }
+
+
+def _is_open(incident: Incident) -> bool:
+    """After the end nothing of the plan begins, whatever messages were still on their way."""
+    return incident.state in OPEN_STATES
 
 
 def _title(row: StepRow) -> dict[str, Any]:

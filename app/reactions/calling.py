@@ -1,12 +1,15 @@
 """Calling people until somebody answers (EP-4.2.1, EP-5.2)."""
 
+from datetime import datetime
+
 import structlog
 from sqlalchemy import select
 
 from app import outbox
+from app.errors import NotFound
 from app.incidents import acknowledging, timeline
 from app.incidents.lifecycle import Event
-from app.incidents.tables import State
+from app.incidents.tables import Incident, State
 from app.incidents.transitions import Command, carry_out
 from app.levels.grading import is_graver
 from app.notify import acknowledgement, chain
@@ -18,9 +21,12 @@ log = structlog.get_logger("chain")
 
 
 async def call_reporting_chain(happened: Happened) -> None:
-    """The chain of the incident's level begins, for this occurrence and level; once each."""
+    """The chain of the incident's level begins, once for each call that counts.
+
+    Not when somebody has said by now that they have it: nothing is created after an answer.
+    """
     incident = await happened.incident()
-    if not is_open(incident):
+    if not is_open(incident) or incident.acknowledged_at is not None:
         return
     subject, text = happened.words(
         incident,
@@ -31,7 +37,7 @@ async def call_reporting_chain(happened: Happened) -> None:
     )
     plan = await happened.plan(incident)
     await chain.call(
-        happened.session, ref=incident.id, key=f"{incident.id}:{incident.occurrence}:{incident.level}",
+        happened.session, ref=incident.id, key=_key(incident),
         number=incident.number, level=incident.level, exercise=is_exercise(incident), subject=subject, text=text,
         chain=plan.chains[incident.level], at=happened.at,
     )  # fmt: skip
@@ -39,9 +45,7 @@ async def call_reporting_chain(happened: Happened) -> None:
 
 async def call_again_if_graver(happened: Happened) -> None:
     """A graver level pages again, whoever answered before; a lighter one does not."""
-    incident = await happened.incident()
     if is_graver(happened.payload["level"], happened.payload["level_before"]):
-        acknowledging.page_again(incident)
         await call_reporting_chain(happened)
 
 
@@ -67,23 +71,25 @@ async def tell_next_rung(happened: Happened) -> None:
 
 
 async def stop_calling(happened: Happened) -> None:
-    """Somebody said over the API or the console that they have it."""
+    """Somebody said over the API or the console that they have it: what was calling then is ended, a later call is not."""
+    said = happened.payload
     await acknowledgement.acknowledge(
-        happened.session,
-        ref=happened.ref,
-        by=happened.payload["by"],
-        via=happened.payload["via"],
-        at=happened.at,
-    )
+        happened.session, ref=happened.ref, by=said["by"], via=said["via"], at=happened.at,
+        begun_by=datetime.fromisoformat(said["answered_at"]),
+    )  # fmt: skip
 
 
 async def note_answer(happened: Happened) -> None:
-    """Somebody pressed the button of a message: the incident has its answer."""
+    """Somebody pressed the button of a message: the incident has its answer, unless people are called anew by now."""
     incident = await happened.incident()
-    if is_open(incident):
-        acknowledging.acknowledge(
-            happened.session, incident, by=happened.payload["by"], at=happened.at, via=happened.payload["via"]
-        )
+    if not is_open(incident):
+        return
+    called = await happened.session.get_one(Round, happened.payload["round_id"])
+    outdated = called.key != _key(incident) and called.key.startswith(f"{incident.id}:")
+    acknowledging.note_answer(
+        happened.session, incident, by=happened.payload["by"], at=called.ended_at or happened.at,
+        via=happened.payload["via"], holds=not outdated,
+    )  # fmt: skip
 
 
 async def note_rung(happened: Happened) -> None:
@@ -111,7 +117,12 @@ async def note_nobody(happened: Happened) -> None:
 
 
 async def note_dead_delivery(happened: Happened) -> None:
-    incident = await happened.incident()
+    """On the incident's record; a duty, a stock or an improvement has none, and only the log says so."""
+    try:
+        incident = await happened.incident()
+    except NotFound:
+        log.error("delivery.dead", ref=happened.ref, channel=happened.payload.get("channel"))
+        return
     timeline.append(
         happened.session, incident, "delivery.dead", actor="plan", at=happened.at,
         channel=happened.payload.get("channel"), person=happened.payload.get("person"),
@@ -148,3 +159,8 @@ async def suggest_level(happened: Happened) -> None:
         await happened.tell(
             incident, "suggested", await happened.commander(incident), suggested=incident.level_suggested
         )
+
+
+def _key(incident: Incident) -> str:
+    """One round for each call that counts: a graver level, a new occurrence after an answer, or a reopening makes a new one."""
+    return f"{incident.id}:{incident.calls}"

@@ -58,6 +58,7 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("occurrence", sa.Integer(), nullable=False),
+        sa.Column("calls", sa.Integer(), nullable=False),
         sa.Column("facts", JSON, nullable=False),
         sa.Column("reporter", sa.String(length=200), nullable=True),
         sa.Column("raised_by", sa.String(length=200), nullable=False),
