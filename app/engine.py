@@ -82,8 +82,7 @@ class Engine:
             ).one()
         fired = bool(timers) and await self._fire_timers(now)
         reacted = bool(fired or message) and await self._react(now)
-        if not (fired or reacted):
-            self.last_tick = now
+        self.last_tick = self.parts.clock.now()  # also with more to do: a storm is no standstill
         return fired or reacted
 
     async def _serve(self, name: str, once: Callable[[], Awaitable[bool]], work: Work) -> None:

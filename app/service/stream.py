@@ -5,13 +5,14 @@ so a lower one may appear after a higher one: the last seconds are looked at aga
 """
 
 import json
+import re
 from collections.abc import AsyncIterator
-from datetime import timedelta
-from typing import Annotated, Final
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, Row, func, select
 
 from app.access.edge import Edge, Here, Who, problems
 from app.access.parts import Parts
@@ -21,6 +22,7 @@ router = APIRouter(prefix="/api/v1", route_class=Edge, tags=["service"])
 
 _LOOK_BACK: Final = timedelta(seconds=10)
 _AT_ONCE: Final = 200
+_EVENT_ID: Final = re.compile("[0-9]{1,18}")  # what both databases can hold as a number
 
 
 @router.get("/stream", response_class=EventSourceResponse, responses=problems())
@@ -29,7 +31,8 @@ async def stream(
     incident: Annotated[str | None, Query(max_length=64)] = None,
 ) -> AsyncIterator[ServerSentEvent]:  # fmt: skip
     """Server-sent events of what changes; `?incident=` narrows it to one."""
-    position = int(last_event_id) if last_event_id and last_event_id.isdigit() else await _newest(here)
+    known = last_event_id is not None and _EVENT_ID.fullmatch(last_event_id)
+    position = int(last_event_id) if last_event_id and known else await _newest(here)
     async for message in _changes(here, position, incident):
         said = {"topic": message.topic, "ref": message.ref}
         yield ServerSentEvent(raw_data=json.dumps(said), event="change", id=str(message.id))
@@ -40,27 +43,52 @@ async def _newest(here: Parts) -> int:
         return int(await session.scalar(select(func.max(OutboxMessage.id))) or 0)
 
 
-async def _changes(here: Parts, position: int, incident: str | None) -> AsyncIterator[OutboxMessage]:
-    start, sent = position, set[int]()
+async def _changes(here: Parts, position: int, incident: str | None) -> AsyncIterator[Row[Any]]:
+    """Each change once, however many there are and however slowly they are read.
+
+    1. What is new, page by page, until there is no more.
+    2. What came late: a lower number, committed since the last such look.
+    3. Wait, if there was nothing.
+    """
+    start = position
+    since = here.clock.now() - _LOOK_BACK
+    sent: dict[int, datetime] = {}  # as far back as a look for what came late can reach
     async with here.db.wake.listening() as woken:
         while True:
             woken.clear()
-            since = here.clock.now() - _LOOK_BACK
-            late = OutboxMessage.created_at >= since
-            query = select(OutboxMessage).where(
-                OutboxMessage.id > start,
-                or_(OutboxMessage.id > position, late),
-                OutboxMessage.id.not_in(sent),
-            )
-            if incident is not None:
-                query = query.where(OutboxMessage.ref == incident)
-            async with here.db.reading() as session:
-                found = list(await session.scalars(query.order_by(OutboxMessage.id).limit(_AT_ONCE)))
-            for message in found:
-                sent.add(message.id)
-                position = max(position, message.id)
+            looked = here.clock.now()
+            fresh = await _read(here, incident, OutboxMessage.id > position, limit=_AT_ONCE)
+            for message in fresh:
+                position = message.id
+                if message.created_at >= since:
+                    sent[message.id] = message.created_at
                 yield message
-            if len(sent) > 5 * _AT_ONCE:
-                sent = {number for number in sent if number > position - 2 * _AT_ONCE}
-            if not found:
+            if len(fresh) == _AT_ONCE:
+                continue
+            in_reach = (
+                OutboxMessage.id > start,
+                OutboxMessage.id <= position,
+                OutboxMessage.created_at >= since,
+            )
+            late = [row for row in await _read(here, incident, *in_reach) if row.id not in sent]
+            for message in late:
+                sent[message.id] = message.created_at
+                yield message
+            # From the look before, not from now: a slow reader may have kept us longer than the look-back. Never
+            # backwards, should the clock be set: what was forgotten would be sent again.
+            since = max(since, looked - _LOOK_BACK)
+            sent = {number: created for number, created in sent.items() if created >= since}
+            if not (fresh or late):
                 await woken.wait()
+
+
+async def _read(
+    here: Parts, incident: str | None, *which: ColumnElement[bool], limit: int | None = None
+) -> list[Row[Any]]:
+    query = select(OutboxMessage.id, OutboxMessage.topic, OutboxMessage.ref, OutboxMessage.created_at)
+    if incident is not None:
+        query = query.where(OutboxMessage.ref == incident)
+    async with here.db.reading() as session:
+        return list(
+            (await session.execute(query.where(*which).order_by(OutboxMessage.id).limit(limit))).all()
+        )

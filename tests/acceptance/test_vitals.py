@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import update
 
 from app import engine as engine_module
-from app import telemetry
+from app import outbox, telemetry
 from app.db import Database
 from app.flow import REACTIONS
 from app.notify.channel import DeliveryError
@@ -42,6 +42,16 @@ async def test_it_is_alive_while_the_engine_finishes_its_looks(world: World) -> 
 async def test_before_the_first_look_it_is_not_alive_yet(world: World) -> None:
     world.engine.last_tick = None
     assert await health(world) == 503
+
+
+async def test_it_is_alive_in_a_storm_where_no_look_finds_nothing(world: World) -> None:
+    async with world.parts.db.transaction() as session:
+        for n in range(3):
+            outbox.put(session, "test.nothing", {}, ref=f"r{n}", at=world.clock.now())
+    world.clock.advance(timedelta(minutes=1))
+    assert await world.engine.follow(), "there is more to do"
+    assert await health(world) == 200
+    await world.settle()
 
 
 async def test_an_engine_that_cannot_come_to_an_end_of_its_look_is_not_alive(

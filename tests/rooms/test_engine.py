@@ -19,6 +19,7 @@ from app.engine import ATTEMPTS, Engine
 from app.flow import REACTIONS
 from app.outbox import OutboxMessage, Timer, TimerState
 from app.reactions.context import Happened
+from app.service import stream
 from tests.databases import Kind
 from tests.world import World, a_world
 
@@ -293,3 +294,79 @@ async def test_the_stream_tells_what_changes_and_goes_on_after_the_last_event(
             assert [one["ref"] for one in await take(events, 1)] == ["c"]
         assert (await client.get("/api/v1/stream")).status_code == 401
     await world.settle()
+
+
+async def all_changes(world: World, position: int, number: int) -> list[int]:
+    """The next changes after a position, as many as named; nothing may come after them."""
+    found: list[int] = []
+    changes = stream._changes(world.parts, position, None)
+    async with asyncio.timeout(60):
+        async for message in changes:
+            found.append(message.id)
+            if len(found) == number:
+                break
+    following = asyncio.ensure_future(anext(changes))
+    # Two looks more find nothing, and it waits to be woken.
+    for _ in range(2):
+        world.parts.db.wake.set()
+        for _ in range(200):
+            await asyncio.to_thread(lambda: None)
+    assert not following.done(), "sent again"
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+    return found
+
+
+async def test_a_burst_is_streamed_once_each_and_whole(world: World, heard: Heard) -> None:
+    async with world.parts.db.reading() as session:
+        start = int(await session.scalar(select(func.max(OutboxMessage.id))) or 0)
+    async with world.parts.db.transaction() as session:
+        for n in range(1250):
+            outbox.put(session, "test.note", {"n": n}, ref="a", at=world.clock.now())
+        await session.flush()
+        await session.execute(update(OutboxMessage).values(state="done"))
+    found = await all_changes(world, start, 1250)
+    assert sorted(found) == found == sorted(set(found))
+
+
+async def test_what_was_committed_late_is_streamed_however_slow_the_reader(
+    world: World, heard: Heard
+) -> None:
+    await put(world, ("test.note", "a", 1))
+    await world.settle()
+    async with world.parts.db.reading() as session:
+        start = int(await session.scalar(select(func.max(OutboxMessage.id))) or 0)
+    before = world.clock.now()
+    await put(world, ("test.note", "a", 2))
+    async with world.parts.db.transaction() as session:  # its number stands before one that is seen first
+        await session.execute(update(OutboxMessage).where(OutboxMessage.id == start + 1).values(id=start + 5))
+    async with asyncio.timeout(20):
+        changes = stream._changes(world.parts, start, None)
+        assert (await anext(changes)).id == start + 5
+        async with world.parts.db.transaction() as session:
+            late = OutboxMessage(
+                id=start + 3,
+                topic="test.note",
+                ref="b",
+                payload={"n": 3},
+                created_at=before,
+                not_before=before,
+            )
+            session.add(late)
+        world.clock.advance(timedelta(minutes=5))  # the reader took its time
+        assert (await anext(changes)).id == start + 3
+    await changes.aclose()  # type: ignore[attr-defined]
+    await world.settle()
+
+
+@pytest.mark.parametrize("said", ["²", "9" * 19, "-1", "x"])
+async def test_an_event_id_that_is_none_begins_with_what_is_new(
+    world: World, heard: Heard, said: str
+) -> None:
+    async with over_http(world) as client:
+        headers = [
+            (b"Authorization", world.as_("leadership")["Authorization"].encode()),
+            (b"Last-Event-ID", said.encode("latin-1", "replace")),
+        ]
+        async with client.stream("GET", "/api/v1/stream", headers=headers) as answer:
+            assert answer.status_code == 200
