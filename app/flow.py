@@ -18,10 +18,10 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "incident.recurred": (calling.page_for_new_occurrence,),
     # the life of an incident
     "incident.detected": (calling.call_reporting_chain, calling.start_by_itself),
-    "incident.assessed": (calling.call_again_if_graver,),
+    "incident.assessed": (calling.call_for_new_level,),
     "incident.activated": (running.form_command_post, running.start_plan, owing.owe_update),
     "incident.releveled": (
-        calling.call_again_if_graver, calling.start_by_itself, running.form_command_post, running.revise_plan,
+        calling.call_for_new_level, calling.start_by_itself, running.form_command_post, running.revise_plan,
         owing.owe_update,
     ),
     "incident.closed": (

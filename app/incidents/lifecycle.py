@@ -196,7 +196,8 @@ def _enter(incident: Incident, event: Event, to: State, move: Move, at: datetime
     incident.state = to
     incident.version += 1
     if event in (Event.ASSESS, Event.RELEVEL) and move.level is not None:
-        if is_graver(move.level, incident.level):
+        unanswered = incident.acknowledged_at is None and move.level != incident.level
+        if is_graver(move.level, incident.level) or unanswered:
             page_again(incident)
         incident.level = move.level
         incident.level_suggested = None

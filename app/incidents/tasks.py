@@ -66,7 +66,7 @@ async def give(
         task=task.id,
         title=dict(title),
         position=position,
-        to=await holders.titles(session, [position]),
+        addressee=await holders.titles(session, [position]),
         due_at=due_at,
     )
     outbox.put(

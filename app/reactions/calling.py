@@ -11,7 +11,6 @@ from app.incidents import acknowledging, timeline
 from app.incidents.lifecycle import Event
 from app.incidents.tables import Incident, State
 from app.incidents.transitions import Command, carry_out
-from app.levels.grading import is_graver
 from app.notify import acknowledgement, chain
 from app.notify.tables import Round, RoundState
 from app.reactions.context import Happened, is_exercise, is_open
@@ -43,9 +42,9 @@ async def call_reporting_chain(happened: Happened) -> None:
     )  # fmt: skip
 
 
-async def call_again_if_graver(happened: Happened) -> None:
-    """A graver level pages again, whoever answered before; a lighter one does not."""
-    if is_graver(happened.payload["level"], happened.payload["level_before"]):
+async def call_for_new_level(happened: Happened) -> None:
+    """A graver level pages again, whoever answered before; a lighter one that nobody has answered is called by its own chain."""
+    if happened.payload["level"] != happened.payload["level_before"]:
         await call_reporting_chain(happened)
 
 

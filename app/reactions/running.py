@@ -90,7 +90,7 @@ async def chase_task(happened: Happened) -> None:
             at=happened.at,
             title=task.title,
             position=task.position,
-            to=await holders.titles(happened.session, [task.position]),
+            addressee=await holders.titles(happened.session, [task.position]),
         )
         positions = [task.position, *await happened.commander(incident)]
         await happened.tell(incident, "task_overdue", positions, task=task.title, due_at=task.due_at)
