@@ -3,11 +3,14 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
 
 from app.engine import Engine
 from app.errors import Refused
+from app.outbox import OutboxMessage
 from app.playbooks import external, kinds
-from app.playbooks.kinds import Outcome, Turn
+from app.playbooks.kinds import Done, Outcome, Turn
 from app.wording import say
 from tests.receiver import Receiver, hang_up, status
 from tests.rooms.trial import Begin, begin, step, task, text, wait
@@ -181,6 +184,62 @@ async def test_a_step_that_cannot_start_fails_alone_and_leaves_nothing_behind(
         assert await trial.states() == {"before": "waiting", "impossible": "failed", "beside": "waiting"}
         assert (await trial.read())["title"] == "Trial"
         assert "step.failed" in await trial.kinds()
+
+
+class Unstorable:
+    """A kind of step whose result no column takes, or whose rows the database itself refuses."""
+
+    kind = "command_post"
+
+    def __init__(self, result: dict[str, Any] | None) -> None:
+        self.result = result
+
+    async def start(self, turn: Turn, step: Any) -> Outcome:
+        turn.incident.title = "changed by a step that failed"
+        if self.result is None:
+            raise ValueError(self.kind)
+        return Done(self.result)
+
+
+@pytest.mark.parametrize(("result", "kind"), [({"at": object()}, "StatementError"), (None, "ValueError")])
+async def test_a_step_whose_result_cannot_be_stored_fails_alone(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch, result: dict[str, Any] | None, kind: str
+) -> None:
+    monkeypatch.setitem(kinds.KINDS, "command_post", Unstorable(result))
+    steps = [task("before"), step("impossible", "command_post", on_failure="continue"), task("beside")]
+    async with begin(steps) as trial:
+        assert await trial.states() == {"before": "waiting", "impossible": "failed", "beside": "waiting"}
+        assert kind in (await trial.step("impossible"))["reason"]
+        assert (await trial.read())["title"] == "Trial"
+
+
+class Colliding:
+    """A kind of step that the database has end first, as of two transactions that wait for each other."""
+
+    kind = "command_post"
+
+    def __init__(self) -> None:
+        self.turns = 0
+
+    async def start(self, turn: Turn, step: Any) -> Outcome:
+        self.turns += 1
+        if self.turns == 1:
+            raise OperationalError("UPDATE", {}, Exception("deadlock"))
+        return Done()
+
+
+async def test_a_collision_in_the_database_is_no_failure_of_the_step(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(kinds.KINDS, "command_post", Colliding())
+    async with begin([step("hindered", "command_post")]) as trial:
+        async with trial.world.parts.db.transaction() as session:
+            tried = list(await session.scalars(select(OutboxMessage).where(OutboxMessage.attempts > 0)))
+            assert [one.topic for one in tried] == ["incident.activated"]
+        await trial.world.advance(minutes=1)
+        assert await trial.states() == {"hindered": "done"}
+        async with trial.world.parts.db.transaction() as session:
+            await session.execute(update(OutboxMessage).values(attempts=0))
 
 
 async def test_a_step_that_stops_the_run_as_it_starts_lets_no_other_begin(

@@ -110,6 +110,21 @@ async def test_http_sends_its_body_filled_in_and_keeps_the_answer(begin: Begin) 
             assert (await trial.step("call"))["result"] == {"status": 202, "body": {"job": 7}}
 
 
+async def test_http_can_send_the_whole_incident(begin: Begin) -> None:
+    async with Receiver() as receiver:
+        params = {
+            "url": receiver.url("/jobs"),
+            "body": {"incident": "{{ incident }}", "known": "{{ facts }}"},
+        }
+        async with begin([wait("go"), step("call", "http", needs=["go"], with_=params)]) as trial:
+            await trial.fact(go=True, lines=[3, 4])
+            (got,) = receiver.received
+            body = json.loads(got.body)
+            assert body["incident"]["number"] == (await trial.read())["number"]
+            assert body["incident"]["detected_at"].startswith("2026-11-22T19:00:00")
+            assert body["known"] == {"go": True, "lines": [3, 4]}
+
+
 async def test_http_to_a_connection_nobody_set_up_says_so_and_asks(begin: Begin) -> None:
     async with begin([step("call", "http", with_={"connection": "telephony"})]) as trial:
         called = await trial.step("call")
