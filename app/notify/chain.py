@@ -28,6 +28,9 @@ from app.wording import Wording, kept, say
 # A plan that says "again at once" would otherwise turn a chain nobody can answer into a loop without a pause.
 SHORTEST_LAP: Final = timedelta(minutes=1)
 
+# The kind of a call by which a step of the plan asks certain people for help.
+ESCALATION: Final = "escalation"
+
 # States of a delivery that may still reach its receiver, or has.
 HOPEFUL: Final = (
     DeliveryState.PENDING,
@@ -55,13 +58,14 @@ async def call(
 
     In the caller's transaction:
 
-    1. End the other rounds of this kind that are still calling about `ref`: what they say is out of date.
+    1. End the other rounds of this kind that are still calling about `ref`: what they say is out of date. An
+       escalation ends none: each asks people of its own for something of its own.
     2. Write the notice and the round.
     3. Tell the first rung, or the first below it that stands for anybody who can be told.
     """
     if (known := await session.scalar(select(Round).where(Round.key == key))) is not None:
         return known
-    for older in await calling(session, ref, kind=kind):
+    for older in () if kind == ESCALATION else await calling(session, ref, kind=kind):
         await end(session, older, RoundState.SUPERSEDED, say("notify.superseded", level=level), at=at)
     notice = await pipeline.write_notice(
         session,

@@ -216,7 +216,7 @@ class Escalate:
             turn.session, ref=incident.id, key=turn.row.attempt_key, number=incident.number, level=incident.level,
             exercise=incident.status == "Exercise", subject=step.title.model_dump(exclude_none=True), text=text,
             chain=Chain(hops=[Hop(tell=[position], within=within) for position in step.params.tell], repeat_after=within),
-            at=turn.at, kind="escalation",
+            at=turn.at, kind=chain.ESCALATION,
         )  # fmt: skip
         return Done({"round": called.id})
 
@@ -276,4 +276,13 @@ def _filled(value: Any, scope: Mapping[str, Any]) -> Any:
 
 
 def _json(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
+    """A value of the plan as JSON has it, however deep: a blank may stand for a whole incident."""
+    match value:
+        case datetime():
+            return value.isoformat()
+        case Mapping():
+            return {str(key): _json(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_json(inner) for inner in value]
+        case _:
+            return value

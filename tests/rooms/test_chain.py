@@ -209,6 +209,15 @@ async def test_a_call_of_another_kind_or_about_something_else_goes_on_beside_it(
     assert (await world.round(chained)).state == RoundState.CALLING
 
 
+async def test_two_escalations_at_once_are_both_called(world: World) -> None:
+    await world.ada_ben_and_cao()
+    first = await world.call(three_rungs(), key="step:1:0", kind="escalation")
+    second = await world.call(three_rungs(), key="step:2:0", kind="escalation")
+    await world.settle()
+    assert world.told() == ["ada", "ada"]
+    assert [(await world.round(one)).state for one in (first, second)] == [RoundState.CALLING] * 2
+
+
 async def test_what_has_ended_calls_nobody_any_more(world: World) -> None:
     await world.ada_ben_and_cao()
     round_id = await world.call(three_rungs())
