@@ -1,4 +1,4 @@
-"""Pools, their ledger and reservations over HTTP."""
+"""Pools, their ledger and reservations over HTTP. Reserving by hand is in `app.service.of_incident`: it may be for an incident."""
 
 from typing import Annotated
 
@@ -7,13 +7,11 @@ from fastapi import APIRouter, Path, Query
 from app.access.edge import Edge, Now, Session, Who, problems
 from app.access.paging import Page, Paging, paged
 from app.errors import NotFound, Refused
-from app.ids import new_id
 from app.resources import ledger, pools, reservation
 from app.resources.schemas import (
     MovementRead,
     PoolRead,
     PoolWithUnits,
-    RequestUnits,
     ReservationRead,
     WriteMovement,
 )
@@ -64,25 +62,10 @@ async def list_reservations(
 
 
 @router.post(
-    "/reservations", status_code=201, response_model=ReservationRead, responses=problems(NotFound, Refused)
-)
-async def reserve(new: RequestUnits, session: Session, who: Who, now: Now) -> ReservationRead:
-    """Reserve all that is asked for, or nothing: a shortage is 409 and says what there is."""
-    made = await reservation.reserve_or_refuse(
-        session, ref=new.ref, key=f"hand:{new.ref}:{new.key or new_id(now)}", ask=new.ask, until=new.until,
-        by=who.name, exercise=new.exercise, at=now,
-    )  # fmt: skip
-    return await _read(session, made)
-
-
-@router.post(
     "/reservations/{reservation_id}/release", response_model=ReservationRead, responses=problems(NotFound)
 )
 async def release(reservation_id: Id, session: Session, who: Who, now: Now) -> ReservationRead:
     """Give everything back; again changes nothing."""
     held = await reservation.reservation(session, reservation_id)
-    return await _read(session, await reservation.release(session, held, by=who.name, at=now))
-
-
-async def _read(session: Session, made: Reservation) -> ReservationRead:
-    return ReservationRead.of(made, (await reservation.lines_of(session, [made]))[made.id])
+    given_back = await reservation.release(session, held, by=who.name, at=now)
+    return ReservationRead.of(given_back, (await reservation.lines_of(session, [given_back]))[given_back.id])

@@ -1,15 +1,21 @@
-"""What strangers hold about one incident: who was told, what is held. Their rooms know a reference only; here it is looked up."""
+"""What strangers hold about one incident: who was told, what is held and reserved by hand.
+
+Their rooms know a reference only; here it is looked up, and whether the incident it names is still open.
+"""
 
 from fastapi import APIRouter
 
-from app.access.edge import Edge, Language, Session, Who, problems
+from app.access.edge import Edge, Language, Now, Session, Who, problems
 from app.access.paging import Page, Paging
-from app.errors import NotFound
-from app.incidents import authority
+from app.errors import NotFound, Refused
+from app.ids import new_id
+from app.incidents import authority, lifecycle, record
+from app.incidents.tables import OPEN_STATES, State
 from app.notify import delivery_log
 from app.notify.schemas import NoticeRead
 from app.resources import reservation
-from app.resources.schemas import HeldRead
+from app.resources.schemas import HeldRead, RequestUnits, ReservationRead
+from app.wording import say
 
 router = APIRouter(prefix="/api/v1", route_class=Edge)
 
@@ -30,3 +36,36 @@ async def reservations(incident_id: str, session: Session, who: Who) -> Page[Hel
     incident = await authority.seen(session, who, incident_id)
     held = await reservation.held_by(session, incident.id)
     return Page(items=[HeldRead.of(line) for line in held], next=None)
+
+
+@router.post(
+    "/reservations",
+    status_code=201,
+    response_model=ReservationRead,
+    responses=problems(NotFound, Refused),
+    tags=["resources"],
+)
+async def reserve(new: RequestUnits, session: Session, who: Who, now: Now) -> ReservationRead:
+    """Reserve all that is asked for, or nothing: a shortage is 409 and says what there is."""
+    ref = await _ref(session, new.ref)
+    made = await reservation.reserve_or_refuse(
+        session, ref=ref, key=f"hand:{ref}:{new.key or new_id(now)}", ask=new.ask, until=new.until,
+        by=who.name, exercise=new.exercise, at=now,
+    )  # fmt: skip
+    return ReservationRead.of(made, (await reservation.lines_of(session, [made]))[made.id])
+
+
+async def _ref(session: Session, named: str) -> str:
+    """The id of the incident named by id or number; anything else is for something else, and stays as it is.
+
+    The incident stays locked: one that ends at the same moment gives back what was taken for it before.
+    """
+    try:
+        incident = await record.locked(session, named)
+    except NotFound:
+        return named
+    if incident.state not in OPEN_STATES:
+        raise Refused(
+            say("incidents.over"), state=incident.state, allowed=lifecycle.allowed(State(incident.state))
+        )
+    return incident.id

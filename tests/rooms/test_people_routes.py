@@ -21,6 +21,7 @@ from app.plan.document import Department, Position
 from app.problems import as_response
 from app.resources import document, pools
 from app.resources.routes import router as resources
+from app.service.of_incident import router as of_incident
 from app.settings import Settings
 from app.vault import Vault
 from app.vocabulary import Layer, Localised
@@ -50,6 +51,7 @@ class Centre:
         self.app = FastAPI()
         self.app.include_router(people)
         self.app.include_router(resources)
+        self.app.include_router(of_incident)
         self.app.add_exception_handler(Problem, _refuse)
         self.app.state.parts = Parts(Settings(), db, ManualClock(AT), Vault(b"a key of the tests"))
         self.app.state.running = set()
