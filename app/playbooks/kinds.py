@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, Protocol
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import expressions, outbox
@@ -33,7 +34,7 @@ from app.playbooks.document import (
     UpdateStep,
     WaitStep,
 )
-from app.playbooks.tables import Run, StepRow
+from app.playbooks.tables import Run, StepRow, StepState
 from app.resources import reservation
 from app.vocabulary import LocalisedTemplate
 from app.wording import Wording
@@ -235,13 +236,24 @@ class TellOutside:
             step=turn.row.id,
         )
         if not step.params.approve_by:
-            announcements.publish(turn.session, turn.incident, drafted, approved_by=None, at=turn.at)
+            approver = await self._approver(turn, step)
+            announcements.publish(turn.session, turn.incident, drafted, approved_by=approver, at=turn.at)
             return Done({"published": True, "text": text})
         await decisions.ask(
             turn.session, turn.incident, kind="notice", question=text, options=["approve", "reject"],
             positions=step.params.approve_by, due_at=turn.at + step.params.due, at=turn.at, step=turn.row.id,
         )  # fmt: skip
         return Waiting()
+
+    @staticmethod
+    async def _approver(turn: Turn, step: NoticeStep) -> str | None:
+        """Who said yes in the approval the notice waited for: the last of them, where there were several."""
+        given = select(StepRow).where(
+            StepRow.run_id == turn.run.id, StepRow.name.in_(step.needs), StepRow.kind == AskApproval.kind,
+            StepRow.state == StepState.DONE,
+        )  # fmt: skip
+        last = await turn.session.scalar(given.order_by(StepRow.ended_at.desc()).limit(1))
+        return last.result.get("by") if last is not None else None
 
 
 class FormCommandPost:

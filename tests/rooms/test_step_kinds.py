@@ -292,6 +292,21 @@ async def test_a_notice_that_needs_nobody_is_published_at_once(begin: Begin) -> 
         assert (published["state"], published["approved_by"]) == ("published", None)
 
 
+async def test_a_notice_that_waited_for_an_approval_names_who_gave_it(begin: Begin) -> None:
+    yes = {"by": ["general_manager"], "due": "10m", "text": text("Draft: “We are sorry.” Publish it?")}
+    steps = [
+        task("mend"),
+        step("ask", "approval", with_=yes),
+        step("tell", "notice", needs=["mend", "ask"], with_=notice()),
+    ]
+    async with begin(steps) as trial:
+        await trial.do("mend", "complete")
+        assert await trial.items("announcements") == []
+        await trial.choose("approve")
+        (published,) = await trial.items("announcements")
+        assert (published["state"], published["approved_by"]) == ("published", "leadership")
+
+
 async def test_a_command_post_is_formed_anew_from_the_template_named(begin: Begin) -> None:
     async with begin(
         [wait("go"), step("form", "command_post", needs=["go"], with_={"template": "standard"})]
