@@ -8,7 +8,7 @@ reader's language. No other module writes a sentence for a user.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +19,8 @@ LANGUAGES: Final = ("zh-Hans", "zh-Hant", "en")
 DEFAULT_LANGUAGE: Final = "zh-Hans"
 _LOCALES = Path(__file__).parent / "locales"
 _MOMENT: Final = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?[+-]\d\d:\d\d$")
-_CLOCK: Final = "%Y-%m-%d %H:%M UTC"
+_CLOCK: Final = "%Y-%m-%d %H:%M"
+_SENTENCE_ENDS: Final = ("。", ".", "！", "!")
 
 
 @dataclass(frozen=True)
@@ -38,21 +39,21 @@ def say(key: str, **params: Any) -> Wording:
     return Wording(key, params)
 
 
-def render(wording: Wording, language: str) -> str:
-    """The sentence in `language`; a key without an entry is returned as it is, so that nothing is ever lost."""
+def render(wording: Wording, language: str, zone: tzinfo = UTC) -> str:
+    """The sentence in `language`, its times on the clocks of `zone`; a key without an entry is returned as it is."""
     pattern = catalogue(language).get(wording.key)
     if pattern is None:
         return wording.key
-    values = {name: _spoken(value, language) for name, value in wording.params.items()}
+    values = {name: _spoken(value, language, zone) for name, value in wording.params.items()}
     return pattern.format_map(_Blank(values))
 
 
-def localised(wording: Wording) -> dict[str, str]:
+def localised(wording: Wording, zone: tzinfo = UTC) -> dict[str, str]:
     """The sentence in every language at once, shaped like the plan's own texts."""
     return {
-        "zh": render(wording, "zh-Hans"),
-        "en": render(wording, "en"),
-        "zh_hant": render(wording, "zh-Hant"),
+        "zh": render(wording, "zh-Hans", zone),
+        "en": render(wording, "en", zone),
+        "zh_hant": render(wording, "zh-Hant", zone),
     }
 
 
@@ -113,30 +114,42 @@ def _our_tag(tag: str) -> str | None:
     return "zh-Hant" if {"hant", "tw", "hk", "mo"} & set(rest) else "zh-Hans"
 
 
-def _spoken(value: Any, language: str) -> Any:
+def _spoken(value: Any, language: str, zone: tzinfo) -> Any:
     match value:
         case Wording():
-            return render(value, language)
+            return render(value, language, zone)
         case {"key": str(key), "params": dict(params)}:
-            return render(Wording(key, params), language)
+            return render(Wording(key, params), language, zone)
         case {"zh": str(zh), "en": str(en)}:
             return en if language == "en" else value.get("zh_hant") or zh if language == "zh-Hant" else zh
         case datetime():
-            return f"{value.astimezone(UTC):{_CLOCK}}"
+            return clock(value, zone)
         case str() if _MOMENT.match(value):
-            return _moment(value)
+            return _moment(value, zone)
         case list() | tuple():
-            return (", " if language == "en" else "、").join(str(_spoken(v, language)) for v in value)
+            return _in_a_row([str(_spoken(inner, language, zone)) for inner in value], language)
         case None:
             return "–"
         case _:
             return value
 
 
-def _moment(text: str) -> str:
+def clock(moment: datetime, zone: tzinfo) -> str:
+    """Date and time as the clocks of a zone show it; UTC is said, the zone people live in is not."""
+    return f"{moment.astimezone(zone):{_CLOCK}}" + (" UTC" if zone is UTC else "")
+
+
+def _in_a_row(texts: list[str], language: str) -> str:
+    """Words are listed, whole sentences follow each other."""
+    if texts and all(text.endswith(_SENTENCE_ENDS) for text in texts):
+        return (" " if language == "en" else "").join(texts)
+    return (", " if language == "en" else "、").join(texts)
+
+
+def _moment(text: str, zone: tzinfo) -> str:
     """A moment that was kept in a row, as JSON has it; what somebody typed and only looks like one stays as it is."""
     try:
-        return f"{datetime.fromisoformat(text).astimezone(UTC):{_CLOCK}}"
+        return clock(datetime.fromisoformat(text), zone)
     except (ValueError, OverflowError):
         return text
 

@@ -20,6 +20,8 @@ from app.access.tables import Role
 from app.clock import ManualClock
 from app.db import Database
 from app.engine import Engine, Reach
+from app.incidents import timeline
+from app.incidents.tables import Incident
 from app.main import channels_of, create_app
 from app.notify.tables import Delivery, DeliveryState
 from app.outbox import MessageState, OutboxMessage, Timer, TimerState
@@ -162,6 +164,14 @@ class World:
             failed = list(await session.scalars(select(OutboxMessage).where(OutboxMessage.attempts > 0)))
         assert not failed, [(one.topic, one.last_error) for one in failed]
 
+    async def the_record_holds(self) -> None:
+        """Every timeline is gapless and sealed, and tells of the state its incident is in (guarantee 7)."""
+        async with self.parts.db.reading() as session:
+            for incident in await session.scalars(select(Incident)):
+                chain = await timeline.entries(session, incident.id)
+                assert timeline.first_break(chain) is None
+                assert (len(chain), timeline.fold(chain)) == (incident.last_seq, incident.state)
+
     async def _next_due(self) -> datetime | None:
         queries = (
             select(func.min(Timer.due_at)).where(Timer.state == TimerState.ARMED),
@@ -230,5 +240,6 @@ async def a_world(
         await world.settle()
         yield world
         await world.nothing_failed()
+        await world.the_record_holds()
     await outgoing.aclose()
     await parts.db.dispose()

@@ -293,7 +293,7 @@ async def _incident_page(
     view = await incident_view.of(session, who, incident_id, at=request.state.now, whole=whole)
 
     def summary(entry: TimelineEntry) -> str:
-        return timeline.summary(entry, language_of(request))
+        return timeline.summary(entry, language_of(request), request.state.zone)
 
     return draw(
         request, "incident.html", view=view, incident=view.incident, fact_text=fact_text, summary=summary
@@ -315,7 +315,8 @@ async def download_review(incident_id: Id, request: Request, session: Session, w
     review = await publishing.found(session, incident)
     items = await draft.improvements_of(session, incident.id)
     named = {"Content-Disposition": f'attachment; filename="{incident.number}-review.md"'}
-    document = markdown.export(incident, review, items, language_of(request))
+    await in_local_time(request, session)
+    document = markdown.export(incident, review, items, language_of(request), request.state.zone)
     return Response(document, media_type="text/markdown; charset=utf-8", headers={**HEADERS, **named})
 
 

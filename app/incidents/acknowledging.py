@@ -8,7 +8,9 @@ from app import outbox
 from app.errors import Refused
 from app.incidents import lifecycle, timeline
 from app.incidents.tables import OPEN_STATES, Incident, State, TimelineEntry
-from app.wording import say
+from app.wording import Wording, say
+
+_OUR_WAYS = frozenset({"api", "link", "console"})
 
 
 def acknowledge(
@@ -33,4 +35,11 @@ def note_answer(
     if holds and incident.acknowledged_at is None:
         incident.acknowledged_at, incident.acknowledged_by = at, by
         incident.version += 1
-    return timeline.append(session, incident, "incident.acknowledged", actor=by, at=at, via=via, note=note)
+    return timeline.append(
+        session, incident, "incident.acknowledged", actor=by, at=at, via=via, note=note, by_way=_way(via)
+    )
+
+
+def _way(via: str) -> Wording:
+    """How an answer came; what is none of our own ways is the name of a monitoring source."""
+    return say(f"via.{via if via in _OUR_WAYS else 'source'}")

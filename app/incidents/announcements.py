@@ -11,6 +11,7 @@ from app import outbox
 from app.ids import new_id
 from app.incidents import timeline
 from app.incidents.tables import Announcement, AnnouncementState, Incident
+from app.wording import say
 
 
 def draft(
@@ -23,12 +24,24 @@ def draft(
     step: str | None,
 ) -> Announcement:
     announcement = Announcement(
-        id=new_id(at), incident_id=incident.id, step=step, audience=audience, text=dict(text),
-        state=AnnouncementState.DRAFTED, drafted_at=at,
-    )  # fmt: skip
+        id=new_id(at),
+        incident_id=incident.id,
+        step=step,
+        audience=audience,
+        text=dict(text),
+        state=AnnouncementState.DRAFTED,
+        drafted_at=at,
+    )
     session.add(announcement)
     timeline.append(
-        session, incident, "announcement.drafted", actor="plan", at=at, audience=audience, text=dict(text)
+        session,
+        incident,
+        "announcement.drafted",
+        actor="plan",
+        at=at,
+        audience=audience,
+        to_whom=say(f"audience.{audience}"),
+        text=dict(text),
     )
     return announcement
 
@@ -45,9 +58,15 @@ def publish(
     announcement.state, announcement.published_at = AnnouncementState.PUBLISHED, at
     announcement.approved_by = approved_by
     timeline.append(
-        session, incident, "announcement.published", actor=approved_by or "plan", at=at, audience=announcement.audience,
+        session,
+        incident,
+        "announcement.published",
+        actor=approved_by or "plan",
+        at=at,
+        audience=announcement.audience,
+        to_whom=say(f"audience.{announcement.audience}"),
         text=announcement.text,
-    )  # fmt: skip
+    )
     payload = {"incident_id": incident.id, "announcement_id": announcement.id}
     outbox.put(session, "announcement.published", payload, ref=incident.id, at=at)
 
@@ -57,7 +76,13 @@ def reject(
 ) -> None:
     announcement.state = AnnouncementState.REJECTED
     timeline.append(
-        session, incident, "announcement.rejected", actor=by, at=at, audience=announcement.audience
+        session,
+        incident,
+        "announcement.rejected",
+        actor=by,
+        at=at,
+        audience=announcement.audience,
+        to_whom=say(f"audience.{announcement.audience}"),
     )
 
 

@@ -78,7 +78,7 @@ def choose(
     decision.decided_by, decision.decided_at, decision.version = actor, at, decision.version + 1
     timeline.append(
         session, incident, "decision.made", actor=actor, at=at, decision=decision.id, choice=choice,
-        question=decision.question, note=note,
+        chosen=say(f"choice.{choice}"), question=decision.question, note=note,
     )  # fmt: skip
     payload = {
         "incident_id": incident.id, "decision_id": decision.id, "step": decision.step, "of": decision.kind,

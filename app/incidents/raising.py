@@ -55,7 +55,7 @@ async def raise_incident(
         id=new_id(at), title=alarm.title, description=alarm.description, type=type_name,
         type_said=alarm.type if alarm.type != type_name else None, category=kind.category,
         department=alarm.department or kind.department, state=State.DETECTED, provisional=True, status=alarm.status,
-        version=1, occurrence=1, facts=dict(alarm.facts), reporter=alarm.reporter, raised_by=actor, source=alarm.source,
+        version=1, occurrence=1, calls=1, facts=dict(alarm.facts), reporter=alarm.reporter, raised_by=actor, source=alarm.source,
         dedup_key=alarm.dedup_key, plan_revision=revision_id, playbook=kind.playbook,
         occurred_at=alarm.occurred_at or at, detected_at=at, last_seq=0, last_hash="", level=kind.default_level,
     )  # fmt: skip

@@ -29,10 +29,10 @@ from app.incidents.schemas import (
     AnnouncementRead,
     Announcements,
     ApplyEvent,
+    ChangedFacts,
     Choose,
     DecisionRead,
     Decisions,
-    Facts,
     IncidentRead,
     IncidentSummary,
     MoveTask,
@@ -47,6 +47,7 @@ from app.incidents.schemas import (
 )
 from app.incidents.tables import Incident, State, Status
 from app.incidents.transitions import Assessment, Command
+from app.levels import matrix
 from app.people import holders
 from app.vocabulary import LevelNumber
 from app.wording import Wording, say
@@ -162,9 +163,18 @@ async def acknowledge(
 
 @router.patch("/incidents/{incident_id}/facts", responses=problems(NotFound, Refused, Stale))
 async def merge_facts(
-    incident_id: str, asked: Facts, session: Session, who: Who, now: Now, version: IfMatch, language: Language
+    incident_id: str,
+    asked: ChangedFacts,
+    session: Session,
+    who: Who,
+    now: Now,
+    version: IfMatch,
+    language: Language,
 ) -> IncidentRead:
-    """Merge facts; null removes one. The grading rules look again."""
+    """Merge facts; null removes one. The grading rules look again.
+
+    The body is the facts themselves; `{"facts": {…}}`, with nothing beside it, is read as those facts too.
+    """
     incident = await record.locked(session, incident_id, version=version)
     await facts.merge(session, incident, asked, actor=who.name, at=now)
     return await _read(session, incident, language)
@@ -199,7 +209,8 @@ async def read_timeline(
     """What happened, in order, and whether the record is intact."""
     incident = await authority.seen(session, who, incident_id)
     chain = await timeline.entries(session, incident.id)
-    items = [TimelineEntryRead.of(entry, language) for entry in chain if entry.seq > after]
+    zone = (await matrix.of(session, incident.plan_revision)).zone
+    items = [TimelineEntryRead.of(entry, language, zone) for entry in chain if entry.seq > after]
     return Timeline(items=items, intact=timeline.first_break(chain) is None)
 
 

@@ -1,6 +1,6 @@
 """What crosses the wire about incidents."""
 
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
@@ -34,9 +34,19 @@ Fact = (
     | list[str | int | float | bool]
     | dict[str, str | int | float | bool | None]
 )
+
+
+def _unwrapped(given: Any) -> Any:
+    # Raising names its facts `facts`, and people write a change of them in the same way.
+    if isinstance(given, dict) and given.keys() == {"facts"} and isinstance(given["facts"], dict):
+        return given["facts"]
+    return given
+
+
 Facts = Annotated[
     dict[Annotated[str, StringConstraints(min_length=1, max_length=100)], Fact], Field(max_length=500)
 ]
+ChangedFacts = Annotated[Facts, BeforeValidator(_unwrapped)]
 
 
 def _several(given: Any) -> Any:
@@ -125,9 +135,9 @@ class TimelineEntryRead(_Told):
     hash: str
 
     @classmethod
-    def of(cls, entry: TimelineEntry, language: str) -> "TimelineEntryRead":
+    def of(cls, entry: TimelineEntry, language: str, zone: tzinfo = UTC) -> "TimelineEntryRead":
         return cls(
-            seq=entry.seq, at=entry.at, actor=entry.actor, kind=entry.kind, summary=timeline.summary(entry, language),
+            seq=entry.seq, at=entry.at, actor=entry.actor, kind=entry.kind, summary=timeline.summary(entry, language, zone),
             data=entry.data, hash=entry.hash,
         )  # fmt: skip
 

@@ -6,7 +6,7 @@ Who appends holds the incident's row lock (`record.locked`), so two writers cann
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from sqlalchemy import select
@@ -14,6 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.incidents.tables import Incident, State, TimelineEntry
 from app.wording import Wording, kept, render
+
+# What people may leave out when they act.
+_MAY_BE_UNSAID = frozenset({"reason", "note", "because"})
 
 
 def append(
@@ -73,9 +76,12 @@ def fold(chain: Iterable[TimelineEntry]) -> State | None:
     return state
 
 
-def summary(entry: TimelineEntry, language: str) -> str:
-    """The entry as one sentence; a note that nobody gave leaves no dash at its end."""
-    return render(Wording(f"timeline.{entry.kind}", entry.data), language).removesuffix("–").rstrip()
+def summary(entry: TimelineEntry, language: str, zone: tzinfo = UTC) -> str:
+    """The entry as one sentence; a note or reason that nobody gave leaves nothing behind."""
+    said = {
+        name: "" if value is None and name in _MAY_BE_UNSAID else value for name, value in entry.data.items()
+    }
+    return render(Wording(f"timeline.{entry.kind}", said), language, zone).strip()
 
 
 def _number(text: str) -> float | int:

@@ -154,9 +154,10 @@ def _graded(incident: Incident, command: Command, levels: Levels) -> grading.Gra
     if (judged := command.assessment) is not None:
         cell = grading.by_matrix(levels, likelihood=judged.likelihood, impact=judged.impact)
     if command.level is not None:
-        return grading.Graded(
-            command.level, say("levels.by_hand", reason=command.reason), cell.gravity if cell else None
+        by_hand = (
+            say("levels.by_hand", reason=command.reason) if command.reason else say("levels.by_hand_unsaid")
         )
+        return grading.Graded(command.level, by_hand, cell.gravity if cell else None)
     if cell is not None or command.event is Event.RELEVEL:
         return cell
     _, kind = levels.type_of(incident.type)

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
@@ -141,6 +142,8 @@ class Levels(Part):
     types: dict[Slug, IncidentType]
     playbooks: list[Slug] = Field(default_factory=list)
     """The playbooks an incident can be activated with."""
+    time_zone: str = "UTC"
+    """IANA name; the zone in which the centre lives."""
 
     @model_validator(mode="after")
     def _all_four_and_other(self) -> Self:
@@ -151,6 +154,11 @@ class Levels(Part):
                 "there must be a type 'other': an emergency is never lost for want of a category"
             )
         return self
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The clocks people read their messages by."""
+        return ZoneInfo(self.time_zone)
 
     def type_of(self, name: str) -> tuple[str, IncidentType]:
         """The type of that name, or `other`."""

@@ -124,4 +124,7 @@ class PlanDocument(Part):
 
     def grading(self) -> Levels:
         """The levels' part on its own."""
-        return Levels(levels=self.levels, risk=self.risk, types=self.types, playbooks=list(self.playbooks))
+        return Levels(
+            levels=self.levels, risk=self.risk, types=self.types, playbooks=list(self.playbooks),
+            time_zone=self.plan.time_zone,
+        )  # fmt: skip

@@ -27,11 +27,11 @@ async def call_reporting_chain(happened: Happened) -> None:
     incident = await happened.incident()
     if not is_open(incident) or incident.acknowledged_at is not None:
         return
-    subject, text = happened.words(
+    subject, text = await happened.words(
         incident,
         "chain",
         because=restored(incident.level_reason),
-        description=incident.description or "–",
+        description=incident.description or "",
         detected_at=incident.detected_at,
     )
     plan = await happened.plan(incident)

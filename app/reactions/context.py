@@ -49,13 +49,15 @@ class Happened:
         """Send a notice of ours (`flow.<notice>.subject`, `.text`) to the holders of positions."""
         if not positions:
             return
-        subject, text = self.words(incident, notice, **params)
+        subject, text = await self.words(incident, notice, **params)
         await pipeline.tell(
             self.session, ref=incident.id, kind=notice, number=incident.number, level=incident.level,
             exercise=is_exercise(incident), subject=subject, text=text, positions=positions, at=self.at, asks=asks,
         )  # fmt: skip
 
-    def words(self, incident: Incident, notice: str, **params: Any) -> tuple[dict[str, str], dict[str, str]]:
+    async def words(
+        self, incident: Incident, notice: str, **params: Any
+    ) -> tuple[dict[str, str], dict[str, str]]:
         """Subject and text of a notice about an incident, in every language."""
         common = {
             "number": incident.number,
@@ -66,7 +68,8 @@ class Happened:
         subject, text = (
             Wording(f"flow.{notice}.{part}", {**common, **params}) for part in ("subject", "text")
         )
-        return localised(subject), localised(text)
+        zone = (await matrix.of(self.session, incident.plan_revision)).zone
+        return localised(subject, zone), localised(text, zone)
 
     async def commander(self, incident: Incident) -> list[str]:
         """Whom questions to the commander go to: the command post's, or the plan's default position."""

@@ -6,7 +6,7 @@ computed again.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
 from sqlalchemy import delete, select
@@ -78,7 +78,7 @@ async def open_review(
     entries = await timeline.entries(session, incident.id)
     missed = list(what_went_wrong(computed, spec))
     words = {
-        "summary": summary(entries, language),
+        "summary": summary(entries, language, levels.zone),
         "went_well": [render(line, language) for line in what_went_well(computed)],
         "went_wrong": [render(wrong.what, language) for wrong in missed],
     }
@@ -104,7 +104,7 @@ async def locked(session: AsyncSession, incident_id: str) -> Review | None:
     return await session.scalar(query.execution_options(populate_existing=True))
 
 
-def summary(entries: list[TimelineEntry], language: str) -> str:
+def summary(entries: list[TimelineEntry], language: str, zone: tzinfo = UTC) -> str:
     """The timeline as a text under the four phases; a long one keeps its beginning and its end."""
     told = [entry for entry in entries if any(entry.kind in kinds for kinds in PHASES.values())]
     left_out = max(len(told) - MOST_LINES, 0)
@@ -113,7 +113,7 @@ def summary(entries: list[TimelineEntry], language: str) -> str:
         told = told[:half] + told[-half:]
     lines: list[str] = []
     for phase, kinds in PHASES.items():
-        said = [_line(entry, language) for entry in told if entry.kind in kinds]
+        said = [_line(entry, language, zone) for entry in told if entry.kind in kinds]
         if said:
             heading = say("reviews.summary.heading", phase=say(f"reviews.phase.{phase}"))
             lines += ["", render(heading, language), *said]
@@ -193,8 +193,9 @@ async def _due_at(session: AsyncSession, incident: Incident, spec: LevelSpec) ->
     return incident.closed_at + spec.targets.review_within
 
 
-def _line(entry: TimelineEntry, language: str) -> str:
-    return render(say("reviews.summary.line", at=entry.at, what=timeline.summary(entry, language)), language)
+def _line(entry: TimelineEntry, language: str, zone: tzinfo) -> str:
+    what = timeline.summary(entry, language, zone)
+    return render(say("reviews.summary.line", at=entry.at, what=what), language, zone)
 
 
 def _spans(time: Mapping[str, str | None]) -> dict[str, str]:

@@ -5,6 +5,7 @@ Pure. What people wrote is put in so that it stays text: it can begin no heading
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, tzinfo
 from typing import Any, Final
 
 from app.incidents.tables import Incident
@@ -19,9 +20,11 @@ _AT_THE_START: Final = re.compile(r"^([-+=]|\d{1,9}(?=[.)]))")
 _UNSEEN: Final = re.compile("[\x00-\x08\x0e-\x1b\x7f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
 
-def export(incident: Incident, review: Review, improvements: Sequence[Improvement], language: str) -> str:
+def export(
+    incident: Incident, review: Review, improvements: Sequence[Improvement], language: str, zone: tzinfo = UTC
+) -> str:
     """The whole document."""
-    page = _Page(language)
+    page = _Page(language, zone)
     page.heading(1, say("reviews.title", number=incident.number), tail=inline(incident.title))
     _head(page, incident, review)
     _preparation(page, incident, review.figures)
@@ -51,15 +54,18 @@ def block(text: str) -> str:
 class _Page:
     """The lines of a document, in one language."""
 
-    def __init__(self, language: str) -> None:
+    def __init__(self, language: str, zone: tzinfo) -> None:
         self.language = language
+        self.zone = zone
         self._blocks: list[str] = []
 
     def say(self, key: str, **params: Any) -> str:
-        return render(say(key, **params), self.language)
+        return render(say(key, **params), self.language, self.zone)
 
     def heading(self, depth: int, what: Wording, tail: str = "") -> None:
-        self._blocks.append(f"{'#' * depth} {render(what, self.language)}" + (f" {tail}" if tail else ""))
+        self._blocks.append(
+            f"{'#' * depth} {render(what, self.language, self.zone)}" + (f" {tail}" if tail else "")
+        )
 
     def add(self, markdown: str) -> None:
         self._blocks.append(markdown)

@@ -9,6 +9,7 @@ from app.access.edge import Edge, IfMatch, Language, Now, Session, Who, problems
 from app.access.paging import Page, Paging, paged
 from app.errors import NotFound, Stale, WrongShape
 from app.incidents.authority import layer_of, seen
+from app.levels import matrix
 from app.reviews import draft, improvements, markdown, metrics, publishing
 from app.reviews.improvements import IllegalImprovementTransition
 from app.reviews.metrics import By
@@ -38,7 +39,8 @@ async def read_review(
     if not _wants_markdown(request):
         return await _read(session, review, response)
     items = await draft.improvements_of(session, incident.id)
-    document = markdown.export(incident, review, items, language)
+    zone = (await matrix.of(session, incident.plan_revision)).zone
+    document = markdown.export(incident, review, items, language, zone)
     return Response(
         document, media_type="text/markdown; charset=utf-8", headers={"ETag": f'"{review.version}"'}
     )

@@ -128,3 +128,12 @@ async def test_after_the_end_nothing_of_the_plan_begins(world: World) -> None:
     await world.settle()
     kinds = [one["kind"] for one in (await world.get(f"/incidents/{name}/timeline"))["items"]]
     assert "task.given" not in kinds[kinds.index("incident.closed") :]
+
+
+async def test_a_level_lowered_before_anybody_answered_is_called_by_its_own_chain(world: World) -> None:
+    name = await raised(world, level=1)
+    await world.settle()
+    await world.apply(name, "assess", level=4)
+    world.told()
+    await world.advance(minutes=110)
+    assert set(world.told()) == {"Lin"}, "level 4 gives the duty lead two hours"

@@ -59,7 +59,7 @@ def spec(*, by: Layer = Layer.MANAGEMENT, recovery: Any = "optional") -> LevelSp
 
 def incident(state: State | str, level: int = 3) -> Incident:
     return Incident(
-        id="01", number="INC-2026-0001", title="x", state=state, level=level, version=4, occurrence=1, facts={},
+        id="01", number="INC-2026-0001", title="x", state=state, level=level, version=4, occurrence=1, calls=1, facts={},
         provisional=True, playbook="other", last_seq=0, last_hash="", level_reason={"key": "k", "params": {}},
     )  # fmt: skip
 
