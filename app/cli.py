@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, is_dataclass
@@ -91,8 +92,13 @@ def engine() -> None:
     async def run() -> None:
         parts = parts_of(settings)
         reach = reach_of(settings, parts.vault)
+        asked_to_stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, asked_to_stop.set)
         async with running(Engine(parts, reach), parts):
-            await asyncio.Event().wait()
+            await asked_to_stop.wait()
+        await reach.outgoing.aclose()
+        await parts.db.dispose()
 
     try:
         with starting.only_service(settings.database):

@@ -20,6 +20,7 @@ from app.db import Database, Work, inline
 from app.flow import REACTIONS
 from app.notify import delivery
 from app.notify.channel import Channel
+from app.notify.delivery import GRAVE
 from app.outbox import MessageState, OutboxMessage, Timer, TimerState
 from app.outgoing import Outgoing
 from app.playbooks import external
@@ -29,6 +30,7 @@ from app.wording import say
 ATTEMPTS: Final = 8  # reactions of one message; then it is parked
 _FIRST_WAIT: Final = timedelta(seconds=1)
 _AT_ONCE: Final = 64  # sends and calls under way in one engine
+_PATIENT_AT_ONCE: Final = 48  # of these, what is not grave: external steps, and sends below the two grave levels
 _TIMERS_AT_ONCE: Final = 200
 
 log = structlog.get_logger("engine")
@@ -43,20 +45,22 @@ class Reach:
 
 
 class Engine:
-    """One engine of this process; `run` serves until cancelled, `settle` does what is due now and returns."""
+    """One engine of this process; `run` serves until cancelled, then `finish` waits for what is under way. `settle` does
+    what is due now and returns."""
 
     def __init__(self, parts: Parts, reach: Reach) -> None:
         self.parts = parts
         self.reach = reach
         self.last_tick: datetime | None = None  # when a look for what is due last came to its end
         self._under_way: set[asyncio.Task[None]] = set()
+        self._patient: set[asyncio.Task[None]] = set()  # those under way that are not grave
 
     @property
     def db(self) -> Database:
         return self.parts.db
 
     async def run(self) -> None:
-        """Serve until cancelled. What was under way then is taken up after its lease, by whoever runs."""
+        """Serve until cancelled; nothing new is begun then, and `finish` waits for what was."""
         reactors = 1 if self.db.is_sqlite else 2  # the second works while the first waits for the database
         async with asyncio.TaskGroup() as workers:
             for number in range(reactors):
@@ -64,13 +68,25 @@ class Engine:
             workers.create_task(self._serve("deliveries", self._start_deliveries, Work.DELIVERIES))
             workers.create_task(self._serve("steps", self._start_calls, Work.CALLS))
 
+    async def finish(self, within: timedelta) -> None:
+        """Wait for what is under way, so that no message is sent and then not written down. What takes longer is broken
+        off, and taken up after its lease by whoever runs."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=within.total_seconds())
+        if left := set(self._under_way):
+            log.warning("broken off while stopping", number=len(left))
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left)
+
     async def settle(self) -> None:
         """Do everything that is due at this moment, and what follows from it, until nothing is left."""
         while True:
+            busy = bool(self._under_way)  # what ends during the look may leave a place the look did not see
             did = await self.follow() or await self._start_deliveries() or await self._start_calls()
             if self._under_way:
                 await asyncio.gather(*self._under_way)
-            elif not did:
+            elif not (did or busy):
                 return
 
     async def follow(self) -> bool:
@@ -171,22 +187,33 @@ class Engine:
     async def _start_deliveries(self) -> bool:
         """Claim what is due and begin to send it; the sending goes on beside the next look."""
         async with self.db.reading() as session:
-            if not await delivery.is_due(session, at=self.parts.clock.now()):
+            if not await delivery.is_due(session, at=self.parts.clock.now(), least_level=self._places()[1]):
                 return False
         return await self._claim_deliveries()
 
     async def _claim_deliveries(self) -> bool:
-        if (room := _AT_ONCE - len(self._under_way)) <= 0:
+        room, least_level = self._places()
+        if room <= 0:
             return False
         now, lease = self.parts.clock.now(), self.parts.settings.lease
         async with self.db.transaction() as session:
-            claimed = await delivery.claim(session, vault=self.parts.vault, at=now, lease=lease, limit=room)
+            claimed = await delivery.claim(
+                session, vault=self.parts.vault, at=now, lease=lease, limit=room, least_level=least_level
+            )
         for one in claimed:
-            self._begin(self._deliver(one))
+            self._begin(self._deliver(one), grave=one.level in GRAVE)
+        if len(claimed) == room:
+            self.db.wake.set({Work.DELIVERIES})  # there may be more, and places for it
         return bool(claimed)
 
+    def _places(self) -> tuple[int, int | None]:
+        """How many deliveries may be claimed now, and the least grave level that may be among them; none: any."""
+        room, patient = _AT_ONCE - len(self._under_way), _PATIENT_AT_ONCE - len(self._patient)
+        return (min(room, patient), None) if patient > 0 else (room, max(GRAVE))
+
     async def _start_calls(self) -> bool:
-        if (room := _AT_ONCE - len(self._under_way)) <= 0:
+        room = min(_AT_ONCE - len(self._under_way), _PATIENT_AT_ONCE - len(self._patient))
+        if room <= 0:
             return False
         now = self.parts.clock.now()
         async with self.db.reading() as session:
@@ -195,17 +222,20 @@ class Engine:
         async with self.db.transaction() as session:
             claimed = await external.claim(session, at=now, lease=self.parts.settings.lease, limit=room)
         for one in claimed:
-            self._begin(self._call(one))
+            self._begin(self._call(one), grave=False)
         return bool(claimed)
 
-    def _begin(self, work: Awaitable[None]) -> None:
+    def _begin(self, work: Awaitable[None], *, grave: bool) -> None:
         task = asyncio.ensure_future(work)
         self._under_way.add(task)
+        if not grave:
+            self._patient.add(task)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
-        was_full = len(self._under_way) >= _AT_ONCE
+        was_full = len(self._under_way) >= _AT_ONCE or len(self._patient) >= _PATIENT_AT_ONCE
         self._under_way.discard(task)
+        self._patient.discard(task)
         if was_full:
             self.db.wake.set({Work.DELIVERIES, Work.CALLS})
 

@@ -4,8 +4,10 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from importlib.metadata import version
 from ipaddress import ip_network
+from typing import Final
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -50,6 +52,8 @@ ROUTERS: Sequence[APIRouter] = (
     people_routes, readiness_routes, intake_routes, access_routes, parked_routes, stream_routes, vital_routes,
     problem_routes, console_routes,
 )  # fmt: skip
+
+_TO_WRITE_DOWN: Final = timedelta(seconds=5)  # after the longest call, before the engine breaks off what is left
 
 log = structlog.get_logger("muster")
 
@@ -137,3 +141,5 @@ async def running(engine: Engine, parts: Parts) -> AsyncIterator[None]:
         serving.cancel()
         with suppress(asyncio.CancelledError):
             await serving
+        # What was handed to a channel must be written down while the database is open, or it is sent twice.
+        await engine.finish(parts.settings.request_deadline + _TO_WRITE_DOWN)

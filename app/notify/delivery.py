@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import case, select, update
+from sqlalchemy import ColumnElement, case, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
@@ -34,7 +34,7 @@ MAX_ATTEMPTS: Final = 5
 # 14 min.
 _FIRST_PAUSE: Final = {True: timedelta(seconds=5), False: timedelta(seconds=30)}
 _GROWTH: Final = 3
-_GRAVE: Final = (1, 2)
+GRAVE: Final = (1, 2)  # the levels that wait for nobody
 # A receiver may ask for patience, but not for more than this.
 _LONGEST_PAUSE: Final = timedelta(minutes=15)
 _DUE_STATES: Final = (DeliveryState.PENDING, DeliveryState.SENDING)
@@ -80,22 +80,29 @@ class Outcome:
     retry_after: timedelta | None = None
 
 
-async def is_due(session: AsyncSession, *, at: datetime) -> bool:
+async def is_due(session: AsyncSession, *, at: datetime, least_level: int | None = None) -> bool:
     """Whether there is anything to claim; a look that locks nothing and costs what is due, not what is pending."""
-    due = select(Delivery.id).where(Delivery.state.in_(inline(_DUE_STATES)), Delivery.not_before <= at)
+    due = select(Delivery.id).where(*_claimable(at, least_level))
     return await session.scalar(due.limit(1)) is not None
 
 
 async def claim(
-    session: AsyncSession, *, vault: Vault, at: datetime, lease: timedelta, limit: int
+    session: AsyncSession,
+    *,
+    vault: Vault,
+    at: datetime,
+    lease: timedelta,
+    limit: int,
+    least_level: int | None = None,
 ) -> list[Claimed]:
-    """Take up to `limit` due messages, the gravest level first; while the lease lasts they are nobody else's.
+    """Take up to `limit` due messages, the gravest level first and none less grave than `least_level`; while the
+    lease lasts they are nobody else's.
 
     1. Lock what is due and no other sender holds: pending ones, and those whose sender's lease has ended.
     2. Drop what must not be sent any more, because its round is over.
     3. Raise the fence of the rest, and write down the attempt before it is made.
     """
-    rows = (await session.execute(_due(at, limit))).all()
+    rows = (await session.execute(_due(at, limit, least_level))).all()
     ready: list[tuple[Delivery, Notice]] = []
     for delivery, notice, called in rows:
         if called is not None and called.state != RoundState.CALLING:
@@ -202,17 +209,22 @@ def backoff(attempts: int, retry_after: timedelta | None, *, level: int, key: st
         return None
     chance = int.from_bytes(hashlib.blake2b(f"{key}:{attempts}".encode(), digest_size=2).digest(), "big")
     pause: timedelta = (
-        _FIRST_PAUSE[level in _GRAVE] * _GROWTH ** (attempts - 1) * (0.8 + 0.4 * chance / 0xFFFF)
+        _FIRST_PAUSE[level in GRAVE] * _GROWTH ** (attempts - 1) * (0.8 + 0.4 * chance / 0xFFFF)
     )
     return min(max(pause, retry_after or timedelta()), _LONGEST_PAUSE)
 
 
-def _due(at: datetime, limit: int) -> Any:
+def _claimable(at: datetime, least_level: int | None) -> list[ColumnElement[bool]]:
+    conditions = [Delivery.state.in_(inline(_DUE_STATES)), Delivery.not_before <= at]
+    return conditions if least_level is None else [*conditions, Delivery.level <= least_level]
+
+
+def _due(at: datetime, limit: int, least_level: int | None) -> Any:
     return (
         select(Delivery, Notice, Round)
         .join(Notice, Notice.id == Delivery.notice_id)
         .outerjoin(Round, Round.id == Delivery.round_id)
-        .where(Delivery.state.in_(inline(_DUE_STATES)), Delivery.not_before <= at)
+        .where(*_claimable(at, least_level))
         .order_by(Delivery.level, Delivery.not_before, Delivery.id)
         .limit(limit)
         .with_for_update(of=Delivery, skip_locked=True)

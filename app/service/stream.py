@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -20,6 +20,7 @@ from app.outbox import OutboxMessage
 
 router = APIRouter(prefix="/api/v1", route_class=Edge, tags=["service"])
 
+_Change = Row[int, str, str, datetime]  # number, topic, reference, when it was put
 _LOOK_BACK: Final = timedelta(seconds=10)
 _AT_ONCE: Final = 200
 _EVENT_ID: Final = re.compile("[0-9]{1,18}")  # what both databases can hold as a number
@@ -43,7 +44,7 @@ async def _newest(here: Parts) -> int:
         return int(await session.scalar(select(func.max(OutboxMessage.id))) or 0)
 
 
-async def _changes(here: Parts, position: int, incident: str | None) -> AsyncIterator[Row[Any]]:
+async def _changes(here: Parts, position: int, incident: str | None) -> AsyncIterator[_Change]:
     """Each change once, however many there are and however slowly they are read.
 
     1. What is new, page by page, until there is no more.
@@ -84,7 +85,7 @@ async def _changes(here: Parts, position: int, incident: str | None) -> AsyncIte
 
 async def _read(
     here: Parts, incident: str | None, *which: ColumnElement[bool], limit: int | None = None
-) -> list[Row[Any]]:
+) -> list[_Change]:
     query = select(OutboxMessage.id, OutboxMessage.topic, OutboxMessage.ref, OutboxMessage.created_at)
     if incident is not None:
         query = query.where(OutboxMessage.ref == incident)

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from app import engine as engine_module
 from app import outbox
 from app.engine import ATTEMPTS, Engine
 from app.flow import REACTIONS
+from app.main import running
+from app.notify.channel import Message, Receipt
 from app.outbox import OutboxMessage, Timer, TimerState
 from app.reactions.context import Happened
 from app.service import stream
@@ -215,6 +218,96 @@ async def test_the_engine_outlives_a_failing_look(
                 world.parts.db.wake.set()  # what the scheduler's tick does
                 await asyncio.to_thread(lambda: None)
     assert failures == 2
+
+
+# ── what is under way ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class Held:
+    """Channels that keep whoever sends waiting, until they are let go."""
+
+    entered: list[Message] = field(default_factory=list)
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def send(self, to: str, message: Message) -> Receipt:
+        self.entered.append(message)
+        await self.go_on.wait()
+        return Receipt("kept")
+
+    def told(self, title: str) -> bool:
+        return any(title in message.text + message.subject for message in self.entered)
+
+
+@pytest.fixture
+def held(world: World, monkeypatch: pytest.MonkeyPatch) -> Held:
+    made = Held()
+    for channel in world.channels.values():
+        monkeypatch.setattr(channel, "send", made.send)
+    return made
+
+
+async def test_an_orderly_stop_waits_for_what_is_being_sent_and_sends_it_once(
+    world: World, held: Held
+) -> None:
+    await world.post("/incidents", {"title": "x", "type": "other", "level": 3})
+
+    async def begin_and_stop() -> None:
+        async with running(world.engine, world.parts):
+            await until(lambda: bool(held.entered))
+
+    stopping = asyncio.create_task(begin_and_stop())
+    await until(lambda: bool(held.entered) and not world.parts.db.wake._waiting)  # the workers have ended
+    for _ in range(50):
+        await asyncio.to_thread(lambda: None)
+    assert not stopping.done(), "the database would be closed under what is being sent"
+    held.go_on.set()
+    await stopping
+    sent = len(held.entered)
+    assert not world.engine._under_way
+    world.clock.advance(world.parts.settings.lease + timedelta(seconds=1))
+    await world.settle()
+    assert len(held.entered) == sent == 1
+
+
+async def test_what_takes_too_long_is_broken_off_when_it_stops(world: World, held: Held) -> None:
+    await world.post("/incidents", {"title": "x", "type": "other", "level": 3})
+    while await world.engine.follow():
+        pass
+    await until(lambda: bool(held.entered))
+    await world.engine.finish(timedelta())
+    assert not world.engine._under_way
+    held.go_on.set()
+    world.clock.advance(world.parts.settings.lease)
+    await world.settle()
+    assert [message.key for message in held.entered] == [held.entered[0].key] * 2, "its lease had ended"
+
+
+async def test_sends_that_hang_keep_no_place_from_the_gravest(world: World, held: Held) -> None:
+    for n in range(50):
+        await world.post("/incidents", {"title": f"slow {n}", "type": "other", "level": 3})
+    while await world.engine.follow() or await world.engine._start_deliveries():
+        pass
+    assert len(world.engine._under_way) == 48
+    await world.post("/incidents", {"title": "grave", "type": "other", "level": 1})
+    while await world.engine.follow() or await world.engine._start_deliveries():
+        pass
+    await until(lambda: held.told("grave"))
+    assert len(world.engine._under_way) <= 64
+    assert not await world.engine._start_calls()
+    held.go_on.set()
+    await world.settle()
+    assert {f"slow {n}" for n in range(50) if held.told(f"slow {n}")} == {f"slow {n}" for n in range(50)}
+
+
+async def test_the_gravest_may_use_every_place(world: World, held: Held) -> None:
+    for n in range(66):
+        await world.post("/incidents", {"title": f"grave {n}", "type": "other", "level": 1})
+    while await world.engine.follow() or await world.engine._start_deliveries():
+        pass
+    assert len(world.engine._under_way) == 64
+    held.go_on.set()
+    await world.settle()
 
 
 # ── the stream of what changes ────────────────────────────────────────────────────────────────────────────
