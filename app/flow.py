@@ -32,7 +32,9 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     ),
     "incident.cancelled": (
         ending.withdraw_everything, ending.release_resources, owing.withdraw_duties, ending.tell_those_told,
+        ending.pass_on_merged,
     ),
+    "incident.merged": (ending.take_in_merged,),
     "incident.reviewed": (ending.publish_review, owing.settle_review),
     # being reached
     "incident.acknowledged": (calling.stop_calling,),

@@ -1,10 +1,10 @@
 """When an incident ends, nothing of it is left running, held, or called (EP-4.2.5, EP-7.1.4)."""
 
 from app import outbox
-from app.incidents import announcements, decisions, tasks
+from app.incidents import announcements, decisions, facts, record, tasks, timeline
 from app.notify import acknowledgement, delivery_log
 from app.playbooks import runner
-from app.reactions.context import Happened
+from app.reactions.context import Happened, is_open
 from app.resources import reservation
 from app.reviews import draft, publishing
 from app.wording import say
@@ -33,6 +33,36 @@ async def tell_those_told(happened: Happened) -> None:
     incident = await happened.incident()
     positions = await delivery_log.positions_told(happened.session, incident.id)
     await happened.tell(incident, str(incident.state), positions, by=happened.payload["actor"])
+
+
+async def pass_on_merged(happened: Happened) -> None:
+    """What was merged leaves its trace on the incident it was merged into.
+
+    By a message of that one's own: two incidents are never locked at once, so two merged into each other cannot deadlock.
+    """
+    incident = await happened.incident()
+    if (target := incident.merged_into) is not None:
+        payload = {"incident_id": target, "merged": incident.id, "actor": happened.payload["actor"]}
+        outbox.put(happened.session, "incident.merged", payload, ref=target, at=happened.at)
+
+
+async def take_in_merged(happened: Happened) -> None:
+    """An entry, the facts it did not have itself, and word to its commander."""
+    incident, by = await happened.incident(), happened.payload["actor"]
+    # Read without its lock: it is cancelled, and nothing of a cancelled incident changes any more.
+    merged = await record.found(happened.session, happened.payload["merged"])
+    timeline.append(
+        happened.session, incident, "incident.merged", actor=by, at=happened.at, merged=merged.id, number=merged.number,
+        title=merged.title, facts=merged.facts,
+    )  # fmt: skip
+    if not is_open(incident):
+        return
+    if merged.status == incident.status:  # what a drill says never becomes a fact of what happened
+        room = facts.MOST_FACTS - len(incident.facts)
+        unknown = [(name, value) for name, value in merged.facts.items() if name not in incident.facts]
+        await facts.merge(happened.session, incident, dict(unknown[:room]), actor=by, at=happened.at)
+    to = await happened.commander(incident)
+    await happened.tell(incident, "merged", to, merged=merged.number, merged_title=merged.title, by=by)
 
 
 async def open_review(happened: Happened) -> None:

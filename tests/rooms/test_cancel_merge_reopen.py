@@ -54,6 +54,24 @@ async def test_a_duplicate_is_merged_into_an_open_incident_by_id_or_number(world
     assert (await kept.read())["state"] == "detected"
 
 
+async def test_the_incident_merged_into_keeps_what_was_merged_and_its_commander_hears_of_it(
+    world: World,
+) -> None:
+    kept, twin = [await raised(world, type_="other") for _ in range(2)]
+    await world.call("PATCH", f"/incidents/{kept.name}/facts", {"place": "hall"})
+    await world.call("PATCH", f"/incidents/{twin.name}/facts", {"place": "yard", "cause": "fire"})
+    await world.settle()
+    world.told()
+    await merge(twin, kept.name)
+    number = (await twin.read())["number"]
+    incident = await kept.read()
+    assert (incident["facts"]["place"], incident["facts"]["cause"]) == ("hall", "fire")
+    entries = (await world.get(f"/incidents/{kept.name}/timeline"))["items"]
+    (entry,) = [one for one in entries if one["kind"] == "incident.merged"]
+    assert (entry["data"]["number"], entry["data"]["facts"]["place"]) == (number, "yard")
+    assert heard(world, "was merged into it") == {"Lin"}
+
+
 async def test_it_is_not_merged_into_itself_or_into_one_that_has_ended(world: World) -> None:
     trial, ended = [await raised(world, type_="other") for _ in range(2)]
     await ended.apply("cancel", reason="false alarm")
