@@ -423,8 +423,10 @@ def test_both_languages_read_the_same_names_and_are_short_enough_for_a_phone(pat
     chinese, english = TEXTS[path]["zh"], TEXTS[path]["en"]
 
     assert Text.compile(chinese).names == Text.compile(english).names
-    assert len(re.sub(r"{{.*?}}", "0000", chinese)) <= 110  # a blank is as long as what is written into it
-    assert len(english) <= 220
+    # A blank is as long as what is written into it, and a question that quotes a notice says a little more than it.
+    chinese, english = (re.sub(r"{{.*?}}", "0000", said) for said in (chinese, english))
+    assert len(chinese) <= 110
+    assert len(english) <= 230
 
 
 @pytest.mark.parametrize("path", [path for path, text in TEXTS.items() if text.get("zh_hant")])
