@@ -5,17 +5,17 @@ import base64
 import json
 import signal
 import sys
-from collections.abc import Awaitable, Callable
-from dataclasses import asdict, is_dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 import uvicorn
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr, ValidationError
 
-from app import telemetry
+from app import door, telemetry
 from app.access import keys
 from app.access.parts import Parts
 from app.access.tables import Role
@@ -25,17 +25,20 @@ from app.demo.waiting import DemoFailed
 from app.engine import Engine
 from app.errors import Problem
 from app.incidents import raising, record, timeline
+from app.incidents.schemas import RaiseIncident
 from app.incidents.tables import Incident, Status
 from app.intake import enrolment
+from app.intake.schemas import EnrolSource
 from app.main import create_app, parts_of, reach_of, running, signing_secrets
 from app.people import contact_points, csv_import
 from app.plan import check as plan_check
 from app.plan.reading import BadPlan, read, written_schema
 from app.service import reference, starting
 from app.settings import Settings
-from app.wording import negotiate, render
+from app.wording import Wording, negotiate, render
 
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Incident response for a customer service centre."
@@ -54,6 +57,10 @@ Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 
 def main() -> None:
     """Entry point of the `muster` command."""
+    # Bytes that are no text come in as halves of characters, which no database keeps and no terminal prints.
+    if any("\ud800" <= character <= "\udfff" for word in sys.argv[1:] for character in word):
+        print("An argument is not text in this terminal's encoding (UTF-8 is best).", file=sys.stderr)
+        raise SystemExit(1)
     app()
 
 
@@ -122,25 +129,30 @@ def migrate() -> None:
 
 
 @app.command()
-def check(file: Annotated[Path, typer.Argument()] = Path("playbooks.yaml"), as_json: Json = False) -> None:
+def check(
+    file: Annotated[Path, typer.Argument()] = Path("playbooks.yaml"),
+    as_json: Json = False,
+    lang: Annotated[str, typer.Option(help="zh-Hans, zh-Hant or en.")] = "en",
+) -> None:
     """Check a plan file: every mistake at once; exit 1 when it would be refused."""
+    language = negotiate(lang, "en")
     try:
         document = read(file.read_bytes(), file=file.name)
     except BadPlan as error:
         if as_json:
-            print(json.dumps([asdict(m) for m in error.mistakes], default=str, ensure_ascii=False))
+            _answer([_told(m, language) for m in error.mistakes], as_json, "")
         else:
-            print("\n".join(error.told("en")))
+            print("\n".join(error.told(language)))
         raise typer.Exit(1) from error
     except OSError as error:
         _fail(f"{file}: {error.strerror}")
     findings = plan_check.check(document)
     for finding in findings if not as_json else ():
         print(
-            f"{finding.severity}: {finding.path}: {render(finding.message, 'en')} {render(finding.mend, 'en')}"
+            f"{finding.severity}: {finding.path}: {render(finding.message, language)} {render(finding.mend, language)}"
         )
     if as_json:
-        print(json.dumps([asdict(f) for f in findings], default=str, ensure_ascii=False))
+        _answer([_told(f, language) for f in findings], as_json, "")
     elif not findings:
         print(f"{file}: {len(document.types)} types, {len(document.playbooks)} playbooks, no findings.")
     if plan_check.refuses(findings):
@@ -269,10 +281,11 @@ def create_source(
     as_json: Json = False,
 ) -> None:
     """Make a monitoring source; prints its key alone."""
+    asked = _shaped(EnrolSource, {"slug": slug, "kind": kind, "name": name})
 
     async def work(parts: Parts) -> str:
         async with parts.db.transaction() as session:
-            said = enrolment.Enrolment(slug=slug, kind=kind, name=name or slug)
+            said = enrolment.Enrolment(slug=asked.slug, kind=asked.kind, name=asked.name or asked.slug)
             return (
                 await enrolment.enrol(
                     session, said, vault=parts.vault, by="command line", at=parts.clock.now()
@@ -280,18 +293,18 @@ def create_source(
             )[1]
 
     shown = _do(work)
-    _answer({"slug": slug, "key": shown}, as_json, shown)
+    _answer({"slug": asked.slug, "key": shown}, as_json, shown)
 
 
 @people_commands.command("import")
-def import_people(file: Path) -> None:
+def import_people(file: Path, as_json: Json = False) -> None:
     """Import people from a CSV; every mistake by line, and none imported then."""
     try:
         body = file.read_bytes()
     except OSError as error:
         _fail(f"{file}: {error.strerror}")
 
-    async def work(parts: Parts) -> Any:
+    async def work(parts: Parts) -> csv_import.Imported:
         async with parts.db.transaction() as session:
             return await csv_import.import_people(
                 session,
@@ -301,7 +314,8 @@ def import_people(file: Path) -> None:
                 at=parts.clock.now(),
             )
 
-    print(_do(work))
+    done = _do(work, as_json=as_json)
+    _answer(done, as_json, f"{done.created} people added, {done.updated} brought up to date.")
 
 
 @app.command("raise")
@@ -312,9 +326,11 @@ def raise_incident(
     exercise: bool = False, as_json: Json = False,
 ) -> None:  # fmt: skip
     """Raise an incident; the running service calls the reporting chain."""
+    said = {"title": title, "type": type_, "description": description, "level": level, "exercise": exercise}
+    asked = _shaped(RaiseIncident, {**said, "facts": dict(_fact(one) for one in fact or [])})
     alarm = raising.Alarm(
-        title=title, type=type_, description=description, level=level, reporter="command line",
-        facts=dict(_fact(one) for one in fact or []), status=Status.EXERCISE if exercise else Status.ACTUAL,
+        title=asked.title, type=asked.type, description=asked.description, level=asked.level, facts=asked.facts,
+        reporter="command line", status=Status.EXERCISE if asked.exercise else Status.ACTUAL,
     )  # fmt: skip
 
     async def work(parts: Parts) -> Incident:
@@ -324,8 +340,8 @@ def raise_incident(
             ]
 
     incident = _do(work)
-    said = {"id": incident.id, "number": incident.number, "level": incident.level, "state": incident.state}
-    _answer(said, as_json, f"{incident.number}  level {incident.level}  {incident.id}")
+    raised = {"id": incident.id, "number": incident.number, "level": incident.level, "state": incident.state}
+    _answer(raised, as_json, f"{incident.number}  level {incident.level}  {incident.id}")
 
 
 @app.command()
@@ -394,7 +410,7 @@ async def _prepare(settings: Settings) -> str | None:
         await parts.db.dispose()
 
 
-def _do(work: Callable[[Parts], Awaitable[T]]) -> T:
+def _do(work: Callable[[Parts], Awaitable[T]], *, as_json: bool = False) -> T:
     """One command, one transaction, beside a running service if there is one."""
 
     async def run() -> T:
@@ -407,7 +423,44 @@ def _do(work: Callable[[Parts], Awaitable[T]]) -> T:
     try:
         return asyncio.run(run())
     except Problem as problem:
-        _fail(render(problem.detail, "en"))
+        if as_json:
+            print(door.problem_response_bytes(problem, language="en").body.decode())
+            raise typer.Exit(1) from problem
+        _fail("\n".join(_refusal(problem)))
+
+
+def _refusal(problem: Problem) -> list[str]:
+    """Why not, and under it every mistake with its place."""
+    mistakes: Sequence[Mapping[str, Any]] = problem.members.get("errors", ())
+    return [render(problem.detail, "en"), *(_mistake(one) for one in mistakes)]
+
+
+def _mistake(one: Mapping[str, Any]) -> str:
+    place = [f"line {one['line']}"] if one.get("line") else []
+    place += [str(one["path"])] if one.get("path") else []
+    message = one.get("message", "")
+    words = render(message, "en") if isinstance(message, Wording) else str(message)
+    return "  " + ": ".join([", ".join(place), words] if place and words else [*place, words])
+
+
+def _shaped(model: type[M], said: Mapping[str, Any]) -> M:
+    """What was typed, held to what the API takes."""
+    try:
+        return model.model_validate({name: value for name, value in said.items() if value is not None})
+    except ValidationError as error:
+        mistakes = [
+            {"path": ".".join(str(part) for part in one["loc"]), "message": one["msg"]}
+            for one in error.errors(include_input=False, include_url=False)
+        ]
+        _fail("\n".join(["This does not have the form asked for:", *(_mistake(one) for one in mistakes)]))
+
+
+def _told(value: Any, language: str) -> dict[str, Any]:
+    """A finding or a mistake as JSON, its sentences spoken."""
+    return {
+        name: render(inner, language) if isinstance(inner, Wording) else inner
+        for name, inner in ((field.name, getattr(value, field.name)) for field in fields(value))
+    }
 
 
 def _fact(said: str) -> tuple[str, Any]:
@@ -415,9 +468,13 @@ def _fact(said: str) -> tuple[str, Any]:
     if not (name and equals):
         _fail(f"{said}: a fact is written name=value")
     try:
-        return name, json.loads(value)
+        json.loads(value)
     except ValueError:
         return name, value
+    try:
+        return name, door.parse_json(value.encode())
+    except Problem as problem:
+        _fail(f"{name}: {render(problem.detail, 'en')}")
 
 
 def _answer(data: Any, as_json: bool, words: str) -> None:

@@ -23,7 +23,20 @@ from pydantic import (
 from app.expressions import Condition, ExpressionError, Text
 
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-LevelNumber = Annotated[int, Field(ge=1, le=4, description="Response level; 1 is the gravest (EP-4.1)")]
+
+
+def _no_truth_value(value: Any) -> Any:
+    # `true` is 1 to Python, and would be the gravest level by mistake.
+    if isinstance(value, bool):
+        raise ValueError("a level is a number from 1 to 4")
+    return value
+
+
+LevelNumber = Annotated[
+    int,
+    BeforeValidator(_no_truth_value),
+    Field(ge=1, le=4, description="Response level; 1 is the gravest (EP-4.1)"),
+]
 
 _YEARS = range(1970, 2200)
 

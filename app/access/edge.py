@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, cast
 from urllib.parse import unquote
 
-from fastapi import Depends, Header, Request, Response
+from fastapi import Depends, Header, Request, Response, params
 from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -28,7 +28,16 @@ from app.access.parts import Parts
 from app.access.rights import RIGHTS, Open
 from app.access.tables import KeptAnswer, Role
 from app.db import is_free
-from app.errors import Forbidden, Malformed, Problem, Refused, StillRunning, Unauthenticated, WrongShape
+from app.errors import (
+    Forbidden,
+    Malformed,
+    Problem,
+    Refused,
+    StillRunning,
+    Unauthenticated,
+    UnsupportedMedia,
+    WrongShape,
+)
 from app.problems import as_response
 from app.wording import negotiate, say
 
@@ -43,6 +52,7 @@ class Edge(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
         path = self.path_format
+        takes_json = self.body_field is not None and not isinstance(self.body_field.field_info, params.Form)
 
         async def at_the_edge(request: Request) -> Response:
             parts = cast(Parts, request.app.state.parts)
@@ -54,8 +64,10 @@ class Edge(APIRoute):
             # What a source sends is read by its route, once the source is known: it is kept even where it cannot be read.
             if not _is_from_a_source(request, path):
                 _refuse_unstorable(request)
-                if _is_json(request) and body:
+                if body and _is_json(request):
                     request._json = door.parse_json(body)
+                elif body and takes_json:
+                    raise UnsupportedMedia(say("access.json_only"))
             if request.method in _READING:
                 async with parts.db.reading() as session:
                     await _let_in(request, session, path)

@@ -1,7 +1,7 @@
 """The information report (信息报告, EP-5.1): seven parts compiled from the incident at any time; missing parts are named."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.incidents import announcements, command_post, tasks, updates
 from app.incidents.tables import Incident, TaskState
+from app.levels import matrix
+from app.people import holders
 from app.wording import render, say
 
 Kind = Literal["first", "follow_up", "final"]
@@ -53,13 +55,15 @@ async def compile_report(
         a for a in await announcements.of_incident(session, incident.id) if a.published_at is not None
     ]
     formed = await command_post.of_incident(session, incident.id)
+    _, kind_of = (await matrix.of(session, incident.plan_revision)).type_of(incident.type)
+    department = await holders.department_title(session, incident.department)
     facts = dict(incident.facts)
     cause = facts.pop("cause", None)
     lines: dict[str, list[str]] = {
         "event_type": [
             told(
                 "event_type_line",
-                type=incident.type,
+                type=kind_of.title.model_dump(),
                 level=incident.level,
                 state=say(f"state.{incident.state}"),
             )
@@ -76,16 +80,19 @@ async def compile_report(
             )
             if (moment := getattr(incident, column)) is not None
         ],
-        "departments": [incident.department]
+        "departments": [told("department_line", title=department)]
         + ([told("post_line", members=[m["name"] for m in formed.members if m["name"]])] if formed else []),
-        "scope": [told("fact", name=name, value=value) for name, value in sorted(facts.items())],
-        "cause": [str(cause)] if cause else [],
+        "scope": [told("fact", name=name, value=_in_words(value)) for name, value in sorted(facts.items())],
+        "cause": [told("cause_line", cause=_in_words(cause))] if cause else [],
         "countermeasures": [
             told("task_line", title=task.title, state=say(f"task_state.{task.state}"))
             for task in given
             if task.state != TaskState.WITHDRAWN
         ]
-        + [told("announcement_line", text=a.text, at=a.published_at) for a in published],
+        + [
+            told("announcement_line", text=a.text, at=a.published_at, to_whom=say(f"audience.{a.audience}"))
+            for a in published
+        ],
         "follow_up": [told("update_line", text=update.text, at=update.at) for update in posted[-3:]]
         + [
             told("open_task_line", title=task.title, at=task.due_at)
@@ -125,6 +132,21 @@ def as_markdown(report: Report, language: str) -> str:
     if report.missing:
         out += [told("missing", parts=list(report.missing)), ""]
     return "\n".join(out)
+
+
+def _in_words(value: Any) -> Any:
+    """A fact as people write it: no braces, no `True`; the renderer puts what is left into the reader's language."""
+    match value:
+        case bool():
+            return say("report.yes" if value else "report.no")
+        case Mapping():
+            return [
+                say("report.fact", name=name, value=_in_words(inner)) for name, inner in sorted(value.items())
+            ]
+        case list() | tuple():
+            return [_in_words(inner) for inner in value]
+        case _:
+            return value
 
 
 def _plain(text: str) -> str:

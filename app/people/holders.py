@@ -14,7 +14,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import NotFound
 from app.people import rosters
-from app.people.tables import REACHABLE, Assignment, Availability, ContactPoint, Person, Position, Roster
+from app.people.tables import (
+    REACHABLE,
+    Assignment,
+    Availability,
+    ContactPoint,
+    Department,
+    Person,
+    Position,
+    Roster,
+)
 from app.vault import Vault
 from app.vocabulary import Layer
 from app.wording import Wording, say
@@ -180,6 +189,12 @@ async def titles(session: AsyncSession, positions: Iterable[str]) -> list[Any]:
     query = select(Position.id, Position.title).where(Position.id.in_(wanted))
     known = {row.id: row.title for row in await session.execute(query)}
     return [known.get(position, position) for position in wanted]
+
+
+async def department_title(session: AsyncSession, department: str) -> Any:
+    """What people call this department, in every language; one that is not known keeps its id."""
+    found = await session.get(Department, department)
+    return found.title if found else department
 
 
 async def names(session: AsyncSession, person_ids: Iterable[str]) -> Mapping[str, str]:

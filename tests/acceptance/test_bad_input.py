@@ -312,6 +312,19 @@ async def test_bodies_of_every_content_type_are_understood_or_refused(
     await attacker.look_up_every_type()
 
 
+async def test_what_asks_for_json_says_so_when_it_is_sent_something_else(
+    world: World, scene: Scene, attacker: Attacker
+) -> None:
+    before = await rows(world)
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "garbage", ""):
+        answer = await attacker.send(
+            "POST", "/api/v1/incidents", content=b'{"title": "x"}', what=kind, headers={"Content-Type": kind}
+        )
+        assert answer.status_code == 415, kind
+        assert answer.json()["type"] == "/problems/unsupported-media"
+    assert await rows(world) == before
+
+
 # ── monitoring ────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -81,3 +81,12 @@ async def test_too_many_facts_are_refused_whole(world: World) -> None:
     refused = await world.call("PATCH", path, {f"g{n}": n for n in range(101)}, expect=422)
     assert "500" in refused["detail"]
     assert len((await trial.read())["facts"]) == 400
+
+
+async def test_facts_written_under_their_name_are_read_as_those_facts(world: World) -> None:
+    trial = await raised(world, type_="other")
+    address = f"/incidents/{trial.name}/facts"
+    await world.call("PATCH", address, {"facts": {"site": "east", "a": 1}})
+    assert (await trial.read())["facts"] == {"site": "east", "a": 1}
+    await world.call("PATCH", address, {"facts": {"b": 2}, "c": 3})
+    assert (await trial.read())["facts"] == {"site": "east", "a": 1, "facts": {"b": 2}, "c": 3}

@@ -171,3 +171,10 @@ async def test_a_drill_never_takes_a_real_alarm_in(world: World) -> None:
     )
     assert drill[0].id != real[0].id
     assert (drill[1], real[1]) == (True, True)
+
+
+@pytest.mark.parametrize("level", [True, False])
+async def test_a_truth_value_is_no_level(world: World, level: bool) -> None:
+    refused = await world.post("/incidents", {"title": "x", "level": level}, expect=422)
+    assert [error["path"] for error in refused["errors"]] == ["level"]
+    assert (await world.get("/incidents"))["items"] == []

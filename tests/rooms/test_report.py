@@ -36,6 +36,26 @@ async def test_what_becomes_known_fills_them(world: World) -> None:
     assert "Ben" in lines["departments"], "the command post"
 
 
+@pytest.mark.parametrize(
+    ("language", "scope", "kind", "department"),
+    [
+        ("en", {"down: yes", "safe: no", "sites: east, west", "seats: full: yes, open: 3"}, "Other", "Customer service"),
+        ("zh-Hans", {"down：是", "safe：否", "sites：east、west", "seats：full：是、open：3"}, "其他", "客户服务部"),
+    ],
+)  # fmt: skip
+async def test_it_speaks_in_words_not_in_ids_and_values_of_a_program(
+    world: World, language: str, scope: set[str], kind: str, department: str
+) -> None:
+    facts = {"down": True, "safe": False, "sites": ["east", "west"], "seats": {"open": 3, "full": True}}
+    trial = await raised(world, type_="other", department="customer_service", facts=facts)
+    headers = {"Accept-Language": language}
+    report = await world.get(f"/incidents/{trial.name}/report", headers=headers)
+    lines = {part["name"]: part["lines"] for part in report["parts"]}
+    assert set(lines["scope"]) == scope
+    assert lines["event_type"][0].startswith(kind)
+    assert lines["departments"] == [department]
+
+
 async def test_it_is_a_document_in_the_language_of_the_reader(world: World) -> None:
     trial = await raised(world, type_="other", exercise=True)
     for language, word in (
