@@ -34,8 +34,8 @@ def _no_truth_value(value: Any) -> Any:
 
 LevelNumber = Annotated[
     int,
-    BeforeValidator(_no_truth_value),
     Field(ge=1, le=4, description="Response level; 1 is the gravest (EP-4.1)"),
+    BeforeValidator(_no_truth_value),  # last, or the printed schema loses its bounds
 ]
 
 _YEARS = range(1970, 2200)
