@@ -5,6 +5,7 @@ installation is one author among others: it never overrides what people approved
 incidents keep the revision they were activated under, so nothing here touches an incident.
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -108,14 +109,18 @@ def allowed(state: RevisionState) -> list[RevisionEvent]:
 
 
 def examine(text_: str | bytes, *, file: str) -> Checked:
-    """Read and check a plan; nothing is stored. Raises `BadPlan` if it cannot be read."""
+    """Read and check a plan; nothing is stored. Raises `BadPlan` if it cannot be read.
+
+    Works for a second or more where the plan is large: never on the event loop, whose engine has others to tell.
+    """
     document = reading.read(text_, file=file)
     return Checked(document, check.check(document), reading.lines(text_))
 
 
 async def store(session: AsyncSession, text_: str, *, by: Principal, at: datetime, file: str) -> PlanRevision:
     """Keep a plan as a draft, or raise `BadPlan` or `PlanRefused` with everything that is wrong."""
-    return _put(session, text_, _sound(text_, file), author=by.name, author_key=by.key_id, at=at)
+    checked = await asyncio.to_thread(_sound, text_, file)
+    return _put(session, text_, checked, author=by.name, author_key=by.key_id, at=at)
 
 
 async def load_shipped(session: AsyncSession, text_: str, file: str, *, at: datetime) -> PlanRevision:
@@ -127,7 +132,7 @@ async def load_shipped(session: AsyncSession, text_: str, file: str, *, at: date
     4. Nothing is in force, or what is came from the file too: the file is put in force.
     5. Another revision was put in force over the API: the file becomes a draft, once, and that is logged.
     """
-    checked = _sound(text_, file)
+    checked = await asyncio.to_thread(_sound, text_, file)
     await in_turn(session, "plan")  # two starting replicas must not both be first
     digest = reading.digest(checked.document)
     standing = await current(session)

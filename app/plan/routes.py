@@ -1,5 +1,6 @@
 """The plan over HTTP: the one in force, its revisions, and the check of a plan that is not stored."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Final
@@ -62,7 +63,7 @@ async def read_plan(session: Session) -> PlanRead:
 async def check_plan(text: Yaml, language: Language) -> CheckRead:
     """Check a plan; nothing is stored. A text that is no plan at all is answered 422."""
     with _told_in(language):
-        return CheckRead.of(revisions.examine(text, file=_FILE), language)
+        return CheckRead.of(await asyncio.to_thread(revisions.examine, text, file=_FILE), language)
 
 
 @router.get("/plan/revisions", response_model=Page[RevisionRead], responses=problems())

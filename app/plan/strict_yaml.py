@@ -22,6 +22,7 @@ from app.wording import Wording, say
 
 LARGEST: Final = 1_048_576  # bytes
 DEEPEST: Final = 40  # lists and mappings inside one another
+MOST_NODES: Final = 50_000  # keys, values, lists and mappings; the shipped plan has 10,000
 MOST_MISTAKES: Final = 200
 
 Path = tuple[str | int, ...]
@@ -186,7 +187,12 @@ class _Reading:
         self.documents = 0
 
     def take(self, events: Iterable[yaml.Event]) -> None:
+        nodes = 0
         for event in events:
+            nodes += isinstance(event, yaml.NodeEvent)
+            if nodes > MOST_NODES:
+                self._wrong(event.start_mark, say("yaml.too_many_nodes", limit=MOST_NODES), ())
+                return
             match event:
                 case yaml.DocumentStartEvent():
                     self.documents += 1

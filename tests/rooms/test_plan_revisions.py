@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
@@ -281,3 +282,20 @@ def test_an_inserted_entry_is_one_change() -> None:
     assert changes.between(fewer, old) == [changes.Change(changes.Kind.ADDED, f"types.{first}")]
     without = old.model_copy(update={"training": None})
     assert changes.between(old, without) == [changes.Change(changes.Kind.REMOVED, "training")]
+
+
+async def test_a_plan_is_examined_beside_the_event_loop(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examine, threads = revisions.examine, list[threading.Thread]()
+
+    def watched(text: str | bytes, *, file: str) -> revisions.Checked:
+        threads.append(threading.current_thread())
+        return examine(text, file=file)
+
+    monkeypatch.setattr(revisions, "examine", watched)
+    assert (await centre.yaml("/plan/check", CHANGED)).status_code == 200
+    assert (await centre.yaml("/plan/revisions", CHANGED)).status_code == 201
+    await load(centre.db, THIRD)
+    assert len(threads) == 3
+    assert threading.current_thread() not in threads, "nobody would be told meanwhile"

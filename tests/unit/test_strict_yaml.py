@@ -7,13 +7,23 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from app import wording
 from app.expressions import Condition
-from app.plan.strict_yaml import DEEPEST, LARGEST, MOST_MISTAKES, BadYaml, Mistake, load, mistakes_of
+from app.plan.strict_yaml import (
+    DEEPEST,
+    LARGEST,
+    MOST_MISTAKES,
+    MOST_NODES,
+    BadYaml,
+    Mistake,
+    load,
+    mistakes_of,
+)
 from app.wording import LANGUAGES
 
 
@@ -119,6 +129,7 @@ def test_every_key_and_element_knows_its_place() -> None:
         ("a: " + "[" * (DEEPEST + 1), "depth"),
         ("a: " + "{a: " * 100_000, "depth"),
         ("a: " + "x" * LARGEST, "too_big"),
+        ("a: [" + "1," * MOST_NODES + "]", "too_many_nodes"),
         (b"a: \xff", "not_utf8"),
         ("a: 1".encode("utf-16"), "not_utf8"),
         ("a: \x00", "character"),
@@ -352,3 +363,9 @@ def test_whatever_a_model_refuses_is_told(document: dict[str, Any]) -> None:
     mistakes = mistakes_of(refused.value, loaded, Sample)
     assert mistakes
     assert all(wording.known(m.message.key) for m in mistakes)
+
+
+def test_the_shipped_plan_is_far_from_the_most_a_file_may_hold() -> None:
+    text = (Path(__file__).parents[2] / "playbooks.yaml").read_text(encoding="utf-8")
+    nodes = sum(isinstance(event, yaml.NodeEvent) for event in yaml.parse(text, Loader=yaml.CSafeLoader))
+    assert nodes * 4 < MOST_NODES
