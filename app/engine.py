@@ -30,7 +30,9 @@ from app.wording import say
 ATTEMPTS: Final = 8  # reactions of one message; then it is parked
 _FIRST_WAIT: Final = timedelta(seconds=1)
 _AT_ONCE: Final = 64  # sends and calls under way in one engine
-_PATIENT_AT_ONCE: Final = 48  # of these, what is not grave: external steps, and sends below the two grave levels
+_PATIENT_AT_ONCE: Final = (
+    48  # of these, what is not grave: external steps, and sends below the two grave levels
+)
 _TIMERS_AT_ONCE: Final = 200
 
 log = structlog.get_logger("engine")

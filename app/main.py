@@ -53,7 +53,9 @@ ROUTERS: Sequence[APIRouter] = (
     problem_routes, console_routes,
 )  # fmt: skip
 
-_TO_WRITE_DOWN: Final = timedelta(seconds=5)  # after the longest call, before the engine breaks off what is left
+_TO_WRITE_DOWN: Final = timedelta(
+    seconds=5
+)  # after the longest call, before the engine breaks off what is left
 
 log = structlog.get_logger("muster")
 

@@ -24,8 +24,10 @@ def text_of(lines: Sequence[Mapping[str, Any]], day: date) -> str:
             "and the database wherever there is room. Commits are durable on both databases. Median of the runs, with the lowest "
             "and the highest in brackets."
         ),
-        (f"Machine: {machine}; load of the last five minutes at the end of the run: {os.getloadavg()[1]:.1f}. "
-        f"Date: {day.isoformat()}."),
+        (
+            f"Machine: {machine}; load of the last five minutes at the end of the run: {os.getloadavg()[1]:.1f}. "
+            f"Date: {day.isoformat()}."
+        ),
     ]
     raises = [told for told in lines if told["benchmark"] == "raise_to_message"]
     rates = [told for told in lines if told["benchmark"] == "raises_per_second"]
