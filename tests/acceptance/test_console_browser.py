@@ -164,7 +164,7 @@ async def test_an_incident_is_raised_and_taken_on_and_the_page_stays_true(
                 headers={"Authorization": f"Bearer {service.key}"},
             )
             assert said.status_code == 201
-        await expect(page.locator("#timeline li").first).to_contain_text("api", timeout=15000)
+        await expect(page.locator("#timeline li").first).to_contain_text("通过接口", timeout=15000)
         await expect(draft).to_have_value("正在切换备用")
         await expect(draft).to_be_focused()
         await page.keyboard.type("系统")

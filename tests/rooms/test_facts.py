@@ -34,7 +34,7 @@ async def test_a_rule_moves_a_provisional_level_and_a_graver_one_pages_again(wor
     assert world.told() == ["Lin"]
     await trial.fact(seats_down=10)
     assert (await trial.read())["level"] == 3
-    assert world.told() == [], "a lighter level pages nobody"
+    assert world.told() == ["Lin"], "nobody answered yet, so the lighter level is called by its own chain"
 
 
 async def test_after_assessment_a_rule_only_suggests(world: World) -> None:
