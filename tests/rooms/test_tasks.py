@@ -111,5 +111,7 @@ async def test_a_task_done_in_time_is_not_chased(begin: Begin) -> None:
 async def test_the_timeline_says_whom_a_task_is_for_and_who_is_late(begin: Begin) -> None:
     async with begin([task("repair")]) as trial:
         await trial.world.advance(minutes=31)
-        told = [e["summary"] for e in await trial.items("timeline") if e["kind"] in ("task.given", "task.overdue")]
+        told = [
+            e["summary"] for e in await trial.items("timeline") if e["kind"] in ("task.given", "task.overdue")
+        ]
         assert told == ["Task for IT engineer: repair", "Task overdue: repair (IT engineer)"]
