@@ -74,6 +74,7 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: Json, list[Any]: Json, list[str]: Json}  # noqa: RUF012
 
 
+_REQUESTS_AT_ONCE = 6  # writing ones, on PostgreSQL; the pool has room for the engine beside them
 _LONGEST_QUEUE = 30.0  # seconds; then the request is told to come again
 
 
@@ -126,7 +127,7 @@ class Database:
         self.url = _async_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.wake = Wake()
-        self._requests = asyncio.Semaphore(1)
+        self._requests = asyncio.Semaphore(1 if self.is_sqlite else _REQUESTS_AT_ONCE)
         if self.is_sqlite:
             # One writer: its pool of one is a fair queue inside the process, where SQLite's own busy handler
             # polls and starves. Readers have connections of their own, which WAL lets run beside it.
@@ -153,13 +154,9 @@ class Database:
 
     @asynccontextmanager
     async def request(self) -> AsyncIterator[AsyncSession]:
-        """The transaction of a request. On SQLite requests queue among themselves, so that however many there are the
-        engine has its turn: an incident raised in a flood is told of during the flood. Raises `QueueTimeout` in the end.
+        """The transaction of a request. Requests queue among themselves, so that however many there are the engine has its
+        turn and its connection: an incident raised in a flood is told of during the flood. Raises `QueueTimeout` in the end.
         """
-        if not self.is_sqlite:
-            async with self.transaction() as session:
-                yield session
-            return
         try:
             await asyncio.wait_for(self._requests.acquire(), _LONGEST_QUEUE)
         except TimeoutError as error:
