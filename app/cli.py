@@ -19,6 +19,7 @@ from app import door, telemetry
 from app.access import keys
 from app.access.parts import Parts
 from app.access.tables import Role
+from app.clock import keep_in_step
 from app.demo.own_service import Stage
 from app.demo.playing import play
 from app.demo.waiting import DemoFailed
@@ -416,6 +417,7 @@ def _do(work: Callable[[Parts], Awaitable[T]], *, as_json: bool = False) -> T:
     async def run() -> T:
         parts = parts_of(Settings())
         try:
+            await keep_in_step(parts.clock)
             return await work(parts)
         finally:
             await parts.db.dispose()

@@ -1,6 +1,6 @@
 """One set of tables, two homes: SQLite and PostgreSQL.
 
-Holds the engines, the two kinds of transaction, the column types that make both databases answer alike, and nothing that
+Holds the engines, the kinds of transaction, the column types that make both databases answer alike, and nothing that
 knows a room. `transaction()` is the only place of the product that commits.
 """
 
@@ -8,15 +8,17 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
     DateTime,
     Dialect,
+    ExceptionContext,
     MetaData,
     String,
     TypeDecorator,
@@ -27,7 +29,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import TimeoutError as QueueTimeout
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
     AsyncEngine,
@@ -37,7 +38,9 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import DeclarativeBase
 
-from app import sqlite_driver
+from app import postgres_driver, sqlite_driver
+from app.away import Away, is_away
+from app.turns import Turns
 
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
@@ -74,8 +77,12 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: Json, list[Any]: Json, list[str]: Json}  # noqa: RUF012
 
 
-_REQUESTS_AT_ONCE = 6  # writing ones, on PostgreSQL; the pool has room for the engine beside them
-_LONGEST_QUEUE = 30.0  # seconds; then the request is told to come again
+DEADLINE: Final = timedelta(seconds=5)  # of one call of the database
+QUEUE: Final = 256  # requests that wait for it
+_REQUESTS_AT_ONCE = 6  # writing ones, and as many reading, on PostgreSQL
+_READING_AT_ONCE = 3  # on SQLite, of four connections: the engine reads too
+_OWN_CONNECTIONS = 8  # of the engine, on PostgreSQL
+_TRANSACTION = 6  # deadlines; what a request's transaction may take in all, with the work done inside it
 
 
 class Work(StrEnum):
@@ -120,78 +127,143 @@ def inline(value: StrEnum | Collection[StrEnum]) -> Any:
     return bindparam(None, [one.value for one in value], String, expanding=True, literal_execute=True)
 
 
-class Database:
-    """The engines of one database, and its two kinds of transaction."""
+@dataclass(frozen=True)
+class _Side:
+    """The connections of one side of the process: its engine (with the commands), or its requests."""
 
-    def __init__(self, url: str) -> None:
+    writer: AsyncEngine
+    reader: AsyncEngine
+    write: async_sessionmaker[AsyncSession]
+    read: async_sessionmaker[AsyncSession]
+
+    @classmethod
+    def of(cls, writer: AsyncEngine, reader: AsyncEngine) -> "_Side":
+        return cls(
+            writer, reader, async_sessionmaker(writer, expire_on_commit=False),
+            async_sessionmaker(reader, expire_on_commit=False),
+        )  # fmt: skip
+
+    async def dispose(self) -> None:
+        await self.writer.dispose()
+        await self.reader.dispose()
+
+
+class Database:
+    """The connections to one database, and the kinds of transaction.
+
+    `deadline` is what one call of the database may take; `pooler` says that a transaction pooler stands before it;
+    `queue` is how many requests of a kind wait for their turn.
+    """
+
+    def __init__(
+        self, url: str, *, deadline: timedelta = DEADLINE, pooler: bool = False, queue: int = QUEUE
+    ) -> None:
         self.url = _async_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.wake = Wake()
-        self._requests = asyncio.Semaphore(1 if self.is_sqlite else _REQUESTS_AT_ONCE)
+        self._pooler = pooler
+        self._whole = deadline * _TRANSACTION
         if self.is_sqlite:
             # One writer: its pool of one is a fair queue inside the process, where SQLite's own busy handler
             # polls and starves. Readers have connections of their own, which WAL lets run beside it.
-            self._writer = _sqlite_engine(self.url, writing=True)
-            self._reader = _sqlite_engine(self.url, writing=False)
+            self._own = self._requests = _Side.of(
+                _sqlite_engine(self.url, writing=True, deadline=deadline, whole=self._whole),
+                _sqlite_engine(self.url, writing=False, deadline=deadline, whole=self._whole),
+            )
+            at_once = (1, _READING_AT_ONCE)
         else:
-            self._writer = self._reader = create_async_engine(
-                self.url, pool_size=10, max_overflow=10, pool_pre_ping=False, pool_timeout=10,
-                connect_args={"timeout": 10, "command_timeout": 30, "server_settings": {"application_name": "muster"}},
-            )  # fmt: skip
-        self._write = async_sessionmaker(self._writer, expire_on_commit=False)
-        self._read = async_sessionmaker(self._reader, expire_on_commit=False)
+            own, requests = (
+                postgres_driver.engine(self.url, connections=number, deadline=deadline, pooler=pooler)
+                for number in (_OWN_CONNECTIONS, 2 * _REQUESTS_AT_ONCE)
+            )
+            self._own, self._requests = _Side.of(own, own), _Side.of(requests, requests)
+            at_once = (_REQUESTS_AT_ONCE, _REQUESTS_AT_ONCE)
+        self._to_write, self._to_read = (
+            Turns(at_once=number, waiting=queue, patience=deadline) for number in at_once
+        )
 
     @property
     def engine(self) -> AsyncEngine:
-        return self._writer
+        return self._own.writer
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
-        """A writing session, committed at the end or rolled back whole; sleepers are woken after the commit."""
-        async with self._write.begin() as session:
+        """A writing session of the engine or a command, committed at the end or rolled back whole; sleepers are woken after
+        the commit."""
+        async with self._committed(self._own) as session:
             yield session
-        self._wake_for(session)
 
     @asynccontextmanager
-    async def request(self) -> AsyncIterator[AsyncSession]:
-        """The transaction of a request. Requests queue among themselves, so that however many there are the engine has its
-        turn and its connection: an incident raised in a flood is told of during the flood. Raises `QueueTimeout` in the end.
-        """
-        try:
-            await asyncio.wait_for(self._requests.acquire(), _LONGEST_QUEUE)
-        except TimeoutError as error:
-            raise QueueTimeout("too many requests are waiting to write") from error
-        try:
-            async with self.transaction() as session:
-                yield session
-        finally:
-            self._requests.release()
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """A session of the engine or a command for looking; what it changes by mistake is thrown away."""
+        async with self._own.read() as session:
+            yield session
 
-    def _wake_for(self, session: AsyncSession) -> None:
+    @asynccontextmanager
+    async def request(self, *, writing: bool = True) -> AsyncIterator[AsyncSession]:
+        """The transaction of a request, or its session for looking.
+
+        Requests queue among themselves and have connections of their own, so that however many there are the engine has its
+        turn: an incident raised in a flood is told of during the flood. Raises `TooBusy` when the queue is full, and `Away`
+        when the database is: then nobody knows whether it was committed.
+        """
+        async with (self._to_write if writing else self._to_read).one(), self._in_time():
+            if writing:
+                async with self._committed(self._requests) as session:
+                    yield session
+            else:
+                async with self._requests.read() as session:
+                    yield session
+
+    @asynccontextmanager
+    async def _committed(self, side: _Side) -> AsyncIterator[AsyncSession]:
+        async with side.write.begin() as session:
+            yield session
         if left := session.info.get("wakes"):
             self.wake.set(left)
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncSession]:
-        """A session for looking; what it changes by mistake is thrown away."""
-        async with self._read() as session:
-            yield session
+    async def _in_time(self) -> AsyncIterator[None]:
+        """An end to a server that answers each statement just before its deadline. SQLite's statements cannot be broken off."""
+        if self.is_sqlite:
+            yield
+            return
+        try:
+            async with asyncio.timeout(self._whole.total_seconds()) as limit:
+                yield
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise Away("the transaction took too long") from error
+
+    async def moment(self) -> datetime:
+        """What time it is by the clock of a PostgreSQL server, to the microsecond."""
+        async with self.reading() as session:
+            return (await session.execute(select(func.clock_timestamp(type_=UtcDateTime())))).scalar_one()
 
     async def create_all(self) -> None:
         """All tables, straight from the models; for tests and simulations. The product migrates instead."""
-        async with self._writer.begin() as connection:
+        async with self.engine.begin() as connection:
             await connection.run_sync(Base.metadata.create_all)
 
     @asynccontextmanager
     async def schema_change(self) -> AsyncIterator[AsyncConnection]:
-        """A connection for migrations. On SQLite foreign keys are off: rebuilding a parent table would delete its children."""
-        async with self._writer.connect() as connection:
-            await self._enforce_foreign_keys(connection, "OFF")
-            try:
-                async with connection.begin():
-                    yield connection
-            finally:
-                await self._enforce_foreign_keys(connection, "ON")
+        """A connection for migrations, which take as long as they take. On SQLite foreign keys are off: rebuilding a parent
+        table would delete its children."""
+        engine = self.engine
+        if not self.is_sqlite:
+            engine = postgres_driver.engine(self.url, connections=1, deadline=None, pooler=self._pooler)
+        try:
+            async with engine.connect() as connection:
+                await self._enforce_foreign_keys(connection, "OFF")
+                try:
+                    async with connection.begin():
+                        yield connection
+                finally:
+                    await self._enforce_foreign_keys(connection, "ON")
+        finally:
+            if engine is not self.engine:
+                await engine.dispose()
 
     async def _enforce_foreign_keys(self, connection: AsyncConnection, setting: str) -> None:
         if self.is_sqlite:
@@ -200,8 +272,8 @@ class Database:
             await driver.execute(f"PRAGMA foreign_keys={setting}")
 
     async def dispose(self) -> None:
-        await self._writer.dispose()
-        await self._reader.dispose()
+        await self._own.dispose()
+        await self._requests.dispose()
 
 
 async def in_turn(session: AsyncSession, name: str) -> None:
@@ -236,17 +308,25 @@ def _async_url(url: str) -> URL:
     return parsed.set(drivername=drivers[backend])
 
 
-def _sqlite_engine(url: URL, *, writing: bool) -> AsyncEngine:
+def _sqlite_engine(url: URL, *, writing: bool, deadline: timedelta, whole: timedelta) -> AsyncEngine:
     engine = create_async_engine(
-        url, pool_size=1 if writing else 4, max_overflow=0, pool_timeout=30,
+        url, pool_size=1 if writing else 1 + _READING_AT_ONCE, max_overflow=0, pool_timeout=whole.total_seconds(),
         connect_args={"async_creator_fn": sqlite_driver.connect},
     )  # fmt: skip
+    patience = int(
+        deadline.total_seconds() * 1000
+    )  # for another process that writes: a command beside the service
 
     @event.listens_for(engine.sync_engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver must not begin by itself; `_begin` does
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            f"busy_timeout={patience}",
+            "foreign_keys=ON",
+        ):
             cursor.execute(f"PRAGMA {pragma}")
         if not writing:
             cursor.execute("PRAGMA query_only=ON")
@@ -256,5 +336,10 @@ def _sqlite_engine(url: URL, *, writing: bool) -> AsyncEngine:
     def _begin(connection: Any) -> None:
         # A deferred transaction that reads and then writes fails at once when another process wrote in between.
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+    @event.listens_for(engine.sync_engine, "handle_error", retval=True)
+    def _translate(context: ExceptionContext) -> Exception | None:
+        error = context.original_exception
+        return Away(f"{type(error).__name__}: {error}") if is_away(error) else None
 
     return engine

@@ -16,7 +16,7 @@ from fastapi_offline import FastAPIOffline
 
 from app.access.parts import Parts
 from app.access.routes import router as access_routes
-from app.clock import Clock, SystemClock
+from app.clock import Clock, DatabaseClock, SystemClock, keep_in_step
 from app.console.routes import router as console_routes
 from app.console.routes import static_files
 from app.db import Database
@@ -62,7 +62,12 @@ log = structlog.get_logger("muster")
 
 def parts_of(settings: Settings, clock: Clock | None = None) -> Parts:
     """What requests and commands work with."""
-    return Parts(settings, Database(settings.database), clock or SystemClock(), Vault(settings.key()))
+    db = Database(
+        settings.database, deadline=settings.database_deadline, pooler=settings.database_pooler, queue=settings.request_queue
+    )  # fmt: skip
+    # Replicas share the database, and so its clock; on SQLite that is the machine's.
+    clock = clock or (SystemClock() if db.is_sqlite else DatabaseClock(db.moment))
+    return Parts(settings, db, clock, Vault(settings.key()))
 
 
 def reach_of(settings: Settings, vault: Vault) -> Reach:
@@ -128,7 +133,9 @@ def create_app(
 @asynccontextmanager
 async def running(engine: Engine, parts: Parts) -> AsyncIterator[None]:
     """The engine and its calendar, until the context ends."""
+    await keep_in_step(parts.clock)
     scheduler = AsyncIOScheduler(timezone="UTC")
+    scheduler.add_job(keep_in_step, "interval", minutes=1, args=[parts.clock], id="clock")
     scheduler.add_job(
         parts.db.wake.set, "interval", seconds=parts.settings.poll_every.total_seconds(), id="tick"
     )

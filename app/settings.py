@@ -43,6 +43,12 @@ class Settings(BaseSettings):
 
     database_url: str = ""
     """`sqlite:///…` or `postgresql://…`; empty: an SQLite file under the data directory."""
+    database_deadline: Annotated[timedelta, Field(gt=timedelta())] = timedelta(seconds=5)
+    """What one call of the database may take: connecting, a statement, a commit. After that the answer is 503."""
+    database_pooler: bool = False
+    """A transaction pooler (pgbouncer) stands before PostgreSQL: nothing is kept in a session."""
+    request_queue: Annotated[int, Field(ge=1)] = 256
+    """Requests that wait for their turn at the database, writing and reading each; beyond it the answer is 503 at once."""
     data_dir: Path = Path("data")
     """Where the embedded database and the generated secret key live."""
     plan: Path = Path("playbooks.yaml")

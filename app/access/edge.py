@@ -5,7 +5,8 @@
 2. Who is asking (key or session), and whether the table of rights lets them.
 3. One transaction: committed before the first byte of the answer leaves, so nobody holds a 201 for a row that is then
    rolled back. Reading requests get a session that cannot write.
-4. `Idempotency-Key`: the answer is kept in that same transaction.
+4. `Idempotency-Key`: the answer is kept in that same transaction. Where the database was lost during the commit, the caller
+   is told to come again, and then gets that answer, or the deed is done: once, whichever it was.
 
 Rooms' routers say `route_class=Edge`; a router that does not is outside the table of rights and fails the architecture test.
 """
@@ -25,7 +26,7 @@ from app import door
 from app.access import keys, sessions
 from app.access.keys import Principal
 from app.access.parts import Parts
-from app.access.rights import RIGHTS, Open
+from app.access.rights import RIGHTS, WITHOUT_DATABASE, Open
 from app.access.tables import KeptAnswer, Role
 from app.db import is_free
 from app.errors import (
@@ -68,8 +69,10 @@ class Edge(APIRoute):
                     request._json = door.parse_json(body)
                 elif body and takes_json:
                     raise UnsupportedMedia(say("access.json_only"))
+            if (request.method, path) in WITHOUT_DATABASE:
+                return await handler(request)
             if request.method in _READING:
-                async with parts.db.reading() as session:
+                async with parts.db.request(writing=False) as session:
                     await _let_in(request, session, path)
                     return await handler(request)
             return await _in_one_transaction(parts, request, path, handler)
@@ -92,7 +95,7 @@ async def _in_one_transaction(parts: Parts, request: Request, path: str, handler
             return await handler(request)
     if not 1 <= len(chosen) <= 200:
         raise Malformed(say("access.idempotency_key_length"))
-    async with parts.db.reading() as session:
+    async with parts.db.request(writing=False) as session:
         await _let_in(request, session, path)
     who = cast("Principal | None", request.state.who)
     name = f"{who.key_id if who else _stranger(request, await request.body())}:{chosen}"
@@ -112,15 +115,8 @@ async def _once(parts: Parts, request: Request, path: str, handler: Handler, nam
     digest = _digest_of(request, await request.body())
     try:
         async with parts.db.request() as session:
-            # Another process may be serving the same key: its lock says so before its row can.
-            if not await is_free(session, f"answer:{name}"):
-                raise StillRunning(say("access.still_running"), headers={"Retry-After": "1"})
-            kept = await session.get(KeptAnswer, name)
-            if kept is not None and kept.expires_at > now:
-                if kept.request_digest != digest:
-                    raise WrongShape(say("access.idempotency_key_reused"))
-                headers = {**kept.headers, "Idempotency-Replayed": "true"}
-                return Response(parts.vault.unseal(kept.body_sealed), kept.status, headers)
+            if (before := await _answered(parts, session, name, digest, now)) is not None:
+                return before
             await _let_in(request, session, path)
             response = await handler(request)
             await _keep(parts, session, name, digest, response, now)
@@ -128,10 +124,30 @@ async def _once(parts: Parts, request: Request, path: str, handler: Handler, nam
     except StillRunning:
         raise
     except Refused as refusal:
+        answer = as_response(refusal, request.state.language, request.url.path)
         async with parts.db.request() as session:
-            answer = as_response(refusal, request.state.language, request.url.path)
+            # What the refused deed wrote was rolled back, and its turn ended with it: another process may have served the
+            # same request in between, and what it answered stands.
+            if (before := await _answered(parts, session, name, digest, now)) is not None:
+                return before
             await _keep(parts, session, name, digest, answer, now)
         raise
+
+
+async def _answered(
+    parts: Parts, session: AsyncSession, name: str, digest: str, now: datetime
+) -> Response | None:
+    """The answer that was kept for the key, if any. From here until the transaction ends the key is ours."""
+    # Another process may be serving the same key: its lock says so before its row can.
+    if not await is_free(session, f"answer:{name}"):
+        raise StillRunning(say("access.still_running"), headers={"Retry-After": "1"})
+    kept = await session.get(KeptAnswer, name)
+    if kept is None or kept.expires_at <= now:
+        return None
+    if kept.request_digest != digest:
+        raise WrongShape(say("access.idempotency_key_reused"))
+    headers = {**kept.headers, "Idempotency-Replayed": "true"}
+    return Response(parts.vault.unseal(kept.body_sealed), kept.status, headers)
 
 
 async def _keep(

@@ -138,3 +138,6 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/api/v1/parked"): OVERSEES,
     ("POST", "/api/v1/parked/{message_id}/retry"): MANAGES,
 }
+
+WITHOUT_DATABASE: Final = frozenset({("GET", "/healthz"), ("GET", "/a/page.css")})
+"""Public, and answered whatever state the database is in: these take no turn at it."""

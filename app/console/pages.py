@@ -203,7 +203,7 @@ async def _drawn_again(request: Request) -> Response | None:
     if again is None:
         return None
     try:
-        async with cast(Parts, request.app.state.parts).db.reading() as session:
+        async with cast(Parts, request.app.state.parts).db.request(writing=False) as session:
             return await again(session)
     except (Problem, SQLAlchemyError):
         return None  # the page cannot be shown either: the reason alone, then

@@ -1,7 +1,8 @@
 """Everything that goes wrong in a request, as one kind of answer: RFC 9457, in the reader's language, with the way out."""
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
+import asyncpg
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -10,10 +11,14 @@ from starlette.exceptions import HTTPException as StarletteRefusal  # noqa: TID2
 from starlette.responses import Response
 
 from app.access.parts import Parts
+from app.away import Away, TooBusy
 from app.console import pages
 from app.errors import Malformed, NotFound, Problem, Stale, Unavailable, WrongShape
 from app.problems import as_response
 from app.wording import negotiate, say
+
+_DRIVERS: Final = (ConnectionError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What a driver says while it opens a connection, before anybody translates it."""
 
 log = structlog.get_logger("http")
 
@@ -30,7 +35,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _wrong_shape)
     app.add_exception_handler(StarletteRefusal, _from_the_framework)
-    app.add_exception_handler(SQLAlchemyError, _database)
+    for kind in (SQLAlchemyError, *_DRIVERS):
+        app.add_exception_handler(kind, _database)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -67,7 +73,11 @@ async def _database(request: Request, error: Exception) -> Response:
     if isinstance(error, IntegrityError):
         log.warning("conflicting rows", error=type(error.orig).__name__, exc_info=error)
         return await _answer(request, Stale(say("access.conflict")))
-    log.error("database", error=type(error).__name__, exc_info=error)
+    if isinstance(error, TooBusy):
+        log.warning("too busy", error=str(error))
+        return await _answer(request, Unavailable(say("access.too_busy"), headers={"Retry-After": "1"}))
+    # An outage is one thing told by every request: a line each, and no traceback, or the disk is the next to go.
+    log.error("database", error=str(error), exc_info=None if isinstance(error, Away) else error)
     return await _answer(request, Unavailable(say("access.database_away"), headers={"Retry-After": "2"}))
 
 

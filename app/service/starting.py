@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from app.access import keys
 from app.access.parts import Parts
 from app.access.tables import Key, Role
+from app.clock import keep_in_step
 from app.db import in_turn
 from app.plan import revisions
 from app.plan.reading import BadPlan
@@ -58,6 +59,7 @@ async def prepare(parts: Parts) -> str | None:
 
     Raises `BadPlan` when the file has mistakes and no plan is in force; with one in force that one stays.
     """
+    await keep_in_step(parts.clock)
     now = parts.clock.now()
     text = await asyncio.to_thread(parts.settings.plan.read_text, "utf-8")
     try:

@@ -40,7 +40,7 @@ async def stream(
 
 
 async def _newest(here: Parts) -> int:
-    async with here.db.reading() as session:
+    async with here.db.request(writing=False) as session:
         return int(await session.scalar(select(func.max(OutboxMessage.id))) or 0)
 
 
@@ -89,7 +89,7 @@ async def _read(
     query = select(OutboxMessage.id, OutboxMessage.topic, OutboxMessage.ref, OutboxMessage.created_at)
     if incident is not None:
         query = query.where(OutboxMessage.ref == incident)
-    async with here.db.reading() as session:
+    async with here.db.request(writing=False) as session:
         return list(
             (await session.execute(query.where(*which).order_by(OutboxMessage.id).limit(limit))).all()
         )
