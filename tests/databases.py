@@ -9,6 +9,7 @@ import asyncio
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -55,6 +56,13 @@ def postgres_cluster(*, durable: bool = False) -> Iterator[str | None]:
     if given := os.environ.get("MUSTER_TEST_PG_URL"):
         yield given.rsplit("/", 1)[0] + "/" if given.count("/") > 2 else given + "/"
         return
+    with own_cluster(durable=durable) as cluster:
+        yield cluster.url if cluster is not None else None
+
+
+@contextmanager
+def own_cluster(*, durable: bool = False) -> Iterator["Cluster | None"]:
+    """A cluster nobody else uses, from the newest Debian binaries, gone at the end; None where there are none."""
     binaries = newest_binaries(Path("/usr/lib/postgresql"))
     if binaries is None:
         yield None
@@ -65,13 +73,52 @@ def postgres_cluster(*, durable: bool = False) -> Iterator[str | None]:
             shutil.chown(home, _CLUSTER_OWNER)
         _as_owner(binaries / "initdb", "-D", home / "data", "-A", "trust", "-U", "muster", "--encoding=UTF8",
                   "--no-locale", "--no-sync")  # fmt: skip
-        port = _start(binaries, home, durable=durable)
+        cluster = Cluster(binaries, home, _start(binaries, home, durable=durable), durable)
         try:
-            yield f"postgresql://muster@127.0.0.1:{port}/"
+            yield cluster
         finally:
-            _as_owner(binaries / "pg_ctl", "-D", home / "data", "-m", "immediate", "stop")
+            cluster.thaw()
+            cluster.stop()
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A server we may do anything to: stop it at once, start it on the same port, freeze every process of it."""
+
+    binaries: Path
+    home: Path
+    port: int
+    durable: bool
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://muster@127.0.0.1:{self.port}/"
+
+    def stop(self) -> None:
+        """Without a goodbye, as a crash would."""
+        _as_owner(self.binaries / "pg_ctl", "-D", self.home / "data", "-m", "immediate", "stop")
+
+    def start(self) -> None:
+        _launch(self.binaries, self.home, self.port, durable=self.durable)
+
+    def freeze(self) -> None:
+        """Stop every process where it stands. Connections stay open, and nothing answers."""
+        # The first one first: what it started by then stays all there is.
+        for process in self._processes():
+            os.kill(process, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        for process in self._processes():
+            os.kill(process, signal.SIGCONT)
+
+    def _processes(self) -> list[int]:
+        note = self.home / "data" / "postmaster.pid"
+        if not note.exists():
+            return []
+        first = int(note.read_text().split()[0])
+        return [first, *map(int, Path(f"/proc/{first}/task/{first}/children").read_text().split())]
 
 
 def newest_binaries(versions: Path) -> Path | None:
@@ -83,19 +130,21 @@ def newest_binaries(versions: Path) -> Path | None:
 def _start(binaries: Path, home: Path, *, durable: bool) -> int:
     for attempt in range(1, _START_ATTEMPTS + 1):
         port = free_port()
-        options = f"-k {home} -h 127.0.0.1 -p {port} -c max_connections=200"
-        if not durable:
-            options += " -c fsync=off -c full_page_writes=off -c autovacuum=off"
         try:
-            _as_owner(
-                binaries / "pg_ctl", "-D", home / "data", "-l", home / "log", "-w", "-o", options, "start"
-            )
+            _launch(binaries, home, port, durable=durable)
         except subprocess.CalledProcessError:
             if attempt == _START_ATTEMPTS:
                 raise
         else:
             return port
     raise AssertionError("the loop returns or raises")
+
+
+def _launch(binaries: Path, home: Path, port: int, *, durable: bool) -> None:
+    options = f"-k {home} -h 127.0.0.1 -p {port} -c max_connections=200"
+    if not durable:
+        options += " -c fsync=off -c full_page_writes=off -c autovacuum=off"
+    _as_owner(binaries / "pg_ctl", "-D", home / "data", "-l", home / "log", "-w", "-o", options, "start")
 
 
 def _as_owner(*command: str | Path) -> None:
@@ -127,6 +176,8 @@ class Databases:
     """Fresh databases of the session; the cluster and each kind's template are made when first asked for."""
 
     directory: Path
+    given: str | None = None
+    """A server to use instead of the session's own, its URL up to the name of a database."""
     _session: str = field(default_factory=lambda: uuid4().hex[:8])
     _numbers: Iterator[int] = field(default_factory=count)
     _templates: dict[Kind, str] = field(default_factory=dict)
@@ -165,6 +216,8 @@ class Databases:
     @cached_property
     def server(self) -> str:
         """The URL of the PostgreSQL server, up to the name of a database."""
+        if self.given is not None:
+            return self.given
         found = self._cleanup.enter_context(postgres_cluster())
         if found is None:
             missing("PostgreSQL (its Debian package, or a server in MUSTER_TEST_PG_URL)")
