@@ -126,7 +126,9 @@ async def timed(call: Callable[[], Any]) -> tuple[httpx.Response, float]:
     return await call(), perf_counter() - start
 
 
-async def test_a_frozen_server_costs_503_in_time_and_nothing_else(service: Served, cluster: Cluster) -> None:
+async def test_a_frozen_server_costs_503_in_time_and_nothing_else(
+    service: Served, cluster: Cluster, record_property: Callable[[str, object], None]
+) -> None:
     before = (await raising(service)).json()["id"]
     cluster.freeze()
     try:
@@ -147,7 +149,7 @@ async def test_a_frozen_server_costs_503_in_time_and_nothing_else(service: Serve
     assert (alive.result()[0].status_code, alive.result()[1] < DEADLINE) == (200, True)
     # The very same process goes on, its engine too.
     assert before in await stored(service)
-    print(f"\nfollowed up after a freeze: {await followed_up(service):.2f} s")
+    record_property("seconds from a thaw to a followed-up incident", await followed_up(service))
 
 
 async def test_every_call_of_a_frozen_server_ends(databases_there: Databases, cluster: Cluster) -> None:
@@ -219,7 +221,9 @@ async def test_every_call_of_a_frozen_server_ends(databases_there: Databases, cl
     await database.dispose()
 
 
-async def test_a_restart_under_load_loses_nothing(service: Served, cluster: Cluster) -> None:
+async def test_a_restart_under_load_loses_nothing(
+    service: Served, cluster: Cluster, record_property: Callable[[str, object], None]
+) -> None:
     load = Load(service)
     async with load.running():
         await load.goes_on()
@@ -228,15 +232,16 @@ async def test_a_restart_under_load_loses_nothing(service: Served, cluster: Clus
         await asyncio.to_thread(cluster.start)
         took = await load.goes_on()
 
-    print(
-        f"\nback to work after a restart: {took:.2f} s; {len(load.accepted)} accepted, {load.refused} told to come again"
-    )
+    record_property("seconds from a restart to eight accepted incidents", took)
+    record_property("accepted, told to come again", (len(load.accepted), load.refused))
     assert load.odd == []
     assert sorted(load.accepted) == sorted(await stored(service))
     await followed_up(service)
 
 
-async def test_cut_off_under_load_it_loses_nothing(service: Served, cluster: Cluster) -> None:
+async def test_cut_off_under_load_it_loses_nothing(
+    service: Served, cluster: Cluster, record_property: Callable[[str, object], None]
+) -> None:
     load = Load(service)
     async with load.running():
         await load.goes_on()
@@ -244,9 +249,7 @@ async def test_cut_off_under_load_it_loses_nothing(service: Served, cluster: Clu
             await cut_off(cluster)
             took = await load.goes_on()
 
-    print(
-        f"\nback to work when cut off: {took:.2f} s; {len(load.accepted)} accepted, {load.refused} told to come again"
-    )
+    record_property("seconds from a cut to eight accepted incidents", took)
     assert load.odd == []
     assert sorted(load.accepted) == sorted(await stored(service))
     await followed_up(service)
