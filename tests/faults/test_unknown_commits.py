@@ -1,16 +1,19 @@
 """A commit whose outcome nobody was told: the caller gets 503, and the same key gives the one result, whichever it was."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import func, make_url, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.access.parts import Parts
+from app.db import Database
 from app.incidents.tables import Incident
 from app.main import create_app
 from tests.databases import Databases, Kind
@@ -76,6 +79,15 @@ def spoil_sqlite(world: World, cut: Cut) -> None:
     dialect.do_commit = failing  # type: ignore[method-assign, assignment]
 
 
+@asynccontextmanager
+async def another_process(world: World, parts: Parts) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a service with nothing of the world's in memory, on the same rows."""
+    app = create_app(parts.settings, parts=parts, reach=world.engine.reach)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://muster.example") as client:
+        yield client
+
+
 def is_for_later(answer: httpx.Response) -> bool:
     return answer.status_code == 503 and int(answer.headers["retry-after"]) > 0
 
@@ -112,12 +124,7 @@ async def test_the_first_result_outlives_the_process_that_made_it(unlucky: Unluc
     unlucky.spoil(Cut.AFTER)
     assert is_for_later(await unlucky.send("/incidents", INCIDENT))
 
-    # Another process: nothing in memory, the same rows.
-    app = create_app(
-        unlucky.world.parts.settings, parts=unlucky.world.parts, reach=unlucky.world.engine.reach
-    )
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://muster.example") as client:
+    async with another_process(unlucky.world, unlucky.world.parts) as client:
         headers = unlucky.world.as_("leadership") | {"Idempotency-Key": "k"}
         again = await client.post("/api/v1/incidents", json=INCIDENT, headers=headers)
 
@@ -138,3 +145,42 @@ async def test_a_no_that_could_not_be_kept_for_sure_is_given_again(unlucky: Unlu
     assert is_for_later(lost)
     assert (again.status_code, again.headers["idempotency-replayed"]) == (409, "true")
     assert again.json()["allowed"]
+
+
+class Interrupted(Database):
+    """A database on which something else happens between a process's first and second writing request."""
+
+    def __init__(self, url: str, meanwhile: Callable[[], Awaitable[Any]]) -> None:
+        super().__init__(url)
+        self._meanwhile, self._begun = meanwhile, 0
+
+    @asynccontextmanager
+    async def request(self, *, writing: bool = True) -> AsyncIterator[AsyncSession]:
+        self._begun += writing
+        if self._begun == 2:
+            await self._meanwhile()
+        async with super().request(writing=writing) as session:
+            yield session
+
+
+async def test_a_no_does_not_displace_what_another_process_answered_meanwhile(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with a_world(database_url, tmp_path) as world:
+        incident = (await world.post("/incidents", INCIDENT))["id"]
+        path, body = f"/api/v1/incidents/{incident}/transitions", {"event": "activate"}
+        headers = world.as_("leadership") | {"Idempotency-Key": "k"}
+        answered: list[httpx.Response] = []
+
+        async def meanwhile() -> None:
+            await world.apply(incident, "assess")
+            answered.append(await world.client.post(path, json=body, headers=headers))
+
+        slow = replace(world.parts, db=Interrupted(database_url, meanwhile))
+        async with another_process(world, slow) as client:
+            told = await client.post(path, json=body, headers=headers)
+        await slow.db.dispose()
+
+        assert [one.status_code for one in answered] == [201]
+        assert (told.status_code, told.headers["idempotency-replayed"]) == (201, "true")
+        assert told.content == answered[0].content
