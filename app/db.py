@@ -79,10 +79,12 @@ class Base(DeclarativeBase):
 
 DEADLINE: Final = timedelta(seconds=5)  # of one call of the database
 QUEUE: Final = 256  # requests that wait for it
-_REQUESTS_AT_ONCE = 6  # writing ones, and as many reading, on PostgreSQL
-_READING_AT_ONCE = 3  # on SQLite, of four connections: the engine reads too
-_OWN_CONNECTIONS = 8  # of the engine, on PostgreSQL
-_TRANSACTION = 6  # deadlines; what a request's transaction may take in all, with the work done inside it
+REQUESTS_AT_ONCE: Final = 6  # writing ones, and as many reading, on PostgreSQL
+READING_AT_ONCE: Final = 3  # on SQLite, of four connections: the engine reads too
+OWN_CONNECTIONS: Final = 8  # of the engine, on PostgreSQL
+_TRANSACTION: Final = (
+    6  # deadlines; what a request's transaction may take in all, with the work done inside it
+)
 
 
 class Work(StrEnum):
@@ -170,14 +172,14 @@ class Database:
                 _sqlite_engine(self.url, writing=True, deadline=deadline, whole=self._whole),
                 _sqlite_engine(self.url, writing=False, deadline=deadline, whole=self._whole),
             )
-            at_once = (1, _READING_AT_ONCE)
+            at_once = (1, READING_AT_ONCE)
         else:
             own, requests = (
                 postgres_driver.engine(self.url, connections=number, deadline=deadline, pooler=pooler)
-                for number in (_OWN_CONNECTIONS, 2 * _REQUESTS_AT_ONCE)
+                for number in (OWN_CONNECTIONS, 2 * REQUESTS_AT_ONCE)
             )
             self._own, self._requests = _Side.of(own, own), _Side.of(requests, requests)
-            at_once = (_REQUESTS_AT_ONCE, _REQUESTS_AT_ONCE)
+            at_once = (REQUESTS_AT_ONCE, REQUESTS_AT_ONCE)
         self._to_write, self._to_read = (
             Turns(at_once=number, waiting=queue, patience=deadline) for number in at_once
         )
@@ -310,7 +312,7 @@ def _async_url(url: str) -> URL:
 
 def _sqlite_engine(url: URL, *, writing: bool, deadline: timedelta, whole: timedelta) -> AsyncEngine:
     engine = create_async_engine(
-        url, pool_size=1 if writing else 1 + _READING_AT_ONCE, max_overflow=0, pool_timeout=whole.total_seconds(),
+        url, pool_size=1 if writing else 1 + READING_AT_ONCE, max_overflow=0, pool_timeout=whole.total_seconds(),
         connect_args={"async_creator_fn": sqlite_driver.connect},
     )  # fmt: skip
     patience = int(

@@ -18,11 +18,10 @@ from app.access import keys
 from app.access.parts import Parts
 from app.access.tables import Role
 from app.clock import ManualClock
-from app.db import Database
 from app.engine import Engine, Reach
 from app.incidents import timeline
 from app.incidents.tables import Incident
-from app.main import channels_of, create_app
+from app.main import channels_of, create_app, parts_of
 from app.notify.tables import Delivery, DeliveryState
 from app.outbox import MessageState, OutboxMessage, Timer, TimerState
 from app.outgoing import LOCAL, Outgoing
@@ -30,7 +29,6 @@ from app.people import contact_points, csv_import
 from app.playbooks.tables import StepRow, StepState
 from app.service import starting
 from app.settings import Settings
-from app.vault import Vault
 from tests.fakes import FakeChannel
 
 NIGHT = datetime(2026, 11, 22, 19, 0, tzinfo=UTC)  # 03:00 on a Monday morning in Shanghai
@@ -218,7 +216,7 @@ async def a_world(
         base_url="http://muster.example", language="en", **settings,
     )  # fmt: skip
     clock = ManualClock(NIGHT)
-    parts = Parts(made, Database(made.database), clock, Vault(made.key()))
+    parts = parts_of(made, clock)
     log: list[Told] = []
     channels = {name: Recording(name, log) for name in ("mail", "webhook", "log")}
     outgoing = Outgoing(allow=LOCAL)

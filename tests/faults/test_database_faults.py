@@ -215,7 +215,7 @@ async def test_every_call_of_a_frozen_server_ends(databases_there: Databases, cl
     finally:
         cluster.thaw()
 
-    assert max(took) < DEADLINE + SLACK
+    assert max(took) < DEADLINE + 0.8  # a goodbye that is waited for would take another second
     async with database.transaction() as session:
         assert await session.scalar(text("SELECT 3")) == 3
     await database.dispose()
