@@ -1,0 +1,123 @@
+"""The service behind a pooler in transaction mode: a transaction at a time, each perhaps on another server connection."""
+
+import asyncio
+import os
+import shutil
+import socket
+import tempfile
+from asyncio.subprocess import DEVNULL
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import URL, make_url, select
+
+from app.outbox import MessageState, OutboxMessage
+from tests.databases import Kind, free_port, missing
+from tests.serving import a_service, until
+from tests.world import a_world
+
+pytestmark = pytest.mark.real
+
+PROGRAM = "pgbouncer"
+SERVER_CONNECTIONS = 3
+CALLERS = 20
+INCIDENT = {"title": "Lines are dead", "type": "network_outage"}
+
+
+@asynccontextmanager
+async def pooled(url: str) -> AsyncIterator[str]:
+    """The same database through a pgbouncer of its own, with fewer connections to the server than a process opens to it."""
+    program = shutil.which(PROGRAM) or shutil.which(PROGRAM, path="/usr/sbin")
+    if program is None:
+        missing(f"{PROGRAM} (its Debian package)")
+    there, port = make_url(url), free_port()
+    # It refuses to run as root.
+    become = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+    with tempfile.TemporaryDirectory(prefix="muster-pgbouncer-") as made:
+        file = Path(made) / "pgbouncer.ini"
+        file.write_text(configured(there, port))
+        if become:
+            for path in (file.parent, file):
+                shutil.chown(path, "postgres")
+        running = await asyncio.create_subprocess_exec(
+            *become, program, "-q", str(file), stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, cwd="/"
+        )
+        try:
+            await until(lambda: listens(port))
+            yield there.set(port=port).render_as_string(hide_password=False)
+        finally:
+            running.terminate()
+            await running.wait()
+
+
+def configured(there: URL, port: int) -> str:
+    server = f"host={there.host} port={there.port or 5432} user={there.username}"
+    return "\n".join(
+        (
+            "[databases]",
+            f"* = {server}" + (f" password={there.password}" if there.password else ""),
+            "[pgbouncer]",
+            "listen_addr = 127.0.0.1",
+            f"listen_port = {port}",
+            "unix_socket_dir =",
+            "auth_type = any",
+            "pool_mode = transaction",
+            f"default_pool_size = {SERVER_CONNECTIONS}",
+            "",
+        )
+    )
+
+
+async def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def test_an_incident_from_raise_to_close(fresh_database: Callable[[Kind], str], tmp_path: Path) -> None:
+    async with (
+        pooled(fresh_database("postgresql")) as url,
+        a_world(url, tmp_path, database_pooler=True) as world,
+    ):
+        incident = (await world.post("/incidents", {**INCIDENT, "level": 2}))["id"]
+        await world.settle()
+        assert world.told()
+
+        await world.post(f"/incidents/{incident}/acknowledgements", {"note": "on it"})
+        await world.advance(minutes=30)
+        for event in ("assess", "activate", "respond", "recover"):
+            await world.apply(incident, event)
+        refused = await world.apply(incident, "close", expect=409)
+        await world.apply(incident, "close", waive=refused["unmet"], reason="settled by phone")
+
+        assert (await world.get(f"/incidents/{incident}"))["state"] == "closed"
+
+
+async def test_more_callers_than_server_connections(
+    fresh_database: Callable[[Kind], str], tmp_path: Path
+) -> None:
+    async with (
+        pooled(fresh_database("postgresql")) as url,
+        a_service(url, tmp_path, database_pooler=True) as service,
+    ):
+
+        async def call() -> list[Any]:
+            headers = {"Idempotency-Key": "the same for everybody is nobody's own"}
+            made = [await service.post("/incidents", INCIDENT) for _ in range(2)]
+            await service.get("/incidents")
+            again = await service.client.post("/api/v1/incidents", json=INCIDENT, headers=headers)
+            assert again.status_code in (201, 409), again.text
+            return [incident["id"] for incident in made]
+
+        raised = [one for found in await asyncio.gather(*(call() for _ in range(CALLERS))) for one in found]
+        assert len(set(raised)) == 2 * CALLERS
+
+        async def followed_up() -> bool:
+            pending = select(OutboxMessage.id).where(OutboxMessage.state != MessageState.DONE).limit(1)
+            async with service.parts.db.reading() as session:
+                return await session.scalar(pending) is None
+
+        await until(followed_up)
+        assert len(await service.open_incidents()) > 0
