@@ -1,39 +1,52 @@
 """The loop: what is due is fired, what happened is followed up, what is to be sent is sent.
 
-Three workers, each doing one short thing at a time and then looking again: timers and reactions, deliveries, external steps.
-Wake-ups are hints (a commit in this process, a tick of the scheduler); the rows are the truth, so any number of engines may run on
-one database and any of them may die. One bad row never stops a worker: attempts are counted, then it is set aside and shown.
+Workers, each doing one short thing at a time and then looking again: timers and reactions, deliveries, external steps, and the
+leases of what is in hand. Wake-ups are hints (a commit in this process, a tick of the scheduler, the moment the next row falls
+due); the rows are the truth, so any number of engines may run on one database and any of them may die. One bad row never stops a
+worker: attempts are counted, then it is set aside and shown.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
-from sqlalchemy import Select, exists, insert, select, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import due, outbox
 from app.access.parts import Parts
-from app.db import Database, Work, inline
+from app.db import Database, Work
+from app.due import Taken
 from app.flow import REACTIONS
+from app.in_hand import Fence, InHand
 from app.notify import delivery
 from app.notify.channel import Channel
-from app.notify.delivery import GRAVE
-from app.outbox import MessageState, OutboxMessage, Timer, TimerState
+from app.notify.delivery import GRAVE, Outcome, Result
 from app.outgoing import Outgoing
 from app.playbooks import external
 from app.reactions.context import Happened
+from app.together import Together
 from app.wording import say
 
-ATTEMPTS: Final = 8  # reactions of one message; then it is parked
-_FIRST_WAIT: Final = timedelta(seconds=1)
-_AT_ONCE: Final = 64  # sends and calls under way in one engine
-_PATIENT_AT_ONCE: Final = (
-    48  # of these, what is not grave: external steps, and sends below the two grave levels
+ATTEMPTS: Final = due.ATTEMPTS
+AT_ONCE: Final = 160  # sends and calls under way in one engine
+PATIENT_AT_ONCE: Final = (
+    128  # of these, what is not grave: external steps, and sends below the two grave levels
 )
-_TIMERS_AT_ONCE: Final = 200
+_MESSAGES_AT_ONCE: Final = 32  # in one transaction
+_LONGEST_GROUP: Final = (
+    0.05  # seconds; then requests have their turn, and the rows of several incidents are let go
+)
+_PATIENCE_FOR_LOCKS: Final = (
+    "200ms"  # within a group, which holds locks itself: longer could be two waiting for each other
+)
+_RECORDED_AT_ONCE: Final = 128
+_LOCK_TROUBLE: Final = frozenset({"40P01", "40001", "55P03"})  # deadlock, serialisation, lock not available
 
 log = structlog.get_logger("engine")
 
@@ -54,6 +67,10 @@ class Engine:
         self.parts = parts
         self.reach = reach
         self.last_tick: datetime | None = None  # when a look for what is due last came to its end
+        self.in_hand = InHand(parts.settings.lease)
+        self._next_due: dict[Work, datetime | None] = {}  # as the last look saw it; a hint
+        self._sent = Together(self._record_sent, most=_RECORDED_AT_ONCE)
+        self._one_by_one = 0  # so many messages are handled alone, after a group that came to nothing
         self._under_way: set[asyncio.Task[None]] = set()
         self._patient: set[asyncio.Task[None]] = set()  # those under way that are not grave
 
@@ -69,6 +86,8 @@ class Engine:
                 workers.create_task(self._serve(f"reactor-{number}", self.follow, Work.MESSAGES))
             workers.create_task(self._serve("deliveries", self._start_deliveries, Work.DELIVERIES))
             workers.create_task(self._serve("steps", self._start_calls, Work.CALLS))
+            # Woken by each tick.
+            workers.create_task(self._serve("leases", self.keep_leases, Work.DELIVERIES))
 
     async def finish(self, within: timedelta) -> None:
         """Wait for what is under way, so that no message is sent and then not written down. What takes longer is broken
@@ -92,19 +111,21 @@ class Engine:
                 return
 
     async def follow(self) -> bool:
-        """Fire the timers that are due, then run the reactions to one message. Says whether there was anything."""
+        """Fire the timers that are due, then run the reactions to a group of messages. Says whether there was anything."""
         now = self.parts.clock.now()
         async with self.db.reading() as session:
-            timers, message = (
-                await session.execute(select(exists(_due_timers(now)), exists(_next_message(now))))
-            ).one()
-        fired = bool(timers) and await self._fire_timers(now)
-        reacted = bool(fired or message) and await self._react(now)
+            seen = await due.look(session, at=now)
+        later = seen.next_timer is not None and seen.next_timer > now
+        self._next_due[Work.MESSAGES] = seen.next_timer if later else None
+        fired = seen.timers and await self._fire_timers(now, grave=seen.grave_timers)
+        grave = seen.grave_messages or (seen.grave_timers and fired)
+        reacted = (fired or seen.messages or grave) and await self._react(now, grave=grave)
         self.last_tick = self.parts.clock.now()  # also with more to do: a storm is no standstill
         return fired or reacted
 
     async def _serve(self, name: str, once: Callable[[], Awaitable[bool]], work: Work) -> None:
-        """Look until there is nothing, then wait to be woken. A failing database is waited out."""
+        """Look until there is nothing, then wait to be woken, or for the next row to fall due. A failing database is waited
+        out."""
         async with self.db.wake.listening(work) as woken:
             while True:
                 woken.clear()
@@ -114,137 +135,221 @@ class Engine:
                 except Exception as error:  # the loop must outlive anything
                     log.exception("worker failed", worker=name, error=type(error).__name__)
                 # The scheduler's tick ends this wait at the latest.
-                await woken.wait()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._until_due(work)):
+                        await woken.wait()
 
-    async def _fire_timers(self, now: datetime) -> bool:
-        due = _due_timers(now).order_by(Timer.due_at, Timer.id).limit(_TIMERS_AT_ONCE)
+    def _until_due(self, work: Work) -> float | None:
+        """Seconds until the next row is known to fall due, and a breath more, so that it is."""
+        moment = self._next_due.pop(work, None)
+        if moment is None:
+            return None
+        return max((moment - self.parts.clock.now()).total_seconds(), 0) + 0.001
+
+    async def _fire_timers(self, now: datetime, *, grave: bool) -> bool:
         async with self.db.transaction() as session:
-            fired = await session.execute(
-                update(Timer)
-                .where(Timer.id.in_(due.with_for_update(skip_locked=True)))
-                .values(state=TimerState.FIRED)
-                .returning(Timer.id, Timer.topic, Timer.ref, Timer.payload, Timer.due_at)
-            )
-            rows = sorted(fired.all(), key=lambda row: (row.due_at, row.id))
-            if rows:
-                messages = [
-                    {
-                        "topic": row.topic,
-                        "ref": row.ref,
-                        "payload": row.payload,
-                        "created_at": now,
-                        "not_before": now,
-                    }
-                    for row in rows
-                ]
-                await session.execute(insert(OutboxMessage), messages)
-        return bool(rows)
+            return await due.fire(session, at=now, grave=grave) > 0
 
-    async def _react(self, now: datetime) -> bool:
-        message_id: int | None = None
-        sends = False
+    async def _react(self, now: datetime, *, grave: bool) -> bool:
+        """Handle a group of messages in one transaction, each in a savepoint: one that fails is counted alone.
+
+        What breaks the transaction itself is nobody's failure: the group is undone and its messages are handled one by one,
+        where a failure is the message's own.
+        """
+        if self._one_by_one > 0:
+            self._one_by_one -= 1
+            return await self._react_to_one(now, grave=grave)
         try:
             async with self.db.transaction() as session:
-                message = await session.scalar(_next_message(now).with_for_update(skip_locked=True))
-                if message is None:
-                    return False
-                message_id = message.id
-                happened = Happened(session, message.topic, message.ref, message.payload, now)
-                with structlog.contextvars.bound_contextvars(topic=message.topic, incident=message.ref):
-                    for reaction in REACTIONS.get(message.topic, ()):
-                        await reaction(happened)
-                message.state, message.done_at = MessageState.DONE, now
-                left: set[Work] = session.info.get("wakes", set())
-                if sends := Work.DELIVERIES in left:
-                    left.remove(Work.DELIVERIES)  # done below, without waking anybody
+                taken = await due.take(session, at=now, limit=_MESSAGES_AT_ONCE, grave=grave)
+                if len(taken) > 1 and not self.db.is_sqlite:
+                    await session.execute(text(f"SET LOCAL lock_timeout = '{_PATIENCE_FOR_LOCKS}'"))
+                await self._handle(session, taken, now)
+                sends = _sends(session)
         except Exception as error:
-            if message_id is None:
+            log.warning("group undone, its messages follow one by one", error=type(error).__name__)
+            self._one_by_one = _MESSAGES_AT_ONCE
+            return True
+        if sends:
+            # A person waits for it; the next reaction, mostly a line on a timeline, does not mind.
+            await self._claim_deliveries()
+        return bool(taken)
+
+    async def _handle(self, session: AsyncSession, taken: Sequence[Taken], now: datetime) -> None:
+        done: list[int] = []
+        failed: list[tuple[Taken, Exception]] = []
+        broken: set[str] = set()  # refs whose message failed: what follows it waits for it
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + _LONGEST_GROUP
+        for message in taken:
+            if message.ref in broken:
+                continue
+            try:
+                async with session.begin_nested():
+                    await self._run_reactions(session, message, now)
+            except Exception as error:
+                if _is_lock_trouble(error):
+                    self._one_by_one = 1  # it waits for its lock holding no other
+                    break
+                if isinstance(error, DBAPIError) and error.connection_invalidated:
+                    raise
+                broken.add(message.ref)
+                failed.append((message, error))
+            else:
+                done.append(message.id)
+            if loop.time() > ends:
+                break
+        await due.mark_done(session, done, at=now)
+        for message, failure in failed:
+            state = await due.note_failure(session, message.id, failure, at=now)
+            self._told_of(message, failure, state)
+
+    async def _react_to_one(self, now: datetime, *, grave: bool) -> bool:
+        message: Taken | None = None
+        try:
+            async with self.db.transaction() as session:
+                taken = await due.take(session, at=now, limit=1, grave=grave)
+                if not taken:
+                    self._one_by_one = 0
+                    return False
+                message = taken[0]
+                await self._run_reactions(session, message, now)
+                await due.mark_done(session, [message.id], at=now)
+                sends = _sends(session)
+        except Exception as error:
+            if message is None or _is_lock_trouble(error):
                 raise
-            await self._note_failure(message_id, error, now)
+            async with self.db.transaction() as session:
+                state = await due.note_failure(session, message.id, error, at=now)
+            self._told_of(message, error, state)
         else:
             if sends:
-                # A person waits for it; the next reaction, mostly a line on a timeline, does not mind.
                 await self._claim_deliveries()
         return True
 
-    async def _note_failure(self, message_id: int, error: Exception, now: datetime) -> None:
-        """Count it, try again later, and in the end set it aside: it holds back its own incident only, and not for ever."""
-        async with self.db.transaction() as session:
-            message = await session.get_one(OutboxMessage, message_id, with_for_update=True)
-            if message.state != MessageState.PENDING:
-                return
-            message.attempts += 1
-            message.last_error = f"{type(error).__name__}: {error}"[:2000]
-            message.not_before = now + _FIRST_WAIT * 2 ** (message.attempts - 1)
-            if message.attempts >= ATTEMPTS:
-                message.state = MessageState.PARKED
-            told = {
-                "topic": message.topic,
-                "incident": message.ref,
-                "attempt": message.attempts,
-                "state": message.state,
-            }
-        log.error("reaction failed", message=message_id, error=type(error).__name__, exc_info=error, **told)
+    async def _run_reactions(self, session: AsyncSession, message: Taken, now: datetime) -> None:
+        outbox.speaks_of(session, message.ref, message.urgency)
+        happened = Happened(session, message.topic, message.ref, message.payload, now)
+        with structlog.contextvars.bound_contextvars(topic=message.topic, incident=message.ref):
+            for reaction in REACTIONS.get(message.topic, ()):
+                await reaction(happened)
+            await session.flush()
+
+    def _told_of(self, message: Taken, error: Exception, state: str | None) -> None:
+        if state is not None:
+            log.error(
+                "reaction failed", message=message.id, error=type(error).__name__, exc_info=error, topic=message.topic,
+                incident=message.ref, attempt=message.attempts + 1, state=state,
+            )  # fmt: skip
 
     async def _start_deliveries(self) -> bool:
         """Claim what is due and begin to send it; the sending goes on beside the next look."""
-        async with self.db.reading() as session:
-            if not await delivery.is_due(session, at=self.parts.clock.now(), least_level=self._places()[1]):
-                return False
         return await self._claim_deliveries()
 
     async def _claim_deliveries(self) -> bool:
         room, least_level = self._places()
-        if room <= 0:
+        if room <= 0 or not self._may_touch_the_world():
             return False
-        now, lease = self.parts.clock.now(), self.parts.settings.lease
+        await self.keep_leases()  # what we have in hand is not taken a second time, however late we are
+        now = self.parts.clock.now()
+        async with self.db.reading() as session:
+            seen = await delivery.look(session, at=now)
+        self._next_due[Work.DELIVERIES] = seen.next
+        levels = [level for level in seen.levels if least_level is None or level <= least_level]
+        if not levels:
+            return False
         async with self.db.transaction() as session:
             claimed = await delivery.claim(
-                session, vault=self.parts.vault, at=now, lease=lease, limit=room, least_level=least_level
+                session, vault=self.parts.vault, at=now, lease=self.in_hand.lease, limit=room, levels=levels
             )
         for one in claimed:
-            self._begin(self._deliver(one), grave=one.level in GRAVE)
+            self._begin(Work.DELIVERIES, _fence(one), self._deliver(one), at=now, grave=one.level in GRAVE)
         if len(claimed) == room:
             self.db.wake.set({Work.DELIVERIES})  # there may be more, and places for it
         return bool(claimed)
 
     def _places(self) -> tuple[int, int | None]:
         """How many deliveries may be claimed now, and the least grave level that may be among them; none: any."""
-        room, patient = _AT_ONCE - len(self._under_way), _PATIENT_AT_ONCE - len(self._patient)
+        room, patient = AT_ONCE - len(self._under_way), PATIENT_AT_ONCE - len(self._patient)
         return (min(room, patient), None) if patient > 0 else (room, max(GRAVE))
 
+    def _may_touch_the_world(self) -> bool:
+        """The one place to ask before anything is sent or called."""
+        return True
+
     async def _start_calls(self) -> bool:
-        room = min(_AT_ONCE - len(self._under_way), _PATIENT_AT_ONCE - len(self._patient))
-        if room <= 0:
+        room = min(AT_ONCE - len(self._under_way), PATIENT_AT_ONCE - len(self._patient))
+        if room <= 0 or not self._may_touch_the_world():
             return False
+        await self.keep_leases()
         now = self.parts.clock.now()
         async with self.db.reading() as session:
-            if not await external.is_due(session, at=now):
-                return False
+            first = await external.next_due(session)
+        self._next_due[Work.CALLS] = first if first is not None and first > now else None
+        if first is None or first > now:
+            return False
         async with self.db.transaction() as session:
-            claimed = await external.claim(session, at=now, lease=self.parts.settings.lease, limit=room)
+            claimed = await external.claim(session, at=now, lease=self.in_hand.lease, limit=room)
         for one in claimed:
-            self._begin(self._call(one), grave=False)
+            self._begin(Work.CALLS, _fence(one), self._call(one), at=now, grave=False)
         return bool(claimed)
 
-    def _begin(self, work: Awaitable[None], *, grave: bool) -> None:
-        task = asyncio.ensure_future(work)
+    async def keep_leases(self) -> bool:
+        """Extend the leases of what is in hand, where a good part of them has passed. What another engine has by now is not
+        begun any more. Never more to do at once."""
+        now = self.parts.clock.now()
+        asked = self.in_hand.to_extend(at=now)
+        for work, fences in asked.items():
+            extend = delivery.extend if work is Work.DELIVERIES else external.extend
+            async with self.db.transaction() as session:
+                kept = await extend(session, fences, until=now + self.in_hand.lease)
+            if lost := self.in_hand.extended(work, fences, kept, at=now):
+                log.warning("leases lost", work=work, number=len(lost))
+        return False
+
+    def _begin(self, work: Work, fence: Fence, doing: Awaitable[None], *, at: datetime, grave: bool) -> None:
+        self.in_hand.took(work, fence, at=at)
+        task = asyncio.ensure_future(doing)
         self._under_way.add(task)
         if not grave:
             self._patient.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(lambda ended: self._ended(ended, work, fence))
 
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        was_full = len(self._under_way) >= _AT_ONCE or len(self._patient) >= _PATIENT_AT_ONCE
+    def _ended(self, task: "asyncio.Task[None]", work: Work, fence: Fence) -> None:
+        self.in_hand.put_down(work, fence)
+        was_full = len(self._under_way) >= AT_ONCE or len(self._patient) >= PATIENT_AT_ONCE
         self._under_way.discard(task)
         self._patient.discard(task)
         if was_full:
             self.db.wake.set({Work.DELIVERIES, Work.CALLS})
 
     async def _deliver(self, claimed: delivery.Claimed) -> None:
+        try:
+            if not await self._may_begin(claimed):
+                return
+            outcome = await self._send(claimed)
+            if outcome.result is Result.SENT:
+                await self._sent.add((claimed, outcome))
+            else:
+                await self._record(claimed, outcome)
+        except Exception as error:
+            # Not written down: its lease ends and it is sent again, under the same key.
+            log.exception("delivery not recorded", delivery=claimed.delivery_id, error=type(error).__name__)
+
+    async def _may_begin(self, claimed: delivery.Claimed) -> bool:
+        """Whether a message may still be sent, if it was taken a while ago: this process may have stood still."""
+        now = self.parts.clock.now()
+        if now - claimed.at < delivery.FRESH and self.in_hand.holds(Work.DELIVERIES, _fence(claimed), at=now):
+            return True
+        await self.keep_leases()
+        async with self.db.transaction() as session:
+            wanted = await delivery.still_wanted(session, claimed, at=self.parts.clock.now())
+        return wanted and self.in_hand.holds(Work.DELIVERIES, _fence(claimed), at=self.parts.clock.now())
+
+    async def _send(self, claimed: delivery.Claimed) -> Outcome:
         settings = self.parts.settings
         try:
-            outcome = await delivery.send(
+            return await delivery.send(
                 claimed, self.reach.channels, vault=self.parts.vault, base_url=settings.base_url,
                 default_language=settings.language,
             )  # fmt: skip
@@ -255,16 +360,27 @@ class Engine:
                 channel=claimed.channel,
                 error=type(error).__name__,
             )
-            outcome = delivery.unexpected(error)
+            return delivery.unexpected(error)
+
+    async def _record_sent(self, results: Sequence[tuple[delivery.Claimed, Outcome]]) -> None:
         try:
             async with self.db.transaction() as session:
-                await delivery.record(session, claimed, outcome, at=self.parts.clock.now())
-        except Exception as error:
-            # Not written down: its lease ends and it is sent again, under the same key.
-            log.exception("delivery not recorded", delivery=claimed.delivery_id, error=type(error).__name__)
+                await delivery.record_sent(session, results, at=self.parts.clock.now())
+        except Exception:
+            if len(results) == 1:
+                raise
+            for claimed, outcome in results:  # one that cannot be written keeps no other from it
+                with suppress(Exception):
+                    await self._record(claimed, outcome)
+
+    async def _record(self, claimed: delivery.Claimed, outcome: Outcome) -> None:
+        async with self.db.transaction() as session:
+            await delivery.record(session, claimed, outcome, at=self.parts.clock.now())
 
     async def _call(self, claimed: external.Claimed) -> None:
         settings = self.parts.settings
+        if not self.in_hand.holds(Work.CALLS, _fence(claimed), at=self.parts.clock.now()):
+            return  # this process stood still past its lease; whoever takes it next calls it
         try:
             answer = await external.call(
                 claimed, self.reach.outgoing, settings.connections, deadline=settings.request_deadline
@@ -289,23 +405,21 @@ class Engine:
             log.exception("step not given up", step=claimed.step_id, error=type(again).__name__)
 
 
-def _due_timers(now: datetime) -> Select[int]:
-    return select(Timer.id).where(Timer.state == inline(TimerState.ARMED), Timer.due_at <= now)
+def _fence(claimed: delivery.Claimed | external.Claimed) -> Fence:
+    named = claimed.delivery_id if isinstance(claimed, delivery.Claimed) else claimed.step_id
+    return named, claimed.attempt
 
 
-def _next_message(now: datetime) -> Select[OutboxMessage]:
-    """The oldest message that may be handled: none before it, of the same ref, is still pending."""
-    earlier = aliased(OutboxMessage)
-    held_back = exists().where(
-        earlier.state == inline(MessageState.PENDING),
-        earlier.ref == OutboxMessage.ref,
-        earlier.id < OutboxMessage.id,
-    )
-    return (
-        select(OutboxMessage)
-        .where(
-            OutboxMessage.state == inline(MessageState.PENDING), OutboxMessage.not_before <= now, ~held_back
-        )
-        .order_by(OutboxMessage.id)
-        .limit(1)
-    )
+def _sends(session: AsyncSession) -> bool:
+    """Whether the transaction left something to send; the worker need not be woken for it, the caller does it at once."""
+    left: set[Work] = session.info.get("wakes", set())
+    if Work.DELIVERIES not in left:
+        return False
+    left.remove(Work.DELIVERIES)
+    return True
+
+
+def _is_lock_trouble(error: BaseException) -> bool:
+    """Two transactions in each other's way: no fault of what was done, which is simply done again."""
+    code: Any = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return code in _LOCK_TROUBLE

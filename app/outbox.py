@@ -2,15 +2,16 @@
 
 `put` writes a message in the transaction of the change it tells of; the engine runs the reactions of `flow.py` on it, once,
 in the transaction that marks it done. A timer is a message that is not due yet: a row with a unique key, withdrawn by an
-UPDATE. Messages of one `ref` are handled in order; one that keeps failing is set aside with its reason.
+UPDATE. Messages of one `ref` are handled in order; one that keeps failing is set aside with its reason. What is about a grave
+level goes first: a transaction that knows how grave its subject is says so once (`speaks_of`), and all it puts and arms follows.
 """
 
 from collections.abc import Mapping
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, Identity, Index, Integer, String, Text, text, update
+from sqlalchemy import BigInteger, Identity, Index, Integer, SmallInteger, String, Text, text, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,6 +20,21 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.db import Base, Work, wake
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
+
+_GRAVE_PENDING = text("state = 'pending' and urgency = 0")
+_GRAVE_ARMED = text("state = 'armed' and urgency = 0")
+
+
+class Urgency(IntEnum):
+    """What goes first."""
+
+    GRAVE = 0  # about level 1 or 2
+    ORDINARY = 1
+
+    @classmethod
+    def of(cls, level: int) -> "Urgency":
+        """Of what is about an incident of that level."""
+        return cls.GRAVE if level <= 2 else cls.ORDINARY
 
 
 class MessageState(StrEnum):
@@ -39,6 +55,7 @@ class OutboxMessage(Base):
     created_at: Mapped[datetime]
     not_before: Mapped[datetime]
     state: Mapped[MessageState] = mapped_column(String(16), default=MessageState.PENDING)
+    urgency: Mapped[int] = mapped_column(SmallInteger, default=Urgency.ORDINARY)
     attempts: Mapped[int] = mapped_column(default=0)
     last_error: Mapped[str | None] = mapped_column(Text)
     done_at: Mapped[datetime | None]
@@ -46,6 +63,8 @@ class OutboxMessage(Base):
     __table_args__ = (
         # The engine's poll: what is pending, oldest first …
         Index("ix_outbox_oldest", "id", postgresql_where=text("state = 'pending'"), sqlite_where=text("state = 'pending'")),
+        # … what is grave before the rest …
+        Index("ix_outbox_grave", "urgency", "id", postgresql_where=_GRAVE_PENDING, sqlite_where=_GRAVE_PENDING),
         # … and whether an older one of the same ref still is.
         Index("ix_outbox_pending", "ref", "id", postgresql_where=text("state = 'pending'"), sqlite_where=text("state = 'pending'")),
     )  # fmt: skip
@@ -67,17 +86,36 @@ class Timer(Base):
     payload: Mapped[dict[str, Any]]
     due_at: Mapped[datetime]
     state: Mapped[TimerState] = mapped_column(String(16), default=TimerState.ARMED)
+    urgency: Mapped[int] = mapped_column(SmallInteger, default=Urgency.ORDINARY)
 
     __table_args__ = (
         # The engine's poll; a million armed timers cost what is due, not what is pending.
         Index("ix_timers_due", "due_at", postgresql_where=text("state = 'armed'"), sqlite_where=text("state = 'armed'")),
+        Index("ix_timers_grave", "urgency", "due_at", postgresql_where=_GRAVE_ARMED, sqlite_where=_GRAVE_ARMED),
     )  # fmt: skip
 
 
-def put(session: AsyncSession, topic: str, payload: Mapping[str, Any], *, ref: str, at: datetime) -> None:
-    """Tell the rest of the service, in the caller's transaction."""
-    session.add(OutboxMessage(topic=topic, ref=ref, payload=dict(payload), created_at=at, not_before=at))
+def put(
+    session: AsyncSession, topic: str, payload: Mapping[str, Any], *, ref: str, at: datetime, urgency: Urgency | None = None
+) -> None:  # fmt: skip
+    """Tell the rest of the service, in the caller's transaction; as urgent as what the transaction speaks of, if not said."""
+    urgency = _urgency(session, ref) if urgency is None else urgency
+    session.add(
+        OutboxMessage(
+            topic=topic, ref=ref, payload=dict(payload), created_at=at, not_before=at, urgency=urgency
+        )
+    )
     wake(session, Work.MESSAGES)
+
+
+def speaks_of(session: AsyncSession, ref: str, urgency: Urgency) -> None:
+    """From here on in this transaction, what is put and armed about `ref` is as urgent as that."""
+    session.info.setdefault("urgencies", {})[ref] = urgency
+
+
+def _urgency(session: AsyncSession, ref: str) -> Urgency:
+    known: Mapping[str, Urgency] = session.info.get("urgencies", {})
+    return known.get(ref, Urgency.ORDINARY)
 
 
 async def arm(
@@ -92,6 +130,7 @@ async def arm(
         "payload": dict(payload),
         "due_at": due_at,
         "state": TimerState.ARMED,
+        "urgency": _urgency(session, ref),
     }
     await session.execute(insert(Timer).values(values).on_conflict_do_nothing(index_elements=["key"]))
     wake(session, Work.MESSAGES)

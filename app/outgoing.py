@@ -13,7 +13,8 @@ import socket
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -25,12 +26,15 @@ import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
 from httpx_aiohttp import AiohttpTransport
 
+from app.breaker import Breakers
+from app.clock import Clock, SystemClock
 from app.wording import Wording, say
 
 Network = IPv4Network | IPv6Network
 
 DEADLINE: Final = timedelta(seconds=10)
 BYTE_CAP: Final = 64 * 1024
+LONGEST_RETRY_AFTER: Final = timedelta(minutes=5)  # a receiver may ask for patience, but not for more
 # Above the hundred sends that may be under way at once: a receiver that hangs must not make the others queue.
 _CONNECTIONS: Final = 256
 # Seconds; below the five after which common servers hang up, so that a send does not race with their goodbye.
@@ -94,7 +98,13 @@ class FailureKind(StrEnum):
     REFUSED_ADDRESS = "refused_address"  # the guard does not let us call there
     BAD_URL = "bad_url"  # not a plain http or https address
     TLS = "tls"  # the certificate or the handshake
+    COOLING = "cooling"  # not tried: the destination failed again and again, and is left alone for a while
     PROTOCOL = "protocol"  # not HTTP, or a compressed reply that nobody asked for
+
+
+_FAULT_OF_THE_DESTINATION: Final = frozenset(
+    {FailureKind.TIMEOUT, FailureKind.CONNECT, FailureKind.RESET, FailureKind.TLS, FailureKind.PROTOCOL}
+)
 
 
 class CallFailed(Exception):
@@ -104,10 +114,13 @@ class CallFailed(Exception):
     by it.
     """
 
-    def __init__(self, kind: FailureKind, host: str, *, status: int | None = None) -> None:
+    def __init__(
+        self, kind: FailureKind, host: str, *, status: int | None = None, wait: timedelta | None = None
+    ) -> None:
         self.kind = kind
         self.wording = say(f"outgoing.{kind}", host=host)
         self.status = status
+        self.wait = wait  # how long the destination is left alone
         super().__init__(str(self.wording))
 
 
@@ -140,6 +153,27 @@ def is_permitted(address: str, allow: Iterable[Network]) -> bool:
     return True
 
 
+def retry_after(headers: Mapping[str, str], *, at: datetime) -> timedelta | None:
+    """The pause asked for, in seconds or as a date (RFC 9110, 10.2.3), never longer than the cap."""
+    wanted = headers.get("retry-after", "").strip()
+    if wanted.isascii() and wanted.isdigit():
+        # Nine digits are enough to reach the cap, and few enough for a timedelta.
+        return min(timedelta(seconds=int(wanted[:9])), LONGEST_RETRY_AFTER)
+    # A date is meant by the far side's clock, which its own Date header shows.
+    until, since = _http_date(wanted), _http_date(headers.get("date", "")) or at
+    if until is None:
+        return None
+    return min(max(until - since, timedelta()), LONGEST_RETRY_AFTER)
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
 class Outgoing:
     """A shared client for all calls; close it with `aclose`, or use it as a context manager."""
 
@@ -149,11 +183,15 @@ class Outgoing:
         allow: Iterable[Network] = (),
         resolver: AbstractResolver | None = None,
         tls: ssl.SSLContext | None = None,
+        breakers: Breakers | None = None,
+        clock: Clock | None = None,
     ) -> None:
         # The library writes whole URLs, tokens and all, to its log at INFO.
         logging.getLogger("httpx").setLevel(logging.WARNING)
         self._allow = tuple(allow)
         self._resolver = resolver
+        self.breakers = breakers or Breakers()
+        self.clock = clock or SystemClock()
         self._tls = tls or _system_and_bundled_roots()
         self._client = httpx.AsyncClient(
             transport=AiohttpTransport(client=self._open_session, verify=self._tls, trust_env=False),
@@ -175,9 +213,32 @@ class Outgoing:
     ) -> Reply:
         """Make one call and return the reply, whatever its status, or raise `CallFailed`.
 
-        Ends within `deadline`, name lookup and waiting for a connection included. Never tries a second time.
+        Ends within `deadline`, name lookup and waiting for a connection included. Never tries a second time. A
+        destination that failed again and again is not called until its breaker lets a probe through.
         """
         target = _parsed(url)
+        destination = f"{target.host}:{target.port or target.scheme}"
+        if (wait := self.breakers.wait(destination, at=self.clock.now())) is not None:
+            raise CallFailed(FailureKind.COOLING, target.host, wait=wait)
+        try:
+            reply = await self._call(target, method, headers, content, deadline, byte_cap)
+        except CallFailed as failed:
+            self._note(destination, failed.status, failed.kind)
+            raise
+        self._note(destination, reply.status, None)
+        return reply
+
+    def _note(self, destination: str, status: int | None, kind: FailureKind | None) -> None:
+        """Whoever answers is alive, with whatever status below 500; an address of ours that is no good says nothing."""
+        if status is not None and status < 500:
+            self.breakers.worked(destination)
+        elif kind is None or kind in _FAULT_OF_THE_DESTINATION:
+            self.breakers.failed(destination, at=self.clock.now())
+
+    async def _call(
+        self, target: httpx.URL, method: str, headers: Mapping[str, str] | None, content: bytes | None,
+        deadline: timedelta, byte_cap: int,
+    ) -> Reply:  # fmt: skip
         call = _Call(self._client, target, byte_cap)
         try:
             async with asyncio.timeout(deadline.total_seconds()):

@@ -76,8 +76,8 @@ class Settings(BaseSettings):
     mail_from: str = "muster@localhost"
     poll_every: timedelta = timedelta(seconds=1)
     """How often the engine looks for what is due when nothing wakes it."""
-    lease: timedelta = timedelta(seconds=60)
-    """How long a claimed delivery or step belongs to one engine."""
+    lease: timedelta = timedelta(seconds=8)
+    """How long a claimed delivery or step belongs to one engine that gives no sign of life; a living one extends it."""
     tick_limit: timedelta = timedelta(seconds=30)
     """`/healthz` turns red when no tick has finished for this long."""
     request_deadline: timedelta = timedelta(seconds=10)

@@ -219,7 +219,7 @@ async def a_world(
     parts = parts_of(made, clock)
     log: list[Told] = []
     channels = {name: Recording(name, log) for name in ("mail", "webhook", "log")}
-    outgoing = Outgoing(allow=LOCAL)
+    outgoing = Outgoing(allow=LOCAL, clock=clock)
     reached = channels_of(made, parts.vault, outgoing) if real_channels else channels
     app = create_app(made, parts=parts, reach=Reach(outgoing, reached))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)

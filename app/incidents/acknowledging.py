@@ -23,7 +23,10 @@ def acknowledge(
         )
     entry = note_answer(session, incident, by=by, at=at, via=via, note=note)
     payload = {"incident_id": incident.id, "by": by, "via": via, "answered_at": at.isoformat()}
-    outbox.put(session, "incident.acknowledged", payload, ref=incident.id, at=at)
+    # Whatever the level: until the chain has heard of it, it goes on calling.
+    outbox.put(
+        session, "incident.acknowledged", payload, ref=incident.id, at=at, urgency=outbox.Urgency.GRAVE
+    )
     return entry
 
 

@@ -186,6 +186,7 @@ def apply(
         "level_before": before,
         "actor": actor,
     }
+    outbox.speaks_of(session, incident.id, outbox.Urgency.of(min(before, incident.level)))
     outbox.put(session, step.topic, payload, ref=incident.id, at=at)
     return entry
 

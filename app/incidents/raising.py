@@ -82,6 +82,7 @@ async def raise_incident(
         facts=dict(alarm.facts), status=alarm.status,
     )  # fmt: skip
     payload = {"incident_id": incident.id, "level": graded.level, "actor": actor}
+    outbox.speaks_of(session, incident.id, outbox.Urgency.of(graded.level))
     outbox.put(session, "incident.detected", payload, ref=incident.id, at=at)
     return incident, True
 

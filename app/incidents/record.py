@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Select, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import outbox
 from app.db import inline
 from app.errors import NotFound, Stale
 from app.incidents.tables import OPEN_STATES, Incident, State, Status
@@ -28,6 +29,7 @@ async def locked(session: AsyncSession, name: str, *, version: int | None = None
         raise NotFound(say("incidents.not_found", id=name))
     if version is not None and version != incident.version:
         raise Stale(say("access.stale", current=incident.version), current_version=incident.version)
+    outbox.speaks_of(session, incident.id, outbox.Urgency.of(incident.level))
     return incident
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
@@ -65,6 +65,7 @@ async def call(
     """
     if (known := await session.scalar(select(Round).where(Round.key == key))) is not None:
         return known
+    outbox.speaks_of(session, ref, outbox.Urgency.of(level))
     for older in () if kind == ESCALATION else await calling(session, ref, kind=kind):
         await end(session, older, RoundState.SUPERSEDED, say("notify.superseded", level=level), at=at)
     notice = await pipeline.write_notice(
@@ -153,23 +154,36 @@ async def after_failure(session: AsyncSession, failed: Delivery, *, at: datetime
     2. When nobody of the rung can be reached any more, the next rung is told now. A new lap is never begun
        early: with every channel down that would be a loop without a pause.
     """
-    rung = (Delivery.round_id == failed.round_id, Delivery.lap == failed.lap, Delivery.hop == failed.hop)
-    upcoming = await session.scalar(
-        select(Delivery)
-        .where(*rung, Delivery.person_id == failed.person_id, Delivery.state == DeliveryState.PENDING)
-        .where(Delivery.attempts == 0)
-        .order_by(Delivery.not_before)
-        .limit(1)
-    )
-    if upcoming is not None:
-        upcoming.not_before = min(upcoming.not_before, at)
-        wake(session, Work.DELIVERIES)
+    if await try_next_contact(session, failed, at=at):
         return True
+    rung = _rung(failed)
     if await _hopeful(session, *rung):
         return await _hopeful(session, *rung, Delivery.person_id == failed.person_id)
     if not await _hasten(session, f"round:{failed.round_id}:{failed.lap}:{(failed.hop or 0) + 1}", at=at):
         await _say_if_nobody(session, await session.get_one(Round, failed.round_id), at=at)
     return False
+
+
+async def try_next_contact(session: AsyncSession, failed: Delivery, *, at: datetime) -> bool:
+    """Let the person's next contact point of this rung wait no longer; says whether there is one."""
+    upcoming = await session.scalar(
+        select(Delivery)
+        .where(
+            *_rung(failed), Delivery.person_id == failed.person_id, Delivery.state == DeliveryState.PENDING
+        )
+        .where(Delivery.attempts == 0)
+        .order_by(Delivery.not_before)
+        .limit(1)
+    )
+    if upcoming is None:
+        return False
+    upcoming.not_before = min(upcoming.not_before, at)
+    wake(session, Work.DELIVERIES)
+    return True
+
+
+def _rung(told: Delivery) -> tuple[ColumnElement[bool], ...]:
+    return Delivery.round_id == told.round_id, Delivery.lap == told.lap, Delivery.hop == told.hop
 
 
 async def _tell_from(

@@ -47,19 +47,28 @@ class Receipt:
 
 
 class DeliveryError(Exception):
-    """The message was not taken; whether trying again could help is said by `permanent`."""
+    """The message was not taken; whether trying again could help is said by `permanent`. `untried`: nobody was asked."""
 
     def __init__(
-        self, wording: Wording, *, permanent: bool = False, retry_after: timedelta | None = None
+        self,
+        wording: Wording,
+        *,
+        permanent: bool = False,
+        retry_after: timedelta | None = None,
+        untried: bool = False,
     ) -> None:
         super().__init__(str(wording))
         self.wording = wording
         self.permanent = permanent
         self.retry_after = retry_after
+        self.untried = untried
 
     @classmethod
     def from_call(cls, error: CallFailed) -> "DeliveryError":
-        return cls(error.wording, permanent=error.kind in _FAULT_OF_THE_ADDRESS)
+        return cls(
+            error.wording, permanent=error.kind in _FAULT_OF_THE_ADDRESS, retry_after=error.wait,
+            untried=error.kind is FailureKind.COOLING,
+        )  # fmt: skip
 
 
 class Channel(Protocol):

@@ -7,18 +7,17 @@ of HTTP or mail.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, case, select, update
+from sqlalchemy import case, literal_column, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
 from app.db import inline
-from app.errors import Problem
 from app.notify import acknowledgement, chain, pipeline
 from app.notify.channel import Channel, DeliveryError, Message
 from app.notify.languages import in_language
@@ -34,7 +33,12 @@ MAX_ATTEMPTS: Final = 5
 # 14 min.
 _FIRST_PAUSE: Final = {True: timedelta(seconds=5), False: timedelta(seconds=30)}
 _GROWTH: Final = 3
+LEVELS: Final = (1, 2, 3, 4)  # the gravest first
 GRAVE: Final = (1, 2)  # the levels that wait for nobody
+# How often a message may find its destination left alone before it is given up; each time it waits for the cooling to end.
+MAX_UNTRIED: Final = 20
+# What was taken longer ago is looked at once more before it is sent: its chain may have been answered meanwhile.
+FRESH: Final = timedelta(milliseconds=500)
 # A receiver may ask for patience, but not for more than this.
 _LONGEST_PAUSE: Final = timedelta(minutes=15)
 _DUE_STATES: Final = (DeliveryState.PENDING, DeliveryState.SENDING)
@@ -49,6 +53,7 @@ class Claimed:
 
     delivery_id: str
     attempt: int
+    untried: int  # of the attempts, those that came to nothing because the destination was left alone
     at: datetime
     channel: str
     address: str | None = field(repr=False)  # none: it cannot be read; `unreadable` says why
@@ -68,6 +73,7 @@ class Result(StrEnum):
     SENT = "sent"  # the channel took it
     RETRY = "retry"  # it did not, and may next time
     FAILED = "failed"  # it did not, and never will
+    UNTRIED = "untried"  # it was not asked to: its destination is left alone for a while, or the message is not ours any more
 
 
 @dataclass(frozen=True)
@@ -80,10 +86,28 @@ class Outcome:
     retry_after: timedelta | None = None
 
 
-async def is_due(session: AsyncSession, *, at: datetime, least_level: int | None = None) -> bool:
-    """Whether there is anything to claim; a look that locks nothing and costs what is due, not what is pending."""
-    due = select(Delivery.id).where(*_claimable(at, least_level))
-    return await session.scalar(due.limit(1)) is not None
+@dataclass(frozen=True)
+class Look:
+    """Of which levels something is due, and when the next will be if nothing happens until then."""
+
+    levels: Sequence[int]
+    next: datetime | None
+
+
+async def look(session: AsyncSession, *, at: datetime) -> Look:
+    """Locks nothing, and costs what is due, not what is pending."""
+    firsts = (
+        select(Delivery.not_before)
+        .where(Delivery.state.in_(inline(_DUE_STATES)), Delivery.level == literal_column(str(level)))
+        .order_by(Delivery.not_before)
+        .limit(1)
+        .scalar_subquery()
+        for level in LEVELS
+    )
+    found = (await session.execute(select(*firsts))).one()
+    later = [moment for moment in found if moment is not None and moment > at]
+    due = [level for level, moment in zip(LEVELS, found, strict=True) if moment is not None and moment <= at]
+    return Look(due, min(later, default=None))
 
 
 async def claim(
@@ -93,16 +117,18 @@ async def claim(
     at: datetime,
     lease: timedelta,
     limit: int,
-    least_level: int | None = None,
+    levels: Sequence[int] = LEVELS,
 ) -> list[Claimed]:
-    """Take up to `limit` due messages, the gravest level first and none less grave than `least_level`; while the
-    lease lasts they are nobody else's.
+    """Take up to `limit` due messages of `levels`, the gravest level first; while the lease lasts they are nobody else's.
 
     1. Lock what is due and no other sender holds: pending ones, and those whose sender's lease has ended.
     2. Drop what must not be sent any more, because its round is over.
     3. Raise the fence of the rest, and write down the attempt before it is made.
     """
-    rows = (await session.execute(_due(at, limit, least_level))).all()
+    rows: list[Any] = []
+    for level in levels:
+        if len(rows) < limit:
+            rows += (await session.execute(_due(at, level, limit - len(rows)))).all()
     ready: list[tuple[Delivery, Notice]] = []
     for delivery, notice, called in rows:
         if called is not None and called.state != RoundState.CALLING:
@@ -117,7 +143,45 @@ async def claim(
             Attempt(delivery_id=delivery.id, number=delivery.attempts, started_at=at, outcome="sending")
         )
     await session.flush()
-    return [await _claimed(session, vault, delivery, notice, at=at) for delivery, notice in ready]
+    sealed = await holders.sealed_addresses(session, {one.contact_id for one, _ in ready if one.contact_id})
+    return [_claimed(vault, delivery, notice, sealed, at=at) for delivery, notice in ready]
+
+
+async def extend(
+    session: AsyncSession, fences: Sequence[tuple[str, int]], *, until: datetime
+) -> Sequence[tuple[str, int]]:
+    """Keep what is still ours of what we are sending; gives those that are."""
+    kept_ = await session.execute(
+        update(Delivery)
+        .where(Delivery.state == DeliveryState.SENDING)
+        .where(tuple_(Delivery.id, Delivery.attempts).in_(fences))
+        .values(not_before=until)
+        .returning(Delivery.id, Delivery.attempts)
+        .execution_options(synchronize_session=False)
+    )
+    return [(row.id, row.attempts) for row in kept_]
+
+
+async def still_wanted(session: AsyncSession, claimed: Claimed, *, at: datetime) -> bool:
+    """Whether a message taken a while ago may still be sent: ours yet, and its round not over. One whose round is over is
+    dropped here, as it would have been at the claim."""
+    found = (
+        await session.execute(
+            select(Delivery, Round)
+            .outerjoin(Round, Round.id == Delivery.round_id)
+            .where(Delivery.id == claimed.delivery_id, Delivery.attempts == claimed.attempt)
+            .where(Delivery.state == DeliveryState.SENDING)
+            .with_for_update(of=Delivery)
+            .execution_options(populate_existing=True)
+        )
+    ).one_or_none()
+    if found is not None and (found.Round is None or found.Round.state == RoundState.CALLING):
+        return True
+    if found is not None:
+        pipeline.drop(found.Delivery, _why_over(found.Round))
+    await _close_attempts(session, [(claimed, Outcome(Result.UNTRIED))], at=at)
+    await session.flush()
+    return False
 
 
 async def send(
@@ -141,7 +205,7 @@ async def send(
     try:
         receipt = await channel.send(claimed.address, message)
     except DeliveryError as error:
-        result = Result.FAILED if error.permanent else Result.RETRY
+        result = Result.FAILED if error.permanent else Result.UNTRIED if error.untried else Result.RETRY
         return Outcome(result, reason=error.wording, retry_after=error.retry_after)
     return Outcome(Result.SENT, detail=receipt.detail)
 
@@ -160,24 +224,49 @@ async def record(session: AsyncSession, claimed: Claimed, outcome: Outcome, *, a
     Fenced by the attempt: a sender that lost its lease must not overwrite the next one's result. Its attempt
     is noted, for the record of copies sent, and nothing else changes.
     """
-    await _close_attempt(session, claimed, outcome, at=at)
     if outcome.result is Result.SENT:
-        return await _sent(session, claimed, at=at)
+        return bool(await record_sent(session, [(claimed, outcome)], at=at))
+    await _close_attempts(session, [(claimed, outcome)], at=at)
     delivery = await _still_ours(session, claimed)
     if delivery is None:
         return False
     reason = outcome.reason or say("notify.unexpected", kind="")
-    pause = None
-    if outcome.result is Result.RETRY:
-        pause = backoff(claimed.attempt, outcome.retry_after, level=claimed.level, key=claimed.delivery_id)
+    pause = _pause(delivery, claimed, outcome)
     if pause is None:
         await _give_up(session, delivery, reason, at=at)
     else:
         delivery.state = DeliveryState.PENDING
         delivery.reason = kept(reason)
         delivery.not_before = at + pause
+        await session.flush()
+        if outcome.result is Result.UNTRIED and delivery.level in GRAVE:
+            await chain.try_next_contact(session, delivery, at=at)
     await session.flush()
     return True
+
+
+async def record_sent(
+    session: AsyncSession, results: Sequence[tuple[Claimed, Outcome]], *, at: datetime
+) -> Sequence[str]:
+    """Write down what was sent, all in two statements; gives the ids of those that counted. Fenced like `record`."""
+    await _close_attempts(session, results, at=at)
+    fences = sorted((claimed.delivery_id, claimed.attempt) for claimed, _ in results)
+    # The receiver may have answered before the channel's receipt came back: answered it stays.
+    counted = await session.scalars(
+        update(Delivery)
+        .where(tuple_(Delivery.id, Delivery.attempts).in_(fences))
+        .where(Delivery.state.in_((DeliveryState.SENDING, DeliveryState.ACKNOWLEDGED)))
+        .values(
+            sent_at=at,
+            reason=None,
+            state=case(
+                (Delivery.state == DeliveryState.SENDING, DeliveryState.SENT.value), else_=Delivery.state
+            ),
+        )
+        .returning(Delivery.id)
+        .execution_options(synchronize_session=False)
+    )
+    return counted.all()
 
 
 def compose(claimed: Claimed, *, vault: Vault, base_url: str, default_language: str) -> Message:
@@ -207,25 +296,19 @@ def backoff(attempts: int, retry_after: timedelta | None, *, level: int, key: st
     """
     if attempts >= MAX_ATTEMPTS:
         return None
-    chance = int.from_bytes(hashlib.blake2b(f"{key}:{attempts}".encode(), digest_size=2).digest(), "big")
-    pause: timedelta = (
-        _FIRST_PAUSE[level in GRAVE] * _GROWTH ** (attempts - 1) * (0.8 + 0.4 * chance / 0xFFFF)
-    )
+    jitter = 0.8 + 0.4 * _chance(f"{key}:{attempts}")
+    pause: timedelta = _FIRST_PAUSE[level in GRAVE] * _GROWTH ** (attempts - 1) * jitter
     return min(max(pause, retry_after or timedelta()), _LONGEST_PAUSE)
 
 
-def _claimable(at: datetime, least_level: int | None) -> list[ColumnElement[bool]]:
-    conditions = [Delivery.state.in_(inline(_DUE_STATES)), Delivery.not_before <= at]
-    return conditions if least_level is None else [*conditions, Delivery.level <= least_level]
-
-
-def _due(at: datetime, limit: int, least_level: int | None) -> Any:
+def _due(at: datetime, level: int, limit: int) -> Any:
+    # One level at a time: the index then gives the oldest first, and what is pending costs nothing.
     return (
         select(Delivery, Notice, Round)
         .join(Notice, Notice.id == Delivery.notice_id)
         .outerjoin(Round, Round.id == Delivery.round_id)
-        .where(*_claimable(at, least_level))
-        .order_by(Delivery.level, Delivery.not_before, Delivery.id)
+        .where(Delivery.state.in_(inline(_DUE_STATES)), Delivery.not_before <= at, Delivery.level == level)
+        .order_by(Delivery.not_before, Delivery.id)
         .limit(limit)
         .with_for_update(of=Delivery, skip_locked=True)
         .execution_options(populate_existing=True)
@@ -238,13 +321,14 @@ def _why_over(called: Round) -> Wording:
     return say(f"notify.round_{called.state}")
 
 
-async def _claimed(
-    session: AsyncSession, vault: Vault, delivery: Delivery, notice: Notice, *, at: datetime
+def _claimed(
+    vault: Vault, delivery: Delivery, notice: Notice, sealed: Mapping[str, str], *, at: datetime
 ) -> Claimed:
-    address, unreadable = await _address(session, vault, delivery)
+    address, unreadable = _address(vault, delivery, sealed)
     return Claimed(
         delivery_id=delivery.id,
         attempt=delivery.attempts,
+        untried=delivery.untried,
         at=at,
         channel=delivery.channel,
         address=address,
@@ -261,54 +345,61 @@ async def _claimed(
     )
 
 
-async def _address(
-    session: AsyncSession, vault: Vault, delivery: Delivery
+def _address(
+    vault: Vault, delivery: Delivery, sealed: Mapping[str, str]
 ) -> tuple[str | None, Wording | None]:
     """The address, or why it is not to be used.
 
     One bad contact point must not hold up the rest of a batch.
     """
     # Each of its senders died at it. It is handed out once more to be recorded as failed, and not to be sent.
-    if delivery.attempts > MAX_ATTEMPTS:
+    if delivery.attempts - delivery.untried > MAX_ATTEMPTS:
         return None, say("notify.senders_died", attempts=MAX_ATTEMPTS)
+    if (found := sealed.get(delivery.contact_id or "")) is None:
+        return None, say("people.no_such_contact")
     try:
-        return await holders.address(session, vault, delivery.contact_id or ""), None
-    except Problem as problem:
-        return None, problem.detail
+        return vault.unseal(found), None
     except ValueError:
         return None, say("notify.sealed")
 
 
-async def _close_attempt(session: AsyncSession, claimed: Claimed, outcome: Outcome, *, at: datetime) -> None:
-    await session.execute(
-        update(Attempt)
-        .where(Attempt.delivery_id == claimed.delivery_id, Attempt.number == claimed.attempt)
-        .where(Attempt.outcome == "sending")
-        .values(
-            outcome=outcome.result.value,
-            ended_at=at,
-            detail=outcome.detail or (outcome.reason and str(outcome.reason)),
-        )
+def _pause(delivery: Delivery, claimed: Claimed, outcome: Outcome) -> timedelta | None:
+    """How long until the next attempt; none: no more. What was not tried is not held against the message."""
+    if outcome.result is Result.RETRY:
+        tried = claimed.attempt - claimed.untried
+        return backoff(tried, outcome.retry_after, level=claimed.level, key=claimed.delivery_id)
+    if outcome.result is not Result.UNTRIED:
+        return None
+    delivery.untried += 1
+    if delivery.untried > MAX_UNTRIED or (delivery.level in GRAVE and delivery.further):
+        return None  # somebody else, or the person's next contact point, is better than waiting
+    # Spread, so that those that were turned away together do not all come at the moment the cooling ends.
+    return (outcome.retry_after or timedelta(seconds=1)) * (
+        1 + 0.5 * _chance(f"{claimed.delivery_id}:{claimed.attempt}")
     )
 
 
-async def _sent(session: AsyncSession, claimed: Claimed, *, at: datetime) -> bool:
-    # The receiver may have answered before the channel's receipt came back: answered it stays.
-    counted = await session.scalar(
-        update(Delivery)
-        .where(Delivery.id == claimed.delivery_id, Delivery.attempts == claimed.attempt)
-        .where(Delivery.state.in_((DeliveryState.SENDING, DeliveryState.ACKNOWLEDGED)))
-        .values(
-            sent_at=at,
-            reason=None,
-            state=case(
-                (Delivery.state == DeliveryState.SENDING, DeliveryState.SENT.value), else_=Delivery.state
-            ),
+def _chance(text: str) -> float:
+    """From 0 to 1, by chance, and the same for the same text."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=2).digest(), "big") / 0xFFFF
+
+
+async def _close_attempts(
+    session: AsyncSession, results: Sequence[tuple[Claimed, Outcome]], *, at: datetime
+) -> None:
+    """Note how attempts ended, whoever holds the messages by now."""
+    by_end: dict[tuple[str, str | None], list[tuple[str, int]]] = {}
+    for claimed, outcome in results:
+        detail = outcome.detail or (str(outcome.reason) if outcome.reason else None)
+        by_end.setdefault((outcome.result.value, detail), []).append((claimed.delivery_id, claimed.attempt))
+    for (outcome_said, detail), fences in by_end.items():
+        await session.execute(
+            update(Attempt)
+            .where(tuple_(Attempt.delivery_id, Attempt.number).in_(sorted(fences)))
+            .where(Attempt.outcome == "sending")
+            .values(outcome=outcome_said, ended_at=at, detail=detail)
+            .execution_options(synchronize_session=False)
         )
-        .returning(Delivery.id)
-        .execution_options(synchronize_session=False)
-    )
-    return counted is not None
 
 
 async def _still_ours(session: AsyncSession, claimed: Claimed) -> Delivery | None:

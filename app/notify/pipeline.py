@@ -195,6 +195,7 @@ def draft(
         asks=asks,
         state=DeliveryState.PENDING,
         attempts=0,
+        untried=0,
         note=kept(who.note) if who.note else None,
         further=[list(one) for one in further],
         not_before=not_before,

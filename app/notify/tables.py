@@ -96,6 +96,9 @@ class Delivery(Base):
     note: Mapped[dict[str, Any] | None]  # a wording: what is out of the ordinary about the way chosen
     further: Mapped[list[Any]]  # of [contact id, channel, masked address]: tried in turn should this one fail
     attempts: Mapped[int] = mapped_column(default=0)  # also the fence: who holds a lower number has lost it
+    untried: Mapped[int] = mapped_column(
+        default=0
+    )  # attempts that came to nothing: the destination was left alone
     not_before: Mapped[datetime]  # pending: when to send; sending: when the lease ends
     created_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]
@@ -116,5 +119,5 @@ class Attempt(Base):
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]  # none: its sender died, or is still at it
-    outcome: Mapped[str] = mapped_column(String(16))  # sending, sent, retry, failed
+    outcome: Mapped[str] = mapped_column(String(16))  # sending, sent, retry, failed, untried
     detail: Mapped[str | None] = mapped_column(Text)  # the channel's own words, without address or secret

@@ -4,13 +4,14 @@ Claimed, done with no transaction open, recorded under a fence, with the step's 
 exercise is recorded as it would have been called, and not sent: that is checked here, last.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import door
@@ -18,7 +19,7 @@ from app.db import inline
 from app.errors import Malformed
 from app.incidents import record, timeline
 from app.incidents.tables import Incident, Status
-from app.outgoing import CallFailed, Outgoing
+from app.outgoing import CallFailed, FailureKind, Outgoing, retry_after
 from app.playbooks import runner
 from app.playbooks.document import HttpStep
 from app.playbooks.kinds import Done, Failed
@@ -27,6 +28,9 @@ from app.settings import Connection
 from app.wording import Wording, say
 
 _LONGEST_WAIT: Final = timedelta(minutes=15)
+_MOST_UNTRIED: Final = (
+    20  # attempts that came to nothing because the destination was left alone; then it fails
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Claimed:
     step_id: str
     incident_id: str
     attempt: int
+    at: datetime
     call: Mapping[str, Any]
     exercise: bool
 
@@ -47,14 +52,21 @@ class Answer:
     result: Mapping[str, Any] | None = None
     refusal: Wording | None = None
     may_retry: bool = False
+    retry_after: timedelta | None = None  # the pause the far side asked for, or how long it is left alone
+    untried: bool = False  # it was not called: it failed again and again, and is left alone for a while
 
 
 async def is_due(session: AsyncSession, *, at: datetime) -> bool:
     """Whether there is anything to claim."""
-    due = select(StepRow.id).where(
-        StepRow.state.in_(inline([StepState.QUEUED, StepState.DOING])), StepRow.not_before <= at
-    )
-    return await session.scalar(due.limit(1)) is not None
+    moment = await next_due(session)
+    return moment is not None and moment <= at
+
+
+async def next_due(session: AsyncSession) -> datetime | None:
+    """When the first step falls due, or fell."""
+    due = select(StepRow.not_before).where(StepRow.state.in_(inline([StepState.QUEUED, StepState.DOING])))
+    moment: datetime | None = await session.scalar(due.order_by(StepRow.not_before).limit(1))
+    return moment
 
 
 async def claim(session: AsyncSession, *, at: datetime, lease: timedelta, limit: int) -> list[Claimed]:
@@ -75,9 +87,23 @@ async def claim(session: AsyncSession, *, at: datetime, lease: timedelta, limit:
     rows = taken.all()
     statuses = await _statuses(session, [row.ref for row in rows])
     return [
-        Claimed(row.id, row.ref, row.attempts, row.call or {}, statuses.get(row.ref) != Status.ACTUAL)
+        Claimed(row.id, row.ref, row.attempts, at, row.call or {}, statuses.get(row.ref) != Status.ACTUAL)
         for row in rows
     ]
+
+
+async def extend(
+    session: AsyncSession, fences: Sequence[tuple[str, int]], *, until: datetime
+) -> Sequence[tuple[str, int]]:
+    """Keep what is still ours of what we are calling; gives those that are."""
+    kept = await session.execute(
+        update(StepRow)
+        .where(StepRow.state == StepState.DOING, tuple_(StepRow.id, StepRow.attempts).in_(fences))
+        .values(not_before=until)
+        .returning(StepRow.id, StepRow.attempts)
+        .execution_options(synchronize_session=False)
+    )
+    return [(row.id, row.attempts) for row in kept]
 
 
 async def call(
@@ -101,11 +127,14 @@ async def call(
             claimed.call["method"], str(url), headers=headers, content=content, deadline=deadline
         )
     except CallFailed as failed:
-        return Answer(refusal=failed.wording, may_retry=True)
+        untried = failed.kind is FailureKind.COOLING
+        return Answer(refusal=failed.wording, may_retry=True, retry_after=failed.wait, untried=untried)
     expected = claimed.call.get("expect") or range(200, 300)
     if reply.status not in expected:
         refusal = say("playbooks.answered", status=reply.status)
-        return Answer(refusal=refusal, may_retry=reply.status >= 500 or reply.status in (408, 429))
+        may_retry = reply.status >= 500 or reply.status in (408, 429)
+        pause = retry_after(reply.headers, at=claimed.at) if may_retry else None
+        return Answer(refusal=refusal, may_retry=may_retry, retry_after=pause)
     return Answer({"status": reply.status, "body": _body(reply.body)})
 
 
@@ -120,7 +149,8 @@ async def note(session: AsyncSession, claimed: Claimed, answer: Answer, *, at: d
         await runner.step_ended(session, incident, row, Done(answer.result), at=at)
         return True
     refusal = answer.refusal or say("playbooks.answered", status=0)
-    if answer.may_retry and (wait := _wait(row)) is not None:
+    row.untried += answer.untried
+    if answer.may_retry and (wait := _wait(row, answer)) is not None:
         row.state, row.not_before = StepState.QUEUED, at + wait
         _note_retry(session, incident, row, refusal, at)
         return True
@@ -138,14 +168,28 @@ def _note_retry(
     )  # fmt: skip
 
 
-def _wait(row: StepRow) -> timedelta | None:
-    """How long until the next attempt, twice as long each time; none: no more attempts."""
+def _wait(row: StepRow, answer: Answer) -> timedelta | None:
+    """How long until the next attempt, twice as long each time; none: no more attempts.
+
+    Up to a fifth longer by chance, so that what failed together does not come back together. What the far side asks for is
+    kept to, up to a cap; what was not tried does not count as an attempt.
+    """
     step = runner.document_of(row)
     retry = step.retry if isinstance(step, HttpStep) else None
-    if retry is None or row.attempts >= retry.attempts:
+    tried = row.attempts - row.untried
+    if answer.untried and row.untried <= _MOST_UNTRIED:
+        doubled = timedelta(seconds=1)
+    elif retry is None or tried >= retry.attempts:
         return None
-    doubled: timedelta = retry.wait * 2 ** (row.attempts - 1)
-    return min(doubled, _LONGEST_WAIT)
+    else:
+        doubled = retry.wait * 2 ** max(tried - 1, 0)
+    jitter = (
+        1
+        + 0.2
+        * int.from_bytes(hashlib.blake2b(row.attempt_key.encode(), digest_size=2).digest(), "big")
+        / 0xFFFF
+    )
+    return min(max(doubled, answer.retry_after or timedelta()) * jitter, _LONGEST_WAIT)
 
 
 def _body(body: bytes) -> Any:

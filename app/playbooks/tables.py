@@ -72,6 +72,9 @@ class StepRow(Base):
     result: Mapped[dict[str, Any]]
     reason: Mapped[dict[str, Any] | None]  # a wording: why it failed, was skipped or withdrawn
     attempts: Mapped[int] = mapped_column(default=0)  # also the fence
+    untried: Mapped[int] = mapped_column(
+        default=0
+    )  # of them, those that came to nothing: the destination was left alone
     not_before: Mapped[datetime | None]  # queued: when; doing: when the lease ends
     due_at: Mapped[datetime | None]  # when its timeout passes
     started_at: Mapped[datetime | None]

@@ -171,10 +171,19 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("not_before", sa.DateTime(timezone=True), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("urgency", sa.SmallInteger(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
+    )
+    op.create_index(
+        "ix_outbox_grave",
+        "outbox",
+        ["urgency", "id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'pending' and urgency = 0"),
+        sqlite_where=sa.text("state = 'pending' and urgency = 0"),
     )
     op.create_index(
         "ix_outbox_oldest",
@@ -296,6 +305,7 @@ def upgrade() -> None:
         sa.Column("payload", JSON, nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("urgency", sa.SmallInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_timers")),
         sa.UniqueConstraint("key", name=op.f("uq_timers_key")),
     )
@@ -306,6 +316,14 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("state = 'armed'"),
         sqlite_where=sa.text("state = 'armed'"),
+    )
+    op.create_index(
+        "ix_timers_grave",
+        "timers",
+        ["urgency", "due_at"],
+        unique=False,
+        postgresql_where=sa.text("state = 'armed' and urgency = 0"),
+        sqlite_where=sa.text("state = 'armed' and urgency = 0"),
     )
     op.create_index(op.f("ix_timers_ref"), "timers", ["ref"], unique=False)
     op.create_table(
@@ -562,6 +580,7 @@ def upgrade() -> None:
         sa.Column("result", JSON, nullable=False),
         sa.Column("reason", JSON, nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("untried", sa.Integer(), nullable=False),
         sa.Column("not_before", sa.DateTime(timezone=True), nullable=True),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
@@ -684,6 +703,7 @@ def upgrade() -> None:
         sa.Column("note", JSON, nullable=True),
         sa.Column("further", JSON, nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("untried", sa.Integer(), nullable=False),
         sa.Column("not_before", sa.DateTime(timezone=True), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
@@ -866,6 +886,12 @@ def downgrade() -> None:
     op.drop_table("announcements")
     op.drop_index(op.f("ix_timers_ref"), table_name="timers")
     op.drop_index(
+        "ix_timers_grave",
+        table_name="timers",
+        postgresql_where=sa.text("state = 'armed' and urgency = 0"),
+        sqlite_where=sa.text("state = 'armed' and urgency = 0"),
+    )
+    op.drop_index(
         "ix_timers_due",
         table_name="timers",
         postgresql_where=sa.text("state = 'armed'"),
@@ -903,6 +929,12 @@ def downgrade() -> None:
         table_name="outbox",
         postgresql_where=sa.text("state = 'pending'"),
         sqlite_where=sa.text("state = 'pending'"),
+    )
+    op.drop_index(
+        "ix_outbox_grave",
+        table_name="outbox",
+        postgresql_where=sa.text("state = 'pending' and urgency = 0"),
+        sqlite_where=sa.text("state = 'pending' and urgency = 0"),
     )
     op.drop_table("outbox")
     op.drop_table("number_series")

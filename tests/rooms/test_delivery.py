@@ -303,11 +303,12 @@ async def test_looking_for_what_is_due_sees_only_that(world: World) -> None:
     await world.person("Ada", "duty_lead", addresses=["mail", "phone"])
     await world.call(three_rungs())
     async with world.db.reading() as session:
-        assert await delivery.is_due(session, at=world.clock.now())
+        assert (await delivery.look(session, at=world.clock.now())).levels == [1]
     await world.settle()
     async with world.db.reading() as session:
-        assert not await delivery.is_due(session, at=world.clock.now())
-        assert await delivery.is_due(session, at=world.clock.now() + minutes(7.5))
+        seen = await delivery.look(session, at=world.clock.now())
+        assert (seen.levels, seen.next) == ([], world.clock.now() + minutes(7.5))
+        assert (await delivery.look(session, at=world.clock.now() + minutes(7.5))).levels == [1]
 
 
 async def test_the_record_names_each_delivery_its_attempts_and_why_not(world: World) -> None:

@@ -283,29 +283,37 @@ async def test_what_takes_too_long_is_broken_off_when_it_stops(world: World, hel
     assert [message.key for message in held.entered] == [held.entered[0].key] * 2, "its lease had ended"
 
 
+@pytest.fixture
+def few_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "AT_ONCE", 8)
+    monkeypatch.setattr(engine_module, "PATIENT_AT_ONCE", 6)
+
+
+@pytest.mark.usefixtures("few_places")
 async def test_sends_that_hang_keep_no_place_from_the_gravest(world: World, held: Held) -> None:
-    for n in range(50):
+    for n in range(8):
         await world.post("/incidents", {"title": f"slow {n}", "type": "other", "level": 3})
     while await world.engine.follow() or await world.engine._start_deliveries():
         pass
-    assert len(world.engine._under_way) == 48
+    assert len(world.engine._under_way) == 6
     await world.post("/incidents", {"title": "grave", "type": "other", "level": 1})
     while await world.engine.follow() or await world.engine._start_deliveries():
         pass
     await until(lambda: held.told("grave"))
-    assert len(world.engine._under_way) <= 64
+    assert len(world.engine._under_way) <= 8
     assert not await world.engine._start_calls()
     held.go_on.set()
     await world.settle()
-    assert {f"slow {n}" for n in range(50) if held.told(f"slow {n}")} == {f"slow {n}" for n in range(50)}
+    assert {f"slow {n}" for n in range(8) if held.told(f"slow {n}")} == {f"slow {n}" for n in range(8)}
 
 
+@pytest.mark.usefixtures("few_places")
 async def test_the_gravest_may_use_every_place(world: World, held: Held) -> None:
-    for n in range(66):
+    for n in range(10):
         await world.post("/incidents", {"title": f"grave {n}", "type": "other", "level": 1})
     while await world.engine.follow() or await world.engine._start_deliveries():
         pass
-    assert len(world.engine._under_way) == 64
+    assert len(world.engine._under_way) == 8
     held.go_on.set()
     await world.settle()
 

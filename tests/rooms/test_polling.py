@@ -11,8 +11,8 @@ from sqlalchemy import delete, event, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import due
 from app.db import Database, Wake, Work, wake
-from app.engine import _due_timers, _next_message
 from app.incidents import record
 from app.incidents.tables import NumberSeries, Status
 from app.notify import delivery
@@ -23,9 +23,12 @@ NOW = datetime(2026, 11, 22, 19, 0, tzinfo=UTC)
 Poll = Callable[[AsyncSession], Awaitable[Any]]
 
 POLLS: dict[str, Poll] = {
-    "ix_timers_due": lambda session: session.scalar(_due_timers(NOW)),
-    "ix_outbox_oldest": lambda session: session.scalar(_next_message(NOW)),
-    "ix_deliveries_due": lambda session: delivery.is_due(session, at=NOW),
+    "ix_timers_due": lambda session: due.look(session, at=NOW),
+    "ix_timers_grave": lambda session: due.look(session, at=NOW),
+    "ix_outbox_oldest": lambda session: due.take(session, at=NOW, limit=20, grave=False),
+    "ix_outbox_grave": lambda session: due.look(session, at=NOW),
+    "ix_outbox_pending": lambda session: due.take(session, at=NOW, limit=20, grave=True),
+    "ix_deliveries_due": lambda session: delivery.look(session, at=NOW),
     "ix_steps_due": lambda session: external.is_due(session, at=NOW),
     "uq_incidents_open_dedup": lambda session: record.open_with_key(session, "site-1", Status.ACTUAL),
 }

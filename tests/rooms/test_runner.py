@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
+from app.breaker import FAILURES
 from app.engine import Engine
 from app.errors import Refused
 from app.outbox import OutboxMessage
@@ -396,11 +397,11 @@ async def test_a_call_that_may_yet_succeed_is_repeated_with_growing_waits_and_on
             assert (await trial.states())["switch"] == "queued"
             await trial.world.advance(seconds=9)
             assert len(receiver.received) == 1
-            await trial.world.advance(seconds=1)
+            await trial.world.advance(seconds=3)  # up to a fifth later, by chance
             assert len(receiver.received) == 2
-            await trial.world.advance(seconds=19)
+            await trial.world.advance(seconds=16)
             assert len(receiver.received) == 2
-            await trial.world.advance(seconds=1)
+            await trial.world.advance(seconds=8)
             switch = await trial.step("switch")
             assert (switch["state"], switch["attempts"]) == ("done", 3)
             assert switch["result"] == {"status": 200, "body": {"ok": True}}
@@ -410,13 +411,39 @@ async def test_a_call_that_may_yet_succeed_is_repeated_with_growing_waits_and_on
             assert (await trial.kinds()).count("step.retried") == 2
 
 
+async def test_the_other_side_may_ask_for_patience(begin: Begin) -> None:
+    async with Receiver() as receiver:
+        receiver.answers.extend([status(429, retry_after="60"), status(200)])
+        async with begin([call("switch", receiver.url(), retry={"attempts": 2, "wait": "1s"})]) as trial:
+            await trial.world.advance(seconds=59)
+            assert len(receiver.received) == 1
+            await trial.world.advance(seconds=14)
+            assert len(receiver.received) == 2
+
+
+async def test_a_destination_that_is_left_alone_costs_a_step_no_attempt(begin: Begin) -> None:
+    async with Receiver() as receiver, begin([wait("go"), call("switch", receiver.url(), needs=["go"])]) as trial:
+        world = trial.world
+        outgoing = world.engine.reach.outgoing
+        destination = receiver.url().split("/")[2]
+        for _ in range(FAILURES):
+            outgoing.breakers.failed(destination, at=world.clock.now())
+        await world.call("PATCH", f"/incidents/{trial.name}/facts", {"go": True})
+        await world.settle()
+        assert receiver.received == []
+        assert (await trial.states())["switch"] == "queued"
+        assert "step.retried" in await trial.kinds()
+        await world.advance(seconds=20)
+        assert (await trial.states())["switch"] == "done"
+
+
 async def test_a_call_that_fails_for_good_asks_the_commander_who_can_have_it_tried_again(
     begin: Begin,
 ) -> None:
     async with Receiver() as receiver:
         receiver.answers.extend([status(503), status(503), status(200)])
         async with begin([call("switch", receiver.url(), retry={"attempts": 2, "wait": "10s"})]) as trial:
-            await trial.world.advance(seconds=10)
+            await trial.world.advance(seconds=12)
             switch = await trial.step("switch")
             assert (switch["state"], switch["reason"]) == ("asking", "The other system answered 503.")
             await trial.choose("retry")
@@ -521,7 +548,7 @@ async def test_a_call_an_engine_died_over_is_made_again_under_the_same_key(begin
         late = await external.call(taken, outgoing, {}, deadline=settings.request_deadline)
         assert late.result is not None
         world.engine = another_engine(world)
-        await world.advance(seconds=59)
+        await world.advance(seconds=7)
         assert len(receiver.received) == 1, "its lease still runs"
         assert (await trial.states())["switch"] == "doing"
         receiver.always = status(200, b'{"second": true}')

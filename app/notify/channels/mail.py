@@ -23,6 +23,8 @@ from typing import ClassVar, Final
 import aiosmtplib
 from pydantic import SecretStr
 
+from app.breaker import Breakers
+from app.clock import Clock, SystemClock
 from app.notify.channel import DeliveryError, Message, Receipt, as_told
 from app.wording import Wording, say
 
@@ -63,13 +65,23 @@ class MailChannel:
 
     name: ClassVar[str] = "mail"
 
-    def __init__(self, settings: MailSettings, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        settings: MailSettings,
+        *,
+        tls: ssl.SSLContext | None = None,
+        breakers: Breakers | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         sender = parseaddr(settings.sender)[1]
         if not _ADDRESS.fullmatch(sender) or not settings.sender.isprintable():
             raise ValueError("the sender of mails is not a mail address")
         self._settings = settings
         self._sender = sender
         self._tls = tls
+        self._destination = f"{settings.host}:{settings.port}"
+        self._breakers = breakers or Breakers()
+        self._clock = clock or SystemClock()
 
     def address_problem(self, to: str) -> Wording | None:
         if len(to) <= 254 and _ADDRESS.fullmatch(to) and ".." not in to:
@@ -89,15 +101,27 @@ class MailChannel:
         """
         if problem := self.address_problem(to):
             raise DeliveryError(problem, permanent=True)
+        if (wait := self._breakers.wait(self._destination, at=self._clock.now())) is not None:
+            cooling = say("outgoing.cooling", host=self._settings.host)
+            raise DeliveryError(cooling, retry_after=wait, untried=True)
+        try:
+            receipt = await self._hand_over(to, message)
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+            if _turns_everybody_away(error):
+                self._breakers.failed(self._destination, at=self._clock.now())
+            else:
+                self._breakers.worked(self._destination)
+            raise _translated(error) from error
+        self._breakers.worked(self._destination)
+        return receipt
+
+    async def _hand_over(self, to: str, message: Message) -> Receipt:
         mail = written(as_told(message), sender=self._settings.sender, to=to)
         client = self._client()
         try:
             async with asyncio.timeout(self._settings.deadline.total_seconds()):
                 await client.connect()
                 await client.sendmail(self._sender, [to], mail.as_bytes())
-        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-            raise _translated(error) from error
-        else:
             await _say_goodbye(client)
         finally:
             client.close()
@@ -170,6 +194,15 @@ async def _say_goodbye(client: aiosmtplib.SMTP) -> None:
     with suppress(aiosmtplib.SMTPException, OSError):
         async with asyncio.timeout(_GOODBYE.total_seconds()):
             await client.quit()
+
+
+def _turns_everybody_away(error: Exception) -> bool:
+    """Whether the server itself is at fault, and not this mail."""
+    if isinstance(error, aiosmtplib.SMTPConnectResponseError | aiosmtplib.SMTPHeloError):
+        return True
+    if isinstance(error, aiosmtplib.SMTPResponseException | aiosmtplib.SMTPRecipientsRefused):
+        return False
+    return isinstance(error, OSError | aiosmtplib.SMTPException)
 
 
 def _translated(error: Exception) -> DeliveryError:

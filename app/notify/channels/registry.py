@@ -24,5 +24,5 @@ def channels(
     """The channels in use, by name; mail only where a server is named. The log is always there."""
     in_use: list[Channel] = [WebhookChannel(outgoing, secrets_for=webhook_secrets), LogChannel(log)]
     if mail is not None:
-        in_use.append(MailChannel(mail))
+        in_use.append(MailChannel(mail, breakers=outgoing.breakers, clock=outgoing.clock))
     return {channel.name: channel for channel in in_use}

@@ -19,17 +19,15 @@ import hmac
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 from app.notify.channel import DeliveryError, Message, Receipt, as_told
-from app.outgoing import CallFailed, Outgoing, Reply
+from app.outgoing import CallFailed, Outgoing, Reply, retry_after
 from app.wording import Wording, say
 
 DEADLINE: Final = timedelta(seconds=10)
-LONGEST_RETRY_AFTER: Final = timedelta(minutes=5)
 
 
 class WebhookChannel:
@@ -119,26 +117,5 @@ def _judged(reply: Reply, at: datetime) -> Receipt:
     raise DeliveryError(
         say("channel.webhook.status", status=reply.status),
         permanent=not again,
-        retry_after=_retry_after(reply.headers, at) if again else None,
+        retry_after=retry_after(reply.headers, at=at) if again else None,
     )
-
-
-def _retry_after(headers: Mapping[str, str], at: datetime) -> timedelta | None:
-    """The pause asked for, in seconds or as a date (RFC 9110, 10.2.3), never longer than the cap."""
-    wanted = headers.get("retry-after", "").strip()
-    if wanted.isascii() and wanted.isdigit():
-        # Nine digits are enough to reach the cap, and few enough for a timedelta.
-        return min(timedelta(seconds=int(wanted[:9])), LONGEST_RETRY_AFTER)
-    # A date is meant by the far side's clock, which its own Date header shows.
-    until, since = _http_date(wanted), _http_date(headers.get("date", "")) or at
-    if until is None:
-        return None
-    return min(max(until - since, timedelta()), LONGEST_RETRY_AFTER)
-
-
-def _http_date(text: str) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -1,0 +1,201 @@
+"""What is due of the outbox and the timers: one look, and the statements that take it.
+
+A timer that is due becomes a message in the transaction that marks it fired. Messages are taken in groups: of each `ref` the oldest
+and those that follow it, and while anything about a grave level waits, only that. Who takes a message holds its row until the
+transaction ends, so that no other engine has the `ref` meanwhile. Nothing here knows what a topic means.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Row, Select, exists, insert, literal_column, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from app.db import inline
+from app.outbox import MessageState, OutboxMessage, Timer, TimerState, Urgency
+
+ATTEMPTS: Final = 8  # reactions of one message; then it is parked
+_FIRST_WAIT: Final = timedelta(seconds=1)
+_TIMERS_AT_ONCE: Final = 500
+_GRAVE_REFS: Final = 256  # looked at together
+
+_PENDING: Final = inline(MessageState.PENDING)
+_ARMED: Final = inline(TimerState.ARMED)
+# Written out: a database uses a partial index only where it can read the condition.
+_GRAVE: Final[ColumnElement[int]] = literal_column(str(int(Urgency.GRAVE)))
+
+
+@dataclass(frozen=True)
+class Look:
+    """What there is to do at one moment, and when there will be more if nothing happens until then."""
+
+    timers: bool
+    messages: bool
+    grave_timers: bool
+    grave_messages: bool
+    next_timer: datetime | None
+
+
+@dataclass(frozen=True)
+class Taken:
+    """One message, ours until the transaction ends."""
+
+    id: int
+    topic: str
+    ref: str
+    payload: dict[str, Any]
+    urgency: Urgency
+    attempts: int
+
+
+async def look(session: AsyncSession, *, at: datetime) -> Look:
+    """Locks nothing, and costs what is due, not what is pending."""
+    first = select(Timer.due_at).where(Timer.state == _ARMED).order_by(Timer.due_at).limit(1)
+    row = (
+        await session.execute(
+            select(
+                exists(select(OutboxMessage.id).where(*_heads(at))),
+                exists(
+                    select(OutboxMessage.id).where(_is_grave(OutboxMessage), *_pending(OutboxMessage, at))
+                ),
+                exists(select(Timer.id).where(_is_grave(Timer), *_due(at))),
+                first.scalar_subquery(),
+            )
+        )
+    ).one()
+    messages, grave_messages, grave_timers = bool(row[0]), bool(row[1]), bool(row[2])
+    next_timer: datetime | None = row[3]
+    return Look(
+        timers=next_timer is not None and next_timer <= at, messages=messages, grave_timers=grave_timers,
+        grave_messages=grave_messages, next_timer=next_timer,
+    )  # fmt: skip
+
+
+async def fire(session: AsyncSession, *, at: datetime, grave: bool) -> int:
+    """Turn timers that are due into messages, in the order they fell due; says how many. `grave`: those of refs with a
+    grave one among them."""
+    due = select(Timer.id).where(*_due(at)).order_by(Timer.due_at, Timer.id).limit(_TIMERS_AT_ONCE)
+    if grave:
+        # With all that is due of the same ref: order holds within it.
+        urgent = aliased(Timer)
+        refs = select(urgent.ref).where(_is_grave(urgent), urgent.state == _ARMED, urgent.due_at <= at)
+        due = due.where(Timer.ref.in_(refs.order_by(urgent.due_at).limit(_GRAVE_REFS)))
+    fired = await session.execute(
+        update(Timer)
+        .where(Timer.id.in_(due.with_for_update(skip_locked=True)))
+        .values(state=TimerState.FIRED)
+        .returning(Timer.id, Timer.topic, Timer.ref, Timer.payload, Timer.due_at, Timer.urgency)
+        .execution_options(synchronize_session=False)
+    )
+    rows = sorted(fired.all(), key=lambda row: (row.due_at, row.id))
+    if rows:
+        messages = [
+            {
+                "topic": row.topic, "ref": row.ref, "payload": row.payload, "created_at": at, "not_before": at,
+                "urgency": row.urgency,
+            }
+            for row in rows
+        ]  # fmt: skip
+        await session.execute(insert(OutboxMessage), messages)
+    return len(rows)
+
+
+async def take(session: AsyncSession, *, at: datetime, limit: int, grave: bool) -> list[Taken]:
+    """Up to `limit` messages to handle in this transaction, in the order to handle them.
+
+    1. The oldest of each ref, where no other engine has it. `grave`: of refs about which something grave waits.
+    2. What follows them within the same ref: nobody else can have it while we hold the oldest.
+    """
+    heads = _columns().where(*_heads(at))
+    if grave:
+        urgent = aliased(OutboxMessage)
+        refs = select(urgent.ref).where(_is_grave(urgent), *_pending(urgent, at))
+        heads = heads.where(OutboxMessage.ref.in_(refs.order_by(urgent.id).limit(_GRAVE_REFS)))
+    heads = heads.order_by(OutboxMessage.id).limit(limit).with_for_update(skip_locked=True)
+    rows = (await session.execute(heads)).all()
+    if not rows or len(rows) == limit:
+        return [_taken(row) for row in rows]
+    followers = (
+        _columns()
+        .where(OutboxMessage.state == _PENDING, OutboxMessage.ref.in_([row.ref for row in rows]))
+        .where(OutboxMessage.id.not_in([row.id for row in rows]))
+        .order_by(OutboxMessage.id)
+        .limit(limit - len(rows))
+    )
+    return [_taken(row) for row in (*rows, *_unbroken((await session.execute(followers)).all(), at))]
+
+
+async def mark_done(session: AsyncSession, ids: Sequence[int], *, at: datetime) -> None:
+    if ids:
+        await session.execute(
+            update(OutboxMessage)
+            .where(OutboxMessage.id.in_(ids))
+            .values(state=MessageState.DONE, done_at=at)
+            .execution_options(synchronize_session=False)
+        )
+
+
+async def note_failure(
+    session: AsyncSession, message_id: int, error: Exception, *, at: datetime
+) -> MessageState | None:
+    """Count it, try again later, and in the end set it aside: it holds back its own ref only, and not for ever. None: it is
+    not pending any more."""
+    message = await session.get_one(OutboxMessage, message_id, with_for_update=True, populate_existing=True)
+    if message.state != MessageState.PENDING:
+        return None
+    message.attempts += 1
+    message.last_error = f"{type(error).__name__}: {error}"[:2000]
+    message.not_before = at + _FIRST_WAIT * 2 ** (message.attempts - 1)
+    if message.attempts >= ATTEMPTS:
+        message.state = MessageState.PARKED
+    await session.flush()
+    return MessageState(message.state)
+
+
+def _columns() -> Select[Any]:
+    return select(
+        OutboxMessage.id, OutboxMessage.topic, OutboxMessage.ref, OutboxMessage.payload, OutboxMessage.urgency,
+        OutboxMessage.attempts, OutboxMessage.not_before,
+    )  # fmt: skip
+
+
+def _taken(row: Row[Any]) -> Taken:
+    return Taken(row.id, row.topic, row.ref, row.payload, Urgency(row.urgency), row.attempts)
+
+
+def _unbroken(rows: Iterable[Row[Any]], at: datetime) -> list[Row[Any]]:
+    """Of each ref, those before the first that must wait."""
+    found: dict[str, list[Row[Any]]] = defaultdict(list)
+    stopped: set[str] = set()
+    for row in rows:
+        if row.not_before > at:
+            stopped.add(row.ref)
+        elif row.ref not in stopped:
+            found[row.ref].append(row)
+    return sorted((row for of_ref in found.values() for row in of_ref), key=lambda row: row.id)
+
+
+def _pending(message: Any, at: datetime) -> tuple[ColumnElement[bool], ...]:
+    return message.state == _PENDING, message.not_before <= at
+
+
+def _heads(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Messages that may be handled: none before them, of the same ref, is still pending."""
+    earlier = aliased(OutboxMessage)
+    held_back = exists().where(
+        earlier.state == _PENDING, earlier.ref == OutboxMessage.ref, earlier.id < OutboxMessage.id
+    )
+    return (*_pending(OutboxMessage, at), ~held_back)
+
+
+def _due(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    return Timer.state == _ARMED, Timer.due_at <= at
+
+
+def _is_grave(rows: Any) -> ColumnElement[bool]:
+    found: ColumnElement[bool] = rows.urgency == _GRAVE
+    return found
