@@ -46,10 +46,11 @@ from app.service.stream import router as stream_routes
 from app.service.vitals import router as vital_routes
 from app.settings import Settings
 from app.vault import Vault
+from app.watch.routes import router as watch_routes
 
 ROUTERS: Sequence[APIRouter] = (
     incident_routes, of_incident_routes, playbook_routes, notify_routes, resource_routes, review_routes, level_routes, plan_routes,
-    people_routes, readiness_routes, intake_routes, access_routes, parked_routes, stream_routes, vital_routes,
+    people_routes, readiness_routes, intake_routes, access_routes, parked_routes, watch_routes, stream_routes, vital_routes,
     problem_routes, console_routes,
 )  # fmt: skip
 

@@ -25,6 +25,7 @@ HELPS: Final = frozenset({_L, _M, _E, _C})
 READS: Final = frozenset({_L, _M, _E, _A})
 SEES: Final = frozenset({_L, _M, _E, _C, _A})
 OVERSEES: Final = frozenset({_L, _M, _A})
+AUDITS: Final = frozenset({_L, _A})
 
 RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     # incidents
@@ -135,6 +136,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/metrics"): OVERSEES,
     ("GET", "/problems/{slug}"): Open.PUBLIC,
     ("GET", "/api/v1/stream"): READS,
+    ("GET", "/api/v1/audit"): AUDITS,
     ("GET", "/api/v1/parked"): OVERSEES,
     ("POST", "/api/v1/parked/{message_id}/retry"): MANAGES,
 }
