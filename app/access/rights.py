@@ -130,6 +130,8 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/people/import"): MANAGES,
     ("POST", "/people/sample"): MANAGES,
     ("POST", "/people/{person_id}/availability"): MANAGES,
+    ("GET", "/parked"): OVERSEES,
+    ("POST", "/parked/{parked_id}/retry"): MANAGES,
     # the service itself
     ("GET", "/healthz"): Open.PUBLIC,
     ("GET", "/readyz"): Open.PUBLIC,
@@ -138,5 +140,5 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/api/v1/stream"): READS,
     ("GET", "/api/v1/audit"): AUDITS,
     ("GET", "/api/v1/parked"): OVERSEES,
-    ("POST", "/api/v1/parked/{message_id}/retry"): MANAGES,
+    ("POST", "/api/v1/parked/{parked_id}/retry"): MANAGES,
 }

@@ -633,6 +633,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("state in ('queued', 'doing')"),
         sqlite_where=sa.text("state in ('queued', 'doing')"),
     )
+    op.create_index(
+        "ix_steps_given_up",
+        "steps",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("state in ('asking', 'failed')"),
+        sqlite_where=sa.text("state in ('asking', 'failed')"),
+    )
     op.create_index(op.f("ix_steps_run_id"), "steps", ["run_id"], unique=False)
     op.create_table(
         "tasks",
@@ -935,6 +943,12 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_tasks_incident_id"), table_name="tasks")
     op.drop_table("tasks")
     op.drop_index(op.f("ix_steps_run_id"), table_name="steps")
+    op.drop_index(
+        "ix_steps_given_up",
+        table_name="steps",
+        postgresql_where=sa.text("state in ('asking', 'failed')"),
+        sqlite_where=sa.text("state in ('asking', 'failed')"),
+    )
     op.drop_index(
         "ix_steps_due",
         table_name="steps",

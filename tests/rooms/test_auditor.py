@@ -226,7 +226,7 @@ def _reads_everything(line: str) -> bool:
     scans = line.startswith("SCAN") and "(subquery" not in line and not line.startswith("SCAN anon")
     partial = ("ix_timers_due", "ix_outbox_oldest", "ix_outbox_pending", "ix_deliveries_due", "ix_steps_due", "ix_tasks_unended",
                "uq_runs_running", "ix_reservations_held", "ix_reservation_lines_held", "ix_units_held")  # fmt: skip
-    return scans and line.split()[-1] not in partial
+    return scans and line.rsplit(maxsplit=1)[-1] not in partial
 
 
 def test_the_earliest_id_of_a_moment_sorts_before_those_made_in_it() -> None:
