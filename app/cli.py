@@ -20,6 +20,7 @@ from app.access import keys
 from app.access.parts import Parts
 from app.access.tables import Role
 from app.clock import keep_in_step
+from app.commands import parked
 from app.demo.own_service import Stage
 from app.demo.playing import play
 from app.demo.waiting import DemoFailed
@@ -52,6 +53,8 @@ for name, group in (
     ("keys", key_commands), ("sources", source_commands), ("people", people_commands), ("audit", audit_commands),
 ):  # fmt: skip
     app.add_typer(group, name=name)
+app.add_typer(parked.app, name="parked")
+audit_commands.command("rows")(parked.audit_rows)
 
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 

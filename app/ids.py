@@ -19,4 +19,13 @@ def new_id(at: datetime) -> str:
     if number >> 80 == _last[0] >> 80:
         number = _last[0] + 1 + secrets.randbits(32)
     _last[0] = number
+    return _written(number)
+
+
+def earliest_id(at: datetime) -> str:
+    """Sorts before every id made from this moment on, and after every one made before its millisecond."""
+    return _written(int(at.timestamp() * 1000) << 80)
+
+
+def _written(number: int) -> str:
     return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))

@@ -17,6 +17,7 @@ from fastapi_offline import FastAPIOffline
 from app.access.parts import Parts
 from app.access.routes import router as access_routes
 from app.clock import Clock, DatabaseClock, SystemClock, keep_in_step
+from app.console.parked import router as parked_pages
 from app.console.routes import router as console_routes
 from app.console.routes import static_files
 from app.db import Database
@@ -46,11 +47,12 @@ from app.service.stream import router as stream_routes
 from app.service.vitals import router as vital_routes
 from app.settings import Settings
 from app.vault import Vault
+from app.watch.routes import router as watch_routes
 
 ROUTERS: Sequence[APIRouter] = (
     incident_routes, of_incident_routes, playbook_routes, notify_routes, resource_routes, review_routes, level_routes, plan_routes,
-    people_routes, readiness_routes, intake_routes, access_routes, parked_routes, stream_routes, vital_routes,
-    problem_routes, console_routes,
+    people_routes, readiness_routes, intake_routes, access_routes, parked_routes, watch_routes, stream_routes, vital_routes,
+    problem_routes, console_routes, parked_pages,
 )  # fmt: skip
 
 _TO_WRITE_DOWN: Final = timedelta(

@@ -67,6 +67,8 @@ class OutboxMessage(Base):
         Index("ix_outbox_grave", "urgency", "id", postgresql_where=_GRAVE_PENDING, sqlite_where=_GRAVE_PENDING),
         # … and whether an older one of the same ref still is.
         Index("ix_outbox_pending", "ref", "id", postgresql_where=text("state = 'pending'"), sqlite_where=text("state = 'pending'")),
+        # What was set aside.
+        Index("ix_outbox_parked", "id", postgresql_where=text("state = 'parked'"), sqlite_where=text("state = 'parked'")),
     )  # fmt: skip
 
 

@@ -13,8 +13,9 @@ from app.playbooks import tables as playbooks
 from app.readiness import tables as readiness
 from app.resources import tables as resources
 from app.reviews import tables as reviews
+from app.watch import tables as watch
 
 __all__ = [
     "Base", "OutboxMessage", "access", "incidents", "intake", "levels", "notify", "people", "plan", "playbooks",
-    "readiness", "resources", "reviews",
+    "readiness", "resources", "reviews", "watch",
 ]  # fmt: skip

@@ -29,6 +29,7 @@ from app.people import contact_points, csv_import
 from app.playbooks.tables import StepRow, StepState
 from app.service import starting
 from app.settings import Settings
+from app.watch import auditor
 from tests.fakes import FakeChannel
 
 NIGHT = datetime(2026, 11, 22, 19, 0, tzinfo=UTC)  # 03:00 on a Monday morning in Shanghai
@@ -170,6 +171,11 @@ class World:
                 assert timeline.first_break(chain) is None
                 assert (len(chain), timeline.fold(chain)) == (incident.last_seq, incident.state)
 
+    async def the_auditor_finds_nothing(self) -> None:
+        """No row stands as it should not, whatever the test has been through."""
+        async with self.parts.db.reading() as session:
+            assert await auditor.findings(session, at=self.clock.now()) == []
+
     async def _next_due(self) -> datetime | None:
         queries = (
             select(func.min(Timer.due_at)).where(Timer.state == TimerState.ARMED),
@@ -239,5 +245,6 @@ async def a_world(
         yield world
         await world.nothing_failed()
         await world.the_record_holds()
+        await world.the_auditor_finds_nothing()
     await outgoing.aclose()
     await parts.db.dispose()

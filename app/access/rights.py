@@ -25,6 +25,7 @@ HELPS: Final = frozenset({_L, _M, _E, _C})
 READS: Final = frozenset({_L, _M, _E, _A})
 SEES: Final = frozenset({_L, _M, _E, _C, _A})
 OVERSEES: Final = frozenset({_L, _M, _A})
+AUDITS: Final = frozenset({_L, _A})
 
 RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     # incidents
@@ -129,14 +130,17 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/people/import"): MANAGES,
     ("POST", "/people/sample"): MANAGES,
     ("POST", "/people/{person_id}/availability"): MANAGES,
+    ("GET", "/parked"): OVERSEES,
+    ("POST", "/parked/{parked_id}/retry"): MANAGES,
     # the service itself
     ("GET", "/healthz"): Open.PUBLIC,
     ("GET", "/readyz"): Open.PUBLIC,
     ("GET", "/metrics"): OVERSEES,
     ("GET", "/problems/{slug}"): Open.PUBLIC,
     ("GET", "/api/v1/stream"): READS,
+    ("GET", "/api/v1/audit"): AUDITS,
     ("GET", "/api/v1/parked"): OVERSEES,
-    ("POST", "/api/v1/parked/{message_id}/retry"): MANAGES,
+    ("POST", "/api/v1/parked/{parked_id}/retry"): MANAGES,
 }
 
 WITHOUT_DATABASE: Final = frozenset({("GET", "/healthz"), ("GET", "/a/page.css")})

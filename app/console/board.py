@@ -17,8 +17,9 @@ from app.intake.tables import Receipt, ReceiptState, Source
 from app.levels import matrix
 from app.levels.document import Levels
 from app.notify.tables import Round, RoundState
-from app.outbox import MessageState, OutboxMessage
 from app.people import holders
+from app.watch import set_aside
+from app.watch.set_aside import Kind
 
 _MOST: Final = 200
 _RECENT: Final = 10
@@ -118,5 +119,5 @@ async def _unread_count(session: AsyncSession) -> int:
 
 
 async def _parked(session: AsyncSession) -> int:
-    query = select(func.count()).select_from(OutboxMessage).where(OutboxMessage.state == MessageState.PARKED)
-    return int(await session.scalar(query) or 0)
+    """What was set aside and is no body of a source: those are counted apart."""
+    return await set_aside.count(session, Kind.REACTION, Kind.DELIVERY, Kind.STEP)

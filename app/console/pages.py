@@ -43,7 +43,9 @@ SECRET: Final = frozenset({"csrf", "key"})
 _MOST_SHOWN: Final = 200
 LANGUAGE_COOKIE: Final = "muster_language"
 _NOT_PAGES: Final = ("/api/", "/intake/", "/v2/", "/static/")
-_DONE: Final = frozenset({"imported", "sample", "availability", "review_saved", "review_published"})
+_DONE: Final = frozenset(
+    {"imported", "sample", "availability", "review_saved", "review_published", "retried"}
+)
 
 Again = Callable[[AsyncSession], Awaitable[Response]]
 """Draws the page again that a refused form stood on."""

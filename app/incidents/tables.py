@@ -119,6 +119,9 @@ class TimelineEntry(Base):
     hash: Mapped[str] = mapped_column(String(64))
 
 
+_UNENDED = text("state in ('open', 'started')")
+
+
 class TaskState(StrEnum):
     OPEN = "open"  # given, not begun
     STARTED = "started"  # somebody is at it
@@ -146,6 +149,11 @@ class Task(Base):
     note: Mapped[str | None] = mapped_column(Text)
     evidence: Mapped[list[Any]]  # of links or words
     version: Mapped[int] = mapped_column(default=1)
+
+    __table_args__ = (
+        # What is still to be done, whatever became of its incident.
+        Index("ix_tasks_unended", "incident_id", postgresql_where=_UNENDED, sqlite_where=_UNENDED),
+    )
 
 
 class CommandPost(Base):

@@ -58,15 +58,7 @@ async def receive(
     receipt.state = ReceiptState.UNDERSTOOD
     receipt.signals = [packed(signal) for signal in signals]
     session.add(receipt)
-    for position, signal in enumerate(receipt.signals):
-        payload = {
-            "source_id": source.id,
-            "receipt_id": receipt.id,
-            "position": position,
-            "signal": signal,
-            "received_at": at.isoformat(),
-        }
-        outbox.put(session, TOPIC, payload, ref=ref_of(source.id, signal["dedup_key"]), at=at)
+    _send_to_be_judged(session, receipt, at=at)
     await session.flush()
     return receipt
 
@@ -89,6 +81,27 @@ async def keep_unread(
     session.add(receipt)
     await session.flush()
     return receipt
+
+
+async def read_again(session: AsyncSession, source: Source, receipt: Receipt, *, at: datetime) -> None:
+    """A body that could not be understood, read by what is known of its source now. Raises `NotUnderstood`."""
+    signals = signals_of(source, document_of(receipt.body, receipt.content_type))
+    receipt.state, receipt.error = ReceiptState.UNDERSTOOD, None
+    receipt.signals = [packed(signal) for signal in signals]
+    _send_to_be_judged(session, receipt, at=at)
+    await session.flush()
+
+
+def _send_to_be_judged(session: AsyncSession, receipt: Receipt, *, at: datetime) -> None:
+    for position, signal in enumerate(receipt.signals):
+        payload = {
+            "source_id": receipt.source_id,
+            "receipt_id": receipt.id,
+            "position": position,
+            "signal": signal,
+            "received_at": at.isoformat(),
+        }
+        outbox.put(session, TOPIC, payload, ref=ref_of(receipt.source_id, signal["dedup_key"]), at=at)
 
 
 def ref_of(source_id: str, dedup_key: str) -> str:

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.db import Base
 
 _CALLING = text("state = 'calling'")
+_ENDED = text("ended_at is not null")
+_FAILED = text("state = 'failed'")
 _UNSENT = text("state in ('pending', 'sending')")
 
 
@@ -43,6 +45,8 @@ class Round(Base):
     __table_args__ = (
         # Who is being called about something: asked by every answer and every new call.
         Index("ix_rounds_calling", "ref", postgresql_where=_CALLING, sqlite_where=_CALLING),
+        # Rounds that ended lately: nothing of them may still be on its way.
+        Index("ix_rounds_ended", "ended_at", postgresql_where=_ENDED, sqlite_where=_ENDED),
     )  # fmt: skip
 
 
@@ -109,6 +113,8 @@ class Delivery(Base):
         Index(
             "ix_deliveries_due", "level", "not_before", postgresql_where=_UNSENT, sqlite_where=_UNSENT,
         ),
+        # What was set aside.
+        Index("ix_deliveries_failed", "id", postgresql_where=_FAILED, sqlite_where=_FAILED),
     )  # fmt: skip
 
 

@@ -92,4 +92,9 @@ class StepRow(Base):
             "ix_steps_due", "not_before",
             postgresql_where=text("state in ('queued', 'doing')"), sqlite_where=text("state in ('queued', 'doing')"),
         ),
+        # What was given up.
+        Index(
+            "ix_steps_given_up", "id",
+            postgresql_where=text("state in ('asking', 'failed')"), sqlite_where=text("state in ('asking', 'failed')"),
+        ),
     )  # fmt: skip

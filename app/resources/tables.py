@@ -50,6 +50,7 @@ class Unit(Base):
         UniqueConstraint("pool_id", "name"),
         # Never more than there is, whatever the code believes.
         CheckConstraint("held >= 0 and held <= on_hand", name="never_oversold"),
+        Index("ix_units_held", "id", postgresql_where=text("held > 0"), sqlite_where=text("held > 0")),
     )
 
 
@@ -97,6 +98,14 @@ class Reservation(Base):
     asked: Mapped[list[Any]]  # the request, as it was
     version: Mapped[int] = mapped_column(default=1)
 
+    __table_args__ = (
+        # What is held now, whatever it is for.
+        Index(
+            "ix_reservations_held", "ref",
+            postgresql_where=text("state = 'held'"), sqlite_where=text("state = 'held'"),
+        ),
+    )  # fmt: skip
+
 
 class ReservationLine(Base):
     __tablename__ = "reservation_lines"
@@ -115,4 +124,6 @@ class ReservationLine(Base):
             postgresql_where=text("held and person_id is not null"),
             sqlite_where=text("held and person_id is not null"),
         ),
+        # How much of a unit is held, counted from the lines.
+        Index("ix_reservation_lines_held", "unit_id", postgresql_where=text("held"), sqlite_where=text("held = 1")),
     )  # fmt: skip

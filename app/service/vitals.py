@@ -21,6 +21,7 @@ from app.notify.tables import Delivery, DeliveryState, Round, RoundState
 from app.outbox import MessageState, OutboxMessage, Timer, TimerState
 from app.people import holders
 from app.playbooks.tables import StepRow, StepState
+from app.watch import auditor
 from app.wording import say
 
 router = APIRouter(route_class=Edge, tags=["service"])
@@ -77,6 +78,7 @@ async def _families(session: AsyncSession, now: datetime) -> Any:
     yield await _time_to_acknowledge(session)
     yield await _deliveries(session)
     yield await _oldest_due(session, now)
+    yield await _audited(session, now)
     for name, what, value in (
         (
             "muster_chains_reaching_nobody",
@@ -159,6 +161,17 @@ async def _oldest_due(session: AsyncSession, now: datetime) -> Metric:
         due: datetime | None = await session.scalar(query)
         behind = max(now - due, timedelta()) if due is not None else timedelta()
         family.add_metric([queue], behind.total_seconds())
+    return family
+
+
+async def _audited(session: AsyncSession, now: datetime) -> Metric:
+    """Each rule, the satisfied ones too, so that an alert can be written on every one of them."""
+    family = GaugeMetricFamily(
+        "muster_auditor_findings", "Rows that should not stand as they do; all well is 0.", labels=["rule"]
+    )
+    found = {one.rule: one.number for one in await auditor.findings(session, at=now)}
+    for rule in auditor.RULES:
+        family.add_metric([rule], found.get(rule, 0))
     return family
 
 

@@ -18,6 +18,22 @@ BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 def upgrade() -> None:
     op.create_table(
+        "channel_episodes",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("channel", sa.String(length=32), nullable=False),
+        sa.Column("failing_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("working_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_channel_episodes")),
+    )
+    op.create_index(
+        "uq_channel_episodes_failing",
+        "channel_episodes",
+        ["channel"],
+        unique=True,
+        postgresql_where=sa.text("working_at is null"),
+        sqlite_where=sa.text("working_at is null"),
+    )
+    op.create_table(
         "departments",
         sa.Column("id", sa.String(length=63), nullable=False),
         sa.Column("title", JSON, nullable=False),
@@ -194,6 +210,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'pending'"),
     )
     op.create_index(
+        "ix_outbox_parked",
+        "outbox",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'parked'"),
+        sqlite_where=sa.text("state = 'parked'"),
+    )
+    op.create_index(
         "ix_outbox_pending",
         "outbox",
         ["ref", "id"],
@@ -255,6 +279,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reservations")),
         sa.UniqueConstraint("key", name=op.f("uq_reservations_key")),
     )
+    op.create_index(
+        "ix_reservations_held",
+        "reservations",
+        ["ref"],
+        unique=False,
+        postgresql_where=sa.text("state = 'held'"),
+        sqlite_where=sa.text("state = 'held'"),
+    )
     op.create_index(op.f("ix_reservations_ref"), "reservations", ["ref"], unique=False)
     op.create_table(
         "runs",
@@ -281,6 +313,21 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'running'"),
         sqlite_where=sa.text("state = 'running'"),
     )
+    op.create_table(
+        "self_tests",
+        sa.Column("key", sa.String(length=20), nullable=False),
+        sa.Column("first_message", BIG_ID, nullable=True),
+        sa.Column("receipt_id", sa.String(length=26), nullable=True),
+        sa.Column("incident_id", sa.String(length=26), nullable=True),
+        sa.Column("begun_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("graded_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("timer_due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("fired_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("late_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_self_tests")),
+    )
+    op.create_index(op.f("ix_self_tests_incident_id"), "self_tests", ["incident_id"], unique=False)
     op.create_table(
         "sources",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -551,6 +598,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'calling'"),
         sqlite_where=sa.text("state = 'calling'"),
     )
+    op.create_index(
+        "ix_rounds_ended",
+        "rounds",
+        ["ended_at"],
+        unique=False,
+        postgresql_where=sa.text("ended_at is not null"),
+        sqlite_where=sa.text("ended_at is not null"),
+    )
     op.create_index(op.f("ix_rounds_ref"), "rounds", ["ref"], unique=False)
     op.create_table(
         "status_updates",
@@ -597,6 +652,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("state in ('queued', 'doing')"),
         sqlite_where=sa.text("state in ('queued', 'doing')"),
     )
+    op.create_index(
+        "ix_steps_given_up",
+        "steps",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("state in ('asking', 'failed')"),
+        sqlite_where=sa.text("state in ('asking', 'failed')"),
+    )
     op.create_index(op.f("ix_steps_run_id"), "steps", ["run_id"], unique=False)
     op.create_table(
         "tasks",
@@ -621,6 +684,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tasks")),
     )
     op.create_index(op.f("ix_tasks_incident_id"), "tasks", ["incident_id"], unique=False)
+    op.create_index(
+        "ix_tasks_unended",
+        "tasks",
+        ["incident_id"],
+        unique=False,
+        postgresql_where=sa.text("state in ('open', 'started')"),
+        sqlite_where=sa.text("state in ('open', 'started')"),
+    )
     op.create_table(
         "timeline",
         sa.Column("incident_id", sa.String(length=26), nullable=False),
@@ -653,6 +724,14 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["pool_id"], ["pools.id"], name=op.f("fk_units_pool_id_pools")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_units")),
         sa.UniqueConstraint("pool_id", "name", name=op.f("uq_units_pool_id_name")),
+    )
+    op.create_index(
+        "ix_units_held",
+        "units",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("held > 0"),
+        sqlite_where=sa.text("held > 0"),
     )
     op.create_index(op.f("ix_units_pool_id"), "units", ["pool_id"], unique=False)
     op.create_table(
@@ -728,6 +807,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("state in ('pending', 'sending')"),
         sqlite_where=sa.text("state in ('pending', 'sending')"),
     )
+    op.create_index(
+        "ix_deliveries_failed",
+        "deliveries",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'failed'"),
+        sqlite_where=sa.text("state = 'failed'"),
+    )
     op.create_index(op.f("ix_deliveries_notice_id"), "deliveries", ["notice_id"], unique=False)
     op.create_index(op.f("ix_deliveries_ref"), "deliveries", ["ref"], unique=False)
     op.create_index(op.f("ix_deliveries_round_id"), "deliveries", ["round_id"], unique=False)
@@ -759,6 +846,14 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["unit_id"], ["units.id"], name=op.f("fk_reservation_lines_unit_id_units")),
         sa.PrimaryKeyConstraint("reservation_id", "unit_id", name=op.f("pk_reservation_lines")),
+    )
+    op.create_index(
+        "ix_reservation_lines_held",
+        "reservation_lines",
+        ["unit_id"],
+        unique=False,
+        postgresql_where=sa.text("held"),
+        sqlite_where=sa.text("held = 1"),
     )
     op.create_index(
         "uq_reservation_lines_person",
@@ -821,12 +916,24 @@ def downgrade() -> None:
         postgresql_where=sa.text("held and person_id is not null"),
         sqlite_where=sa.text("held and person_id is not null"),
     )
+    op.drop_index(
+        "ix_reservation_lines_held",
+        table_name="reservation_lines",
+        postgresql_where=sa.text("held"),
+        sqlite_where=sa.text("held = 1"),
+    )
     op.drop_table("reservation_lines")
     op.drop_index(op.f("ix_movements_unit_id"), table_name="movements")
     op.drop_table("movements")
     op.drop_index(op.f("ix_deliveries_round_id"), table_name="deliveries")
     op.drop_index(op.f("ix_deliveries_ref"), table_name="deliveries")
     op.drop_index(op.f("ix_deliveries_notice_id"), table_name="deliveries")
+    op.drop_index(
+        "ix_deliveries_failed",
+        table_name="deliveries",
+        postgresql_where=sa.text("state = 'failed'"),
+        sqlite_where=sa.text("state = 'failed'"),
+    )
     op.drop_index(
         "ix_deliveries_due",
         table_name="deliveries",
@@ -839,11 +946,29 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_assignments_position_id"), table_name="assignments")
     op.drop_table("assignments")
     op.drop_index(op.f("ix_units_pool_id"), table_name="units")
+    op.drop_index(
+        "ix_units_held",
+        table_name="units",
+        postgresql_where=sa.text("held > 0"),
+        sqlite_where=sa.text("held > 0"),
+    )
     op.drop_table("units")
     op.drop_table("timeline")
+    op.drop_index(
+        "ix_tasks_unended",
+        table_name="tasks",
+        postgresql_where=sa.text("state in ('open', 'started')"),
+        sqlite_where=sa.text("state in ('open', 'started')"),
+    )
     op.drop_index(op.f("ix_tasks_incident_id"), table_name="tasks")
     op.drop_table("tasks")
     op.drop_index(op.f("ix_steps_run_id"), table_name="steps")
+    op.drop_index(
+        "ix_steps_given_up",
+        table_name="steps",
+        postgresql_where=sa.text("state in ('asking', 'failed')"),
+        sqlite_where=sa.text("state in ('asking', 'failed')"),
+    )
     op.drop_index(
         "ix_steps_due",
         table_name="steps",
@@ -854,6 +979,12 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_status_updates_incident_id"), table_name="status_updates")
     op.drop_table("status_updates")
     op.drop_index(op.f("ix_rounds_ref"), table_name="rounds")
+    op.drop_index(
+        "ix_rounds_ended",
+        table_name="rounds",
+        postgresql_where=sa.text("ended_at is not null"),
+        sqlite_where=sa.text("ended_at is not null"),
+    )
     op.drop_index(
         "ix_rounds_calling",
         table_name="rounds",
@@ -899,6 +1030,8 @@ def downgrade() -> None:
     )
     op.drop_table("timers")
     op.drop_table("sources")
+    op.drop_index(op.f("ix_self_tests_incident_id"), table_name="self_tests")
+    op.drop_table("self_tests")
     op.drop_index(
         "uq_runs_running",
         table_name="runs",
@@ -908,6 +1041,12 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_runs_ref"), table_name="runs")
     op.drop_table("runs")
     op.drop_index(op.f("ix_reservations_ref"), table_name="reservations")
+    op.drop_index(
+        "ix_reservations_held",
+        table_name="reservations",
+        postgresql_where=sa.text("state = 'held'"),
+        sqlite_where=sa.text("state = 'held'"),
+    )
     op.drop_table("reservations")
     op.drop_table("pools")
     op.drop_index(
@@ -923,6 +1062,12 @@ def downgrade() -> None:
         table_name="outbox",
         postgresql_where=sa.text("state = 'pending'"),
         sqlite_where=sa.text("state = 'pending'"),
+    )
+    op.drop_index(
+        "ix_outbox_parked",
+        table_name="outbox",
+        postgresql_where=sa.text("state = 'parked'"),
+        sqlite_where=sa.text("state = 'parked'"),
     )
     op.drop_index(
         "ix_outbox_oldest",
@@ -963,3 +1108,10 @@ def downgrade() -> None:
     op.drop_table("incidents")
     op.drop_table("duty_occurrences")
     op.drop_table("departments")
+    op.drop_index(
+        "uq_channel_episodes_failing",
+        table_name="channel_episodes",
+        postgresql_where=sa.text("working_at is null"),
+        sqlite_where=sa.text("working_at is null"),
+    )
+    op.drop_table("channel_episodes")

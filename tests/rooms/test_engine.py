@@ -110,8 +110,8 @@ async def test_it_is_tried_with_growing_waits_and_then_set_aside_with_its_reason
     assert heard[-1] == ("a", 2), "once it is set aside, its incident goes on"
 
     (parked,) = (await world.get("/parked"))["items"]
-    assert (parked["topic"], parked["ref"], parked["attempts"]) == ("test.bad", "a", ATTEMPTS)
-    assert "the reaction of this test is broken" in parked["last_error"]
+    assert (parked["what"], parked["ref"], parked["attempts"]) == ("test.bad", "a", ATTEMPTS)
+    assert "the reaction of this test is broken" in parked["reason"]
     assert "muster_parked_messages 1.0" in await world.get("/metrics")
     await world.advance(hours=1)
     assert len(heard) == ATTEMPTS + 1, "nobody tries it again by himself"

@@ -1,0 +1,1 @@
+"""Groups of commands, each a module; `app.cli` registers them."""
