@@ -25,6 +25,7 @@ from app.outbox import MessageState, OutboxMessage, Timer, TimerState
 from app.outgoing import Outgoing
 from app.playbooks import external
 from app.reactions.context import Happened
+from app.watch.receiver import SelfChannel
 from app.wording import say
 
 ATTEMPTS: Final = 8  # reactions of one message; then it is parked
@@ -52,7 +53,8 @@ class Engine:
 
     def __init__(self, parts: Parts, reach: Reach) -> None:
         self.parts = parts
-        self.reach = reach
+        ours = SelfChannel(parts.db, parts.clock)
+        self.reach = Reach(reach.outgoing, {**reach.channels, ours.name: ours})
         self.last_tick: datetime | None = None  # when a look for what is due last came to its end
         self._under_way: set[asyncio.Task[None]] = set()
         self._patient: set[asyncio.Task[None]] = set()  # those under way that are not grave

@@ -20,7 +20,7 @@ from app import outbox
 from app.db import inline
 from app.errors import Problem
 from app.notify import acknowledgement, chain, pipeline
-from app.notify.channel import Channel, DeliveryError, Message
+from app.notify.channel import SELF, Channel, DeliveryError, Message
 from app.notify.languages import in_language
 from app.notify.receivers import Receiver
 from app.notify.tables import Attempt, Delivery, DeliveryState, Notice, Round, RoundState
@@ -271,6 +271,8 @@ async def _address(
     # Each of its senders died at it. It is handed out once more to be recorded as failed, and not to be sent.
     if delivery.attempts > MAX_ATTEMPTS:
         return None, say("notify.senders_died", attempts=MAX_ATTEMPTS)
+    if delivery.channel == SELF:
+        return SELF, None
     try:
         return await holders.address(session, vault, delivery.contact_id or ""), None
     except Problem as problem:
