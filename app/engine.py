@@ -31,6 +31,7 @@ from app.outgoing import Outgoing
 from app.playbooks import external
 from app.reactions.context import Happened
 from app.together import Together
+from app.watch.receiver import SelfChannel
 from app.wording import say
 
 ATTEMPTS: Final = due.ATTEMPTS
@@ -65,7 +66,8 @@ class Engine:
 
     def __init__(self, parts: Parts, reach: Reach) -> None:
         self.parts = parts
-        self.reach = reach
+        ours = SelfChannel(parts.db, parts.clock)
+        self.reach = Reach(reach.outgoing, {**reach.channels, ours.name: ours})
         self.last_tick: datetime | None = None  # when a look for what is due last came to its end
         self.in_hand = InHand(parts.settings.lease)
         self._next_due: dict[Work, datetime | None] = {}  # as the last look saw it; a hint

@@ -8,7 +8,7 @@ they may create, are the only places where the world is touched.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from app.reactions import calling, ending, listening, owing, readiness, running
+from app.reactions import calling, ending, listening, owing, readiness, running, watching
 from app.reactions.context import Reaction
 
 REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
@@ -17,7 +17,7 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "signal.recovered": (calling.say_recovered,),
     "incident.recurred": (calling.page_for_new_occurrence,),
     # the life of an incident
-    "incident.detected": (calling.call_reporting_chain, calling.start_by_itself),
+    "incident.detected": (calling.call_reporting_chain, calling.start_by_itself, watching.go_on_with_self_test),
     "incident.assessed": (calling.call_for_new_level,),
     "incident.activated": (running.form_command_post, running.start_plan, owing.owe_update),
     "incident.releveled": (
@@ -71,6 +71,12 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "improvement.overdue": (readiness.chase_improvement,),
     "stock.low": (readiness.ask_replenishment,),
     "plan.enforced": (running.refresh_members,),
+    # the product itself
+    "self_test.due": (watching.send_self_test,),
+    "self_test.received": (watching.end_self_test,),
+    "self_test.late": (watching.say_self_test_is_late,),
+    "channel.failing": (watching.say_channel_fails,),
+    "channel.working": (watching.say_channel_works,),
 }  # fmt: skip
 
 # Told to the stream of changes, and to nobody else.

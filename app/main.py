@@ -47,6 +47,8 @@ from app.service.stream import router as stream_routes
 from app.service.vitals import router as vital_routes
 from app.settings import Settings
 from app.vault import Vault
+from app.watch import guard
+from app.watch.guard import Guard
 from app.watch.routes import router as watch_routes
 
 ROUTERS: Sequence[APIRouter] = (
@@ -112,7 +114,7 @@ def create_app(
         if not runs_engine:
             yield
             return
-        async with running(engine, parts):
+        async with running(engine, parts, app.state.guard):
             yield
         await reach.outgoing.aclose()
         await parts.db.dispose()
@@ -122,6 +124,7 @@ def create_app(
         description="Incident-response orchestration for a customer service centre.",
     )  # fmt: skip
     app.state.parts, app.state.engine, app.state.running = parts, engine, set()
+    app.state.guard = Guard(parts, engine, reach.outgoing)
     for router in ROUTERS:
         app.include_router(router)
     app.mount("/static", static_files(), name="static")
@@ -133,15 +136,18 @@ def create_app(
 
 
 @asynccontextmanager
-async def running(engine: Engine, parts: Parts) -> AsyncIterator[None]:
-    """The engine and its calendar, until the context ends."""
+async def running(engine: Engine, parts: Parts, watching: Guard | None = None) -> AsyncIterator[None]:
+    """The engine, its calendar and its guard, until the context ends."""
     await keep_in_step(parts.clock)
+    watching = watching or Guard(parts, engine, engine.reach.outgoing)
     scheduler = AsyncIOScheduler(timezone="UTC")
     scheduler.add_job(keep_in_step, "interval", minutes=1, args=[parts.clock], id="clock")
     scheduler.add_job(
         parts.db.wake.set, "interval", seconds=parts.settings.poll_every.total_seconds(), id="tick"
     )
     await housekeeping.schedule(scheduler, parts)
+    for look, every in ((watching.watch, guard.LOOK_EVERY), (watching.beat, guard.BEAT_EVERY)):
+        scheduler.add_job(look, "interval", seconds=every.total_seconds(), id=look.__name__)
     scheduler.start()
     serving = asyncio.create_task(engine.run())
     parts.db.wake.set()

@@ -82,16 +82,34 @@ class Settings(BaseSettings):
     """`/healthz` turns red when no tick has finished for this long."""
     request_deadline: timedelta = timedelta(seconds=10)
     """Total time of one outgoing call."""
+    self_test_every: timedelta = timedelta(minutes=5)
+    """How often a synthetic incident tries the whole path; 0: never."""
+    self_test_limit: timedelta = timedelta(minutes=1)
+    """A self-test that has not come through by then is late, and people are told."""
+    heartbeat_url: SecretStr = SecretStr("")
+    """Called each minute while the engine ticks and the self-test comes through: a dead man's switch elsewhere; empty: none."""
+    last_resort_url: Annotated[list[SecretStr], NoDecode] = Field(default_factory=list)
+    """Where to cry when nothing else can be relied upon, comma-separated: plain text by POST, such as to a topic of ntfy."""
+    last_resort_after: timedelta = timedelta(seconds=60)
+    """How long the engine may be without its database before the last resort is called."""
     log_level: str = "INFO"
 
     @model_validator(mode="before")
     @classmethod
     def _from_files(cls, values: dict[str, Any]) -> dict[str, Any]:
-        for name in ("database_url", "secret_key", "smtp_password", "webhook_secrets"):
+        for name in (
+            "database_url",
+            "secret_key",
+            "smtp_password",
+            "webhook_secrets",
+            "heartbeat_url",
+            "last_resort_url",
+        ):
             if path := os.environ.get(f"MUSTER_{name.upper()}_FILE"):
                 values.setdefault(name, Path(path).read_text().strip())
-        if isinstance(values.get("webhook_secrets"), str):
-            values["webhook_secrets"] = [v for v in values["webhook_secrets"].split(",") if v]
+        for name in ("webhook_secrets", "last_resort_url"):
+            if isinstance(values.get(name), str):
+                values[name] = [v.strip() for v in values[name].split(",") if v.strip()]
         return values
 
     @property

@@ -47,6 +47,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     # intake
     ("GET", "/api/v1/sources"): OVERSEES,
     ("POST", "/api/v1/sources"): MANAGES,
+    ("PATCH", "/api/v1/sources/{slug}"): MANAGES,
     ("POST", "/api/v1/sources/{slug}/keys"): MANAGES,
     ("POST", "/api/v1/sources/{slug}/disable"): MANAGES,
     ("POST", "/api/v1/sources/{slug}/try"): MANAGES,

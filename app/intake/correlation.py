@@ -17,8 +17,8 @@ from app import outbox
 from app.ids import new_id
 from app.incidents import acknowledging, facts, lifecycle, raising, record, timeline
 from app.incidents.lifecycle import Event, Move
-from app.incidents.tables import OPEN_STATES, Incident, State, TimelineEntry
-from app.intake import reading, signals
+from app.incidents.tables import OPEN_STATES, Incident, State, Status, TimelineEntry
+from app.intake import ourselves, reading, signals
 from app.intake.signals import Signal, SignalState
 from app.intake.tables import Outcome, Problem, Source, Verdict
 from app.levels import grading, matrix
@@ -154,6 +154,7 @@ async def _raise(told: _Told, problem: Problem) -> Outcome:
         level_hint=signal.level_hint,
         dedup_key=told.incident_key,
         source=told.source.slug,
+        status=Status.TEST if told.source.id == ourselves.SELF_TEST else Status.ACTUAL,
     )
     incident, is_new = await raising.raise_incident(told.session, alarm, actor=told.actor, at=told.at)
     problem.incident_id = incident.id

@@ -9,7 +9,7 @@ import base64
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Select, select
@@ -19,6 +19,7 @@ from app.access import keys
 from app.access.tables import Key, Role
 from app.errors import NotFound, Refused, WrongShape
 from app.ids import new_id
+from app.intake import ourselves
 from app.intake.kinds import KINDS, Kind, kind_named
 from app.intake.sources import generic
 from app.intake.tables import Source
@@ -40,6 +41,7 @@ class Enrolment:
     mapping: generic.Mapping | None = None
     default_type: str = "other"
     signing_secret: str | None = None
+    expect_every: timedelta | None = None
 
 
 async def enrol(
@@ -60,6 +62,7 @@ async def enrol(
         created_at=at,
         mapping=said.mapping.model_dump(mode="json", exclude_none=True) if said.mapping else None,
         signing_sealed=vault.seal(said.signing_secret) if said.signing_secret else None,
+        expect_every=_seconds(said.expect_every),
     )
     session.add(source)
     await session.flush()
@@ -79,6 +82,15 @@ def disable(source: Source, *, at: datetime) -> None:
     source.disabled_at = source.disabled_at or at
 
 
+def expect(source: Source, every: timedelta | None) -> None:
+    """From now on something is expected of it this often; none: it may be quiet for as long as it likes."""
+    source.expect_every = _seconds(every)
+
+
+def _seconds(every: timedelta | None) -> int | None:
+    return int(every.total_seconds()) if every is not None else None
+
+
 async def named(session: AsyncSession, slug: str) -> Source | None:
     """The source of that slug; what cannot be a slug never reaches the database."""
     if re.fullmatch(SLUG, slug) is None:
@@ -94,7 +106,7 @@ async def found(session: AsyncSession, slug: str) -> Source:
 
 
 def listing() -> Select[Any]:
-    return select(Source)
+    return select(Source).where(Source.id.not_in(ourselves.OURS))
 
 
 async def slugs(session: AsyncSession) -> dict[str, str]:

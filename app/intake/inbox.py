@@ -18,7 +18,7 @@ from sqlalchemy.orm import defer
 from app import door, outbox
 from app.errors import Malformed, NotFound
 from app.ids import new_id
-from app.intake import enrolment
+from app.intake import enrolment, ourselves
 from app.intake.signals import NotUnderstood, Signal, packed
 from app.intake.tables import Receipt, ReceiptState, Source, Verdict
 from app.wording import kept, say
@@ -113,6 +113,7 @@ def ref_of(source_id: str, dedup_key: str) -> str:
 def search(*, state: ReceiptState | None = None, source_id: str | None = None) -> Select[Any]:
     """Receipts without their bodies."""
     query = select(Receipt).options(defer(Receipt.body, raiseload=True))
+    query = query.where(Receipt.source_id != ourselves.SELF_TEST)
     if state is not None:
         query = query.where(Receipt.state == state)
     return query if source_id is None else query.where(Receipt.source_id == source_id)

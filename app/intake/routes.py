@@ -18,6 +18,7 @@ from app.intake.enrolment import Enrolment
 from app.intake.recognition import looks_like
 from app.intake.schemas import (
     Accepted,
+    ChangeSource,
     Enqueued,
     EnrolSource,
     InvalidEvent,
@@ -169,6 +170,7 @@ async def enrol_source(asked: EnrolSource, session: Session, here: Here, who: Wh
         mapping=asked.mapping,
         default_type=asked.default_type,
         signing_secret=asked.signing_secret.get_secret_value() if asked.signing_secret else None,
+        expect_every=asked.expect_every,
     )
     source, shown = await enrolment.enrol(session, said, vault=here.vault, by=who.name, at=now)
     of = await enrolment.live_keys(session, [source], at=now)
@@ -181,6 +183,15 @@ async def list_sources(session: Session, now: Now, part: Paging) -> Page[SourceR
     rows, cursor = await paged(session, enrolment.listing(), Source.id, part)
     of = await enrolment.live_keys(session, rows, at=now)
     return Page(items=[SourceRead.of(row, of[row.id]) for row in rows], next=cursor)
+
+
+@router.patch("/api/v1/sources/{slug}", responses=problems(NotFound))
+async def change_source(slug: str, asked: ChangeSource, session: Session, now: Now) -> SourceRead:
+    """How often something is expected of a source."""
+    source = await enrolment.found(session, slug)
+    enrolment.expect(source, asked.expect_every)
+    of = await enrolment.live_keys(session, [source], at=now)
+    return SourceRead.of(source, of[source.id])
 
 
 @router.post("/api/v1/sources/{slug}/keys", status_code=201, responses=problems(NotFound))

@@ -1,7 +1,7 @@
 """What crosses the wire about sources and what they sent. A key goes out once, a signing secret never."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
@@ -11,7 +11,7 @@ from app.intake.enrolment import SLUG
 from app.intake.signals import Signal, SignalState, packed
 from app.intake.sources import generic
 from app.intake.tables import Outcome, Receipt, ReceiptState, Source, Verdict
-from app.vocabulary import Slug
+from app.vocabulary import Slug, Span
 from app.wording import render, restored, spoken
 
 
@@ -19,6 +19,18 @@ def _on_one_line(text: str) -> str:
     if not text.isprintable():
         raise ValueError("control characters and line breaks have no place here")
     return text
+
+
+Expected = Annotated[Span, Field(ge=timedelta(minutes=2), le=timedelta(days=31))]
+
+
+class ChangeSource(BaseModel):
+    """What may be changed of a source."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    expect_every: Expected | None
+    """Something is expected of it at least this often; null: it may be quiet."""
 
 
 class EnrolSource(BaseModel):
@@ -36,6 +48,8 @@ class EnrolSource(BaseModel):
     """The type of incident where the source says none."""
     signing_secret: SecretStr | None = None
     """`whsec_…` of Standard Webhooks, for a source that signs instead of showing a key."""
+    expect_every: Expected | None = None
+    """Something is expected of it at least this often, such as `15m`; silent for longer, an incident is raised."""
 
 
 class KeyOfSource(BaseModel):
@@ -64,6 +78,9 @@ class SourceRead(BaseModel):
     created_at: datetime
     disabled_at: datetime | None
     last_seen_at: datetime | None
+    expect_every: Span | None
+    silent_since: datetime | None
+    """When it was last heard, should it have fallen silent."""
 
     @classmethod
     def of(cls, source: Source, keys: Sequence[Key], **more: Any) -> Self:
@@ -79,6 +96,8 @@ class SourceRead(BaseModel):
             keys=[KeyOfSource.of(key) for key in keys],
             disabled_at=source.disabled_at,
             last_seen_at=source.last_seen_at,
+            expect_every=timedelta(seconds=source.expect_every) if source.expect_every else None,
+            silent_since=source.silent_since,
             **more,
         )
 

@@ -24,6 +24,8 @@ class Source(Base):
     created_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
     last_seen_at: Mapped[datetime | None]
+    expect_every: Mapped[int | None]  # seconds; quiet for longer, it has fallen silent
+    silent_since: Mapped[datetime | None]  # it has, and people were told: when it was last heard
 
 
 class ReceiptState(StrEnum):

@@ -7,13 +7,17 @@ never puts an address, a link or a credential into an error, a receipt, a repr o
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from app.outgoing import CallFailed, FailureKind
 from app.wording import Wording, render, say
 
 # Nothing is gained by trying these again: the address itself is at fault.
 _FAULT_OF_THE_ADDRESS = frozenset({FailureKind.BAD_URL, FailureKind.REFUSED_ADDRESS})
+
+
+SELF: Final = "self"
+"""The channel to our own receiver, of the self-test; it reaches nobody and has no address."""
 
 
 @dataclass(frozen=True)

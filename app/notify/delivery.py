@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import outbox
 from app.db import inline
 from app.notify import acknowledgement, chain, pipeline
-from app.notify.channel import Channel, DeliveryError, Message
+from app.notify.channel import SELF, Channel, DeliveryError, Message
 from app.notify.languages import in_language
 from app.notify.receivers import Receiver
 from app.notify.tables import Attempt, Delivery, DeliveryState, Notice, Round, RoundState
@@ -355,6 +355,8 @@ def _address(
     # Each of its senders died at it. It is handed out once more to be recorded as failed, and not to be sent.
     if delivery.attempts - delivery.untried > MAX_ATTEMPTS:
         return None, say("notify.senders_died", attempts=MAX_ATTEMPTS)
+    if delivery.channel == SELF:
+        return SELF, None
     if (found := sealed.get(delivery.contact_id or "")) is None:
         return None, say("people.no_such_contact")
     try:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.paging import Slice, paged
 from app.notify.chain import HOPEFUL
+from app.notify.channel import SELF
 from app.notify.tables import Attempt, Delivery, DeliveryState, Notice, Round
 
 # Ids made within one millisecond sort by chance; what was decided together is shown by position and person.
@@ -60,7 +61,7 @@ async def deliveries(
     session: AsyncSession, state: DeliveryState | None, part: Slice
 ) -> tuple[list[LoggedDelivery], str | None]:
     """A page of deliveries in one state, of every incident, newest first."""
-    query = select(Delivery)
+    query = select(Delivery).where(Delivery.channel != SELF)
     if state is not None:
         query = query.where(Delivery.state == state)
     found, cursor = await paged(session, query, Delivery.id, part)

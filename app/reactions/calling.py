@@ -9,7 +9,7 @@ from app import outbox
 from app.errors import NotFound
 from app.incidents import acknowledging, timeline
 from app.incidents.lifecycle import Event
-from app.incidents.tables import Incident, State
+from app.incidents.tables import Incident, State, Status
 from app.incidents.transitions import Command, carry_out
 from app.notify import acknowledgement, chain
 from app.notify.tables import Round, RoundState
@@ -25,7 +25,7 @@ async def call_reporting_chain(happened: Happened) -> None:
     Not when somebody has said by now that they have it: nothing is created after an answer.
     """
     incident = await happened.incident()
-    if not is_open(incident) or incident.acknowledged_at is not None:
+    if not is_open(incident) or incident.acknowledged_at is not None or incident.status == Status.TEST:
         return
     subject, text = await happened.words(
         incident,
@@ -53,7 +53,12 @@ async def start_by_itself(happened: Happened) -> None:
     incident = await happened.incident()
     spec = await happened.spec(incident)
     by_rule = incident.level_reason["key"] == "levels.by_rule"
-    if spec.start != "automatic" or not by_rule or incident.state != State.DETECTED:
+    if (
+        spec.start != "automatic"
+        or not by_rule
+        or incident.state != State.DETECTED
+        or incident.status == Status.TEST
+    ):
         return
     for event in (Event.ASSESS, Event.ACTIVATE):
         await carry_out(happened.session, incident, Command(event), actor="plan", layer=None, at=happened.at)

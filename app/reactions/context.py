@@ -47,7 +47,7 @@ class Happened:
         self, incident: Incident, notice: str, positions: Sequence[str], *, asks: bool = False, **params: Any
     ) -> None:
         """Send a notice of ours (`flow.<notice>.subject`, `.text`) to the holders of positions."""
-        if not positions:
+        if not positions or incident.status == Status.TEST:  # a test is told to nobody
             return
         subject, text = await self.words(incident, notice, **params)
         await pipeline.tell(
@@ -85,4 +85,5 @@ def is_open(incident: Incident) -> bool:
 
 
 def is_exercise(incident: Incident) -> bool:
-    return incident.status == Status.EXERCISE
+    """Whether nothing of it may leave the house unmarked: a drill, or the product trying itself."""
+    return incident.status != Status.ACTUAL

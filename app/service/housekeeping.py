@@ -4,12 +4,18 @@ Each firing writes an idempotent row, so any number of replicas may fire the sam
 up on at the start.
 """
 
+from datetime import timedelta
+from typing import Final
+
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy import delete
 
 from app.access.parts import Parts
 from app.access.tables import KeptAnswer
 from app.readiness import duties
+from app.watch import failing, self_test, silence
+
+_SELF_TEST_LOOK: Final = timedelta(seconds=30)
 
 
 async def schedule(scheduler: AsyncIOScheduler, parts: Parts) -> None:
@@ -17,7 +23,35 @@ async def schedule(scheduler: AsyncIOScheduler, parts: Parts) -> None:
     scheduler.add_job(
         fire_duties, "interval", minutes=1, args=[parts], id="duties", next_run_time=parts.clock.now()
     )
+    if every := parts.settings.self_test_every:
+        # Oftener than the slots of time: a process that begins in the middle of one does not wait for the next.
+        seconds = min(every, _SELF_TEST_LOOK).total_seconds()
+        scheduler.add_job(begin_self_test, "interval", seconds=seconds, args=[parts], id="self-test")
+        scheduler.add_job(forget_self_tests, "interval", hours=1, args=[parts], id="self-tests")
+    scheduler.add_job(look_around, "interval", minutes=1, args=[parts], id="watch")
     scheduler.add_job(forget_answers, "interval", hours=1, args=[parts], id="answers")
+
+
+async def begin_self_test(parts: Parts) -> None:
+    """The synthetic incident of this slot of time, unless another replica has begun it."""
+    settings = parts.settings
+    async with parts.db.transaction() as session:
+        await self_test.begin_due(
+            session, every=settings.self_test_every, limit=settings.self_test_limit, at=parts.clock.now()
+        )
+
+
+async def forget_self_tests(parts: Parts) -> None:
+    """Self-tests are kept for a day."""
+    async with parts.db.transaction() as session:
+        await self_test.forget(session, at=parts.clock.now())
+
+
+async def look_around(parts: Parts) -> None:
+    """Sources that fell silent or are heard again, channels that fail or work again."""
+    async with parts.db.transaction() as session:
+        await silence.look(session, language=parts.settings.language, at=parts.clock.now())
+        await failing.look(session, at=parts.clock.now())
 
 
 async def fire_duties(parts: Parts) -> None:

@@ -13,15 +13,19 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.edge import Edge, Here, Now, Session, problems
+from app.access.parts import Parts
 from app.errors import Unavailable
 from app.incidents.tables import Incident, Status
-from app.intake.tables import Receipt, ReceiptState
+from app.intake.tables import Receipt, ReceiptState, Source
 from app.levels import matrix
+from app.notify.channel import SELF
 from app.notify.tables import Delivery, DeliveryState, Round, RoundState
 from app.outbox import MessageState, OutboxMessage, Timer, TimerState
 from app.people import holders
 from app.playbooks.tables import StepRow, StepState
-from app.watch import auditor
+from app.watch import auditor, failing, self_test, silence
+from app.watch.guard import Guard
+from app.watch.self_test import Standing
 from app.wording import say
 
 router = APIRouter(route_class=Edge, tags=["service"])
@@ -33,6 +37,8 @@ class Health(BaseModel):
     status: str
     last_tick: datetime | None
     """When the engine of this process last finished a look for what is due."""
+    self_test: Standing | None
+    """How the self-test went, as this process last saw it; null: it has not looked yet."""
 
 
 @router.get("/healthz", responses=problems(Unavailable))
@@ -42,7 +48,8 @@ async def alive(request: Request, here: Here, now: Now) -> Health:
     if last is None or now - last > here.settings.tick_limit:
         detail = say("service.no_tick", last=last.isoformat() if last else None)
         raise Unavailable(detail, headers={"Retry-After": "5"}, last_tick=last)
-    return Health(status="ok", last_tick=last)
+    guard: Guard = request.app.state.guard
+    return Health(status="ok", last_tick=last, self_test=guard.standing)
 
 
 @router.get("/readyz", responses=problems(Unavailable))
@@ -53,9 +60,9 @@ async def ready(session: Session) -> dict[str, str]:
 
 
 @router.get("/metrics", response_class=PlainTextResponse, responses=problems())
-async def metrics(session: Session, now: Now) -> Response:
+async def metrics(session: Session, here: Here, now: Now) -> Response:
     """Figures for Prometheus."""
-    _COLLECTED.families = [family async for family in _families(session, now)]
+    _COLLECTED.families = [family async for family in _families(session, here, now)]
     return Response(generate_latest(REGISTRY), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -73,12 +80,14 @@ _COLLECTED = _Collected()
 REGISTRY.register(_COLLECTED)
 
 
-async def _families(session: AsyncSession, now: datetime) -> Any:
+async def _families(session: AsyncSession, here: Parts, now: datetime) -> Any:
     yield await _incidents(session)
     yield await _time_to_acknowledge(session)
     yield await _deliveries(session)
     yield await _oldest_due(session, now)
     yield await _audited(session, now)
+    for family in await _watched(session, here, now):
+        yield family
     for name, what, value in (
         (
             "muster_chains_reaching_nobody",
@@ -106,9 +115,13 @@ async def _families(session: AsyncSession, now: datetime) -> Any:
 
 async def _incidents(session: AsyncSession) -> Metric:
     family = GaugeMetricFamily(
-        "muster_incidents", "Incidents, drills and tests apart.", labels=["level", "state", "status"]
+        "muster_incidents",
+        "Incidents, drills apart; the self-test is not counted.",
+        labels=["level", "state", "status"],
     )
-    query = select(Incident.level, Incident.state, Incident.status, func.count())
+    query = select(Incident.level, Incident.state, Incident.status, func.count()).where(
+        Incident.status != Status.TEST
+    )
     for level, state, status, number in await session.execute(
         query.group_by(Incident.level, Incident.state, Incident.status)
     ):
@@ -138,7 +151,8 @@ async def _deliveries(session: AsyncSession) -> Metric:
     family = GaugeMetricFamily(
         "muster_deliveries", "Messages by channel and outcome.", labels=["channel", "state"]
     )
-    query = select(Delivery.channel, Delivery.state, func.count()).group_by(Delivery.channel, Delivery.state)
+    query = select(Delivery.channel, Delivery.state, func.count()).where(Delivery.channel != SELF)
+    query = query.group_by(Delivery.channel, Delivery.state)
     for channel, state, number in await session.execute(query):
         family.add_metric([channel, state], number)
     return family
@@ -173,6 +187,34 @@ async def _audited(session: AsyncSession, now: datetime) -> Metric:
     for rule in auditor.RULES:
         family.add_metric([rule], found.get(rule, 0))
     return family
+
+
+async def _watched(session: AsyncSession, here: Parts, now: datetime) -> list[Metric]:
+    """The self-test, silent sources, failing channels."""
+    settings = here.settings
+    how = await self_test.standing(
+        session, every=settings.self_test_every, limit=settings.self_test_limit, at=now
+    )
+    late = GaugeMetricFamily(
+        "muster_self_test_late", "1 when the self-test has not come through.", value=int(how is Standing.LATE)
+    )
+    took = GaugeMetricFamily(
+        "muster_self_test_seconds", "How long the latest self-test took, by stage.", labels=["stage"]
+    )
+    for stage, seconds in (await self_test.seconds_by_stage(session)).items():
+        took.add_metric([stage], seconds)
+    quiet = GaugeMetricFamily(
+        "muster_source_silent", "1 when nothing came of a source for longer than expected.", labels=["source"]
+    )
+    expected = select(Source).where(Source.expect_every.is_not(None), Source.disabled_at.is_(None))
+    for source in await session.scalars(expected.order_by(Source.slug)):
+        quiet.add_metric([source.slug], int(silence.silent(source, now)))
+    broken = GaugeMetricFamily(
+        "muster_channel_failing", "1 while a channel takes nothing.", labels=["channel"]
+    )
+    for channel in await failing.failing_now(session):
+        broken.add_metric([channel], 1)
+    return [late, took, quiet, broken]
 
 
 async def _nobody(session: AsyncSession) -> int:

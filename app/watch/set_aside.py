@@ -1,7 +1,7 @@
 """Everything that was set aside, in one place, and tried again by command (architecture, guarantee 9).
 
-Reactions that failed too often; deliveries that failed for good and external steps that were given up, while what they are about is
-open; bodies of sources that could not be understood. A step is tried again by answering the question on its incident, the rest here.
+Reactions that failed too often; deliveries that failed for good and external steps that were given up, while what they are about
+is open; bodies of sources that could not be understood. A step is tried again by answering the question on its incident.
 """
 
 import base64
