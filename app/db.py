@@ -260,12 +260,19 @@ class Database:
                 await self._enforce_foreign_keys(connection, "OFF")
                 try:
                     async with connection.begin():
+                        await self._lift_limits(connection)
                         yield connection
                 finally:
                     await self._enforce_foreign_keys(connection, "ON")
         finally:
             if engine is not self.engine:
                 await engine.dispose()
+
+    async def _lift_limits(self, connection: AsyncConnection) -> None:
+        """Those that the role bears, where a pooler lets no session have its own."""
+        if not self.is_sqlite:
+            for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
+                await connection.exec_driver_sql(f"SET LOCAL {limit} = 0")
 
     async def _enforce_foreign_keys(self, connection: AsyncConnection, setting: str) -> None:
         if self.is_sqlite:

@@ -49,8 +49,9 @@ def take_turns(connection: Connection) -> None:
 
 
 async def migrate() -> None:
-    url = context.config.attributes.get("url") or Settings().database
-    database = Database(str(url))
+    settings = Settings()
+    url = context.config.attributes.get("url") or settings.database
+    database = Database(str(url), pooler=settings.database_pooler)
     try:
         async with database.schema_change() as connection:
             await connection.run_sync(take_turns)

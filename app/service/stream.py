@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Row, func, select
 
 from app.access.edge import Edge, Here, Who, problems
 from app.access.parts import Parts
+from app.away import Away
 from app.outbox import OutboxMessage
 
 router = APIRouter(prefix="/api/v1", route_class=Edge, tags=["service"])
@@ -34,9 +35,12 @@ async def stream(
     """Server-sent events of what changes; `?incident=` narrows it to one."""
     known = last_event_id is not None and _EVENT_ID.fullmatch(last_event_id)
     position = int(last_event_id) if last_event_id and known else await _newest(here)
-    async for message in _changes(here, position, incident):
-        said = {"topic": message.topic, "ref": message.ref}
-        yield ServerSentEvent(raw_data=json.dumps(said), event="change", id=str(message.id))
+    try:
+        async for message in _changes(here, position, incident):
+            said = {"topic": message.topic, "ref": message.ref}
+            yield ServerSentEvent(raw_data=json.dumps(said), event="change", id=str(message.id))
+    except Away:
+        return  # a status cannot be sent any more; the reader comes again, and goes on where this ended
 
 
 async def _newest(here: Parts) -> int:

@@ -11,10 +11,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from sqlalchemy import URL, make_url, select
 
+from app.db import Base
 from app.outbox import MessageState, OutboxMessage
+from app.service import starting
 from tests.databases import Kind, free_port, missing
 from tests.serving import a_service, until
 from tests.world import a_world
@@ -23,7 +26,7 @@ pytestmark = pytest.mark.real
 
 PROGRAM = "pgbouncer"
 SERVER_CONNECTIONS = 3
-CALLERS = 20
+CALLERS = 12
 INCIDENT = {"title": "Lines are dead", "type": "network_outage"}
 
 
@@ -71,6 +74,15 @@ def configured(there: URL, port: int) -> str:
     )
 
 
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
 async def listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
@@ -93,6 +105,21 @@ async def test_an_incident_from_raise_to_close(fresh_database: Callable[[Kind], 
         await world.apply(incident, "close", waive=refused["unmet"], reason="settled by phone")
 
         assert (await world.get(f"/incidents/{incident}"))["state"] == "closed"
+
+
+async def test_tables_are_made_whatever_limits_the_role_bears(
+    empty_database: Callable[[Kind], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    direct = empty_database("postgresql")
+    monkeypatch.setenv("MUSTER_DATABASE_POOLER", "true")
+    async with connected(direct) as connection, pooled(direct) as url:
+        name = await connection.fetchval("SELECT current_database()")
+        await connection.execute(f'ALTER DATABASE "{name}" SET statement_timeout = 1')  # millisecond
+        for _ in range(2):
+            await asyncio.to_thread(starting.migrate, url)
+
+        made = await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+        assert made == len(Base.metadata.tables) + 1  # Alembic's own
 
 
 async def test_more_callers_than_server_connections(

@@ -20,7 +20,7 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.away import Away
-from app.db import Database
+from app.db import REQUESTS_AT_ONCE, Database
 from app.incidents.tables import Incident
 from tests.databases import Cluster, Databases, missing, own_cluster
 from tests.serving import Served, a_service, until
@@ -239,13 +239,20 @@ async def test_a_restart_under_load_loses_nothing(
     await followed_up(service)
 
 
+async def test_what_was_closed_in_the_pool_costs_nobody_an_answer(service: Served, cluster: Cluster) -> None:
+    for _ in range(2):
+        answers = await asyncio.gather(*(raising(service) for _ in range(REQUESTS_AT_ONCE)))
+        assert [answer.status_code for answer in answers] == [201] * REQUESTS_AT_ONCE
+        await cut_off(cluster)
+
+
 async def test_cut_off_under_load_it_loses_nothing(
     service: Served, cluster: Cluster, record_property: Callable[[str, object], None]
 ) -> None:
     load = Load(service)
     async with load.running():
         await load.goes_on()
-        for _ in range(5):
+        for _ in range(3):
             await cut_off(cluster)
             took = await load.goes_on()
 
@@ -260,11 +267,16 @@ async def said_no(load: Load) -> bool:
 
 
 async def cut_off(cluster: Cluster) -> None:
-    """End every connection of the service from the server's side."""
+    """End every connection of the service from the server's side, and see them gone."""
+    ours = "SELECT pid FROM pg_stat_activity WHERE application_name = 'muster'"
     connection = await asyncpg.connect(f"{cluster.url}postgres")
     try:
-        await connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'muster'"
-        )
+        ended = {row["pid"] for row in await connection.fetch(ours)}
+        await connection.execute("SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) pid", list(ended))
+
+        async def gone() -> bool:
+            return ended.isdisjoint({row["pid"] for row in await connection.fetch(ours)})
+
+        await until(gone)
     finally:
         await connection.close()

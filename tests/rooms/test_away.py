@@ -11,14 +11,17 @@ from pathlib import Path
 import asyncpg
 import httpx
 import pytest
-from sqlalchemy import insert, text, update
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.access.keys import Principal
+from app.access.tables import Role
 from app.away import Away, TooBusy, is_away
 from app.db import Database
 from app.incidents.tables import NumberSeries
 from app.main import create_app
+from app.service.stream import stream
 from tests.databases import Kind
 from tests.world import a_world
 
@@ -40,33 +43,43 @@ async def test_whatever_the_driver_says_the_answer_is_503(
     fresh_database: Callable[[Kind], str], tmp_path: Path
 ) -> None:
     async with a_world(fresh_database("sqlite"), tmp_path, people=False) as world:
-        for error in DRIVERS:
-            parts = replace(world.parts, db=Broken(world.parts.db.url.render_as_string(), error))
-            app = create_app(parts.settings, parts=parts, reach=world.engine.reach)
-            transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://muster.example") as client:
+        broken = Broken(world.parts.db.url.render_as_string())
+        app = create_app(
+            world.parts.settings, parts=replace(world.parts, db=broken), reach=world.engine.reach
+        )
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://muster.example") as client:
+            for broken.error in DRIVERS:
                 answers = [
                     await client.post("/api/v1/incidents", json={}),
                     await client.get("/readyz"),
                     await client.get("/sign-in", headers={"Accept": "text/html"}),
                 ]
-            await parts.db.dispose()
-
-            assert [answer.status_code for answer in answers] == [503, 503, 503], error
-            assert all(int(answer.headers["retry-after"]) > 0 for answer in answers), error
+                assert [answer.status_code for answer in answers] == [503, 503, 503], broken.error
+                assert all(int(answer.headers["retry-after"]) > 0 for answer in answers), broken.error
+        await broken.dispose()
 
 
 class Broken(Database):
     """A database of which a request hears nothing but this."""
 
-    def __init__(self, url: str, error: Exception) -> None:
-        super().__init__(url)
-        self._error = error
+    error: Exception = Away("frozen")
 
     @asynccontextmanager
     async def request(self, *, writing: bool = True) -> AsyncIterator[AsyncSession]:
-        raise self._error
+        raise self.error
         yield  # what makes it a generator
+
+
+async def test_a_stream_of_changes_ends_and_is_taken_up_again_by_its_reader(
+    fresh_database: Callable[[Kind], str], tmp_path: Path
+) -> None:
+    async with a_world(fresh_database("sqlite"), tmp_path, people=False) as world:
+        parts = replace(world.parts, db=Broken(world.parts.db.url.render_as_string()))
+        who = Principal("Ada", Role.LEADERSHIP, "k")
+
+        assert [change async for change in stream(parts, who, last_event_id="0")] == []
+        await parts.db.dispose()
 
 
 @pytest.mark.parametrize(
@@ -94,6 +107,30 @@ async def test_a_slow_statement_is_ended_by_the_server_and_leaves_the_connection
     async with database.request() as session:
         assert await session.scalar(backend) == first
     await database.dispose()
+
+
+async def test_a_client_that_froze_in_mid_transaction_holds_its_locks_no_longer_than_that(
+    fresh_database: Callable[[Kind], str],
+) -> None:
+    url = fresh_database("postgresql")
+    frozen, other = Database(url, deadline=SHORT), Database(url)
+    year = NumberSeries.year == 1
+    async with other.transaction() as session:
+        await session.execute(insert(NumberSeries).values(year=1, last=0))
+
+    async def hold() -> None:
+        async with frozen.transaction() as session:
+            await session.execute(update(NumberSeries).where(year).values(last=1))
+            async with other.transaction() as waiting:
+                await waiting.execute(update(NumberSeries).where(year).values(last=2))
+            await session.execute(text("SELECT 'awake again'"))
+
+    with pytest.raises(Away):
+        await hold()
+    async with other.reading() as session:
+        assert await session.scalar(select(NumberSeries.last).where(year)) == 2
+    for database in (frozen, other):
+        await database.dispose()
 
 
 async def test_many_short_statements_end_too(fresh_database: Callable[[Kind], str]) -> None:
