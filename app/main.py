@@ -17,9 +17,9 @@ from fastapi_offline import FastAPIOffline
 from app.access.parts import Parts
 from app.access.routes import router as access_routes
 from app.clock import Clock, SystemClock
-from app.console.parked import router as parked_pages
 from app.console.routes import router as console_routes
 from app.console.routes import static_files
+from app.console.watching import router as watch_pages
 from app.db import Database
 from app.door import BodyLimit
 from app.engine import Engine, Reach
@@ -54,7 +54,7 @@ from app.watch.routes import router as watch_routes
 ROUTERS: Sequence[APIRouter] = (
     incident_routes, of_incident_routes, playbook_routes, notify_routes, resource_routes, review_routes, level_routes, plan_routes,
     people_routes, readiness_routes, intake_routes, access_routes, parked_routes, watch_routes, stream_routes, vital_routes,
-    problem_routes, console_routes, parked_pages,
+    problem_routes, console_routes, watch_pages,
 )  # fmt: skip
 
 _TO_WRITE_DOWN: Final = timedelta(

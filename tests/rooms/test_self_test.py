@@ -91,7 +91,9 @@ async def seen(world: World, path: str) -> Any:
         return "Self-test" in page, "TEST-" in page
     if path == "/metrics?":
         text = await world.get("/metrics")
-        return [line for line in text.splitlines() if line.startswith(("muster_incidents", "muster_deliveries"))]
+        return [
+            line for line in text.splitlines() if line.startswith(("muster_incidents", "muster_deliveries"))
+        ]
     return await world.get(path)
 
 
@@ -105,15 +107,32 @@ async def test_a_day_later_nothing_of_it_is_left(world: World) -> None:
     kept = await rows(world)
     assert kept["self_tests"] == 3
     grown = {name for name, number in kept.items() if number > before[name]} - {"sources"}
-    assert {"incidents", "timeline", "outbox", "timers", "deliveries", "attempts", "receipts", "verdicts"} <= grown
+    assert {
+        "incidents",
+        "timeline",
+        "outbox",
+        "timers",
+        "deliveries",
+        "attempts",
+        "receipts",
+        "verdicts",
+    } <= grown
 
     world.clock.advance(self_test.KEPT_FOR)
     await world.advance(seconds=1)
     async with world.parts.db.transaction() as session:
         assert await self_test.forget(session, at=world.clock.now()) == 3
     async with world.parts.db.reading() as session:
-        assert await session.scalar(select(func.count()).select_from(Incident).where(Incident.status == Status.TEST)) == 0
-        assert await session.scalar(select(func.count()).select_from(Notice).where(Notice.kind == "self_test")) == 0
+        assert (
+            await session.scalar(
+                select(func.count()).select_from(Incident).where(Incident.status == Status.TEST)
+            )
+            == 0
+        )
+        assert (
+            await session.scalar(select(func.count()).select_from(Notice).where(Notice.kind == "self_test"))
+            == 0
+        )
         for table in (OutboxMessage, Timer):
             left = select(func.count()).select_from(table).where(table.topic.startswith("self_test"))
             assert await session.scalar(left) == 0
@@ -126,7 +145,9 @@ async def test_a_day_later_nothing_of_it_is_left(world: World) -> None:
 async def test_one_that_is_lost_is_told_to_the_default_position_and_to_the_metrics(world: World) -> None:
     await begin(world)
     async with world.parts.db.transaction() as session:  # as if the inbox had lost it
-        message = (await session.scalars(select(OutboxMessage).where(OutboxMessage.topic == "signal.received"))).one()
+        message = (
+            await session.scalars(select(OutboxMessage).where(OutboxMessage.topic == "signal.received"))
+        ).one()
         await session.delete(message)
     assert await standing(world) is Standing.UNKNOWN
     await world.advance(seconds=61)
