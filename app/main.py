@@ -140,7 +140,7 @@ async def running(engine: Engine, parts: Parts, watching: Guard | None = None) -
     )
     await housekeeping.schedule(scheduler, parts)
     for look, every in ((watching.watch, guard.LOOK_EVERY), (watching.beat, guard.BEAT_EVERY)):
-        scheduler.add_job(look, "interval", seconds=every.total_seconds(), id=look.__name__)
+        scheduler.add_job(look, "interval", seconds=every.total_seconds(), id=f"guard-{look.__name__}")
     scheduler.start()
     serving = asyncio.create_task(engine.run())
     parts.db.wake.set()
