@@ -17,9 +17,9 @@ from fastapi_offline import FastAPIOffline
 from app.access.parts import Parts
 from app.access.routes import router as access_routes
 from app.clock import Clock, DatabaseClock, SystemClock, keep_in_step
-from app.console.parked import router as parked_pages
 from app.console.routes import router as console_routes
 from app.console.routes import static_files
+from app.console.watching import router as watch_pages
 from app.db import Database
 from app.door import BodyLimit
 from app.engine import Engine, Reach
@@ -54,7 +54,7 @@ from app.watch.routes import router as watch_routes
 ROUTERS: Sequence[APIRouter] = (
     incident_routes, of_incident_routes, playbook_routes, notify_routes, resource_routes, review_routes, level_routes, plan_routes,
     people_routes, readiness_routes, intake_routes, access_routes, parked_routes, watch_routes, stream_routes, vital_routes,
-    problem_routes, console_routes, parked_pages,
+    problem_routes, console_routes, watch_pages,
 )  # fmt: skip
 
 _TO_WRITE_DOWN: Final = timedelta(
@@ -147,7 +147,7 @@ async def running(engine: Engine, parts: Parts, watching: Guard | None = None) -
     )
     await housekeeping.schedule(scheduler, parts)
     for look, every in ((watching.watch, guard.LOOK_EVERY), (watching.beat, guard.BEAT_EVERY)):
-        scheduler.add_job(look, "interval", seconds=every.total_seconds(), id=look.__name__)
+        scheduler.add_job(look, "interval", seconds=every.total_seconds(), id=f"guard-{look.__name__}")
     scheduler.start()
     serving = asyncio.create_task(engine.run())
     parts.db.wake.set()

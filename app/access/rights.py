@@ -132,6 +132,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/people/sample"): MANAGES,
     ("POST", "/people/{person_id}/availability"): MANAGES,
     ("GET", "/parked"): OVERSEES,
+    ("GET", "/sources"): OVERSEES,
     ("POST", "/parked/{parked_id}/retry"): MANAGES,
     # the service itself
     ("GET", "/healthz"): Open.PUBLIC,

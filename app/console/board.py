@@ -52,6 +52,7 @@ class Board:
     unread: Sequence[tuple[Receipt, str]] | None  # with the name of the source
     unread_count: int
     parked: int | None
+    silent: int | None  # sources that fell silent
 
     @property
     def nobody_reached(self) -> Sequence[Line]:
@@ -73,6 +74,7 @@ async def of(session: AsyncSession, who: Principal) -> Board:
         ended=list(await session.scalars(recent.limit(_RECENT))), levels=levels,
         can_tell=await holders.anyone(session), unread=await _unread(session) if oversees else None,
         unread_count=await _unread_count(session) if oversees else 0,
+        silent=await _silent(session) if oversees else None,
         parked=await _parked(session) if may(who, "GET", "/api/v1/parked") else None,
     )  # fmt: skip
 
@@ -121,3 +123,8 @@ async def _unread_count(session: AsyncSession) -> int:
 async def _parked(session: AsyncSession) -> int:
     """What was set aside and is no body of a source: those are counted apart."""
     return await set_aside.count(session, Kind.REACTION, Kind.DELIVERY, Kind.STEP)
+
+
+async def _silent(session: AsyncSession) -> int:
+    query = select(func.count()).select_from(Source).where(Source.silent_since.is_not(None))
+    return int(await session.scalar(query) or 0)

@@ -20,7 +20,7 @@ from app.watch.self_test import Standing
 
 LOOK_EVERY: Final = timedelta(seconds=10)
 BEAT_EVERY: Final = timedelta(seconds=60)
-_PATIENCE: Final = 5.0  # seconds for one look at the database
+_PATIENCE: Final = 3.0  # seconds for one look at the database
 _REMEMBERED: Final = 1000
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -192,7 +192,7 @@ async def forget(session: AsyncSession, *, at: datetime) -> int:
     notices = select(Notice.id).where(Notice.ref.in_(incidents))
     deliveries = select(Delivery.id).where(Delivery.notice_id.in_(notices))
     first = min((test.first_message for test in tests if test.first_message is not None), default=None)
-    messages = [OutboxMessage.ref.in_(refs)]
+    messages: list[ColumnElement[bool]] = [OutboxMessage.ref.in_(refs)]
     if first is not None:
         messages.append(OutboxMessage.id >= first)
     if upper is not None:

@@ -6,7 +6,7 @@ as any problem is. Once per silence, however many replicas look.
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.intake import inbox, ourselves
@@ -21,7 +21,7 @@ _TYPE = "equipment_failure"
 
 async def look(session: AsyncSession, *, language: str, at: datetime) -> list[str]:
     """Look at every source something is expected of; says which fell silent or are heard again, by slug."""
-    query = select(Source).where(Source.expect_every.is_not(None), Source.disabled_at.is_(None))
+    query = select(Source).where(or_(Source.expect_every.is_not(None), Source.silent_since.is_not(None)))
     changed = []
     for source in await session.scalars(query.order_by(Source.id).with_for_update(skip_locked=True)):
         is_silent = silent(source, at)
@@ -40,8 +40,8 @@ async def look(session: AsyncSession, *, language: str, at: datetime) -> list[st
 
 
 def silent(source: Source, at: datetime) -> bool:
-    """Whether nothing came of it for longer than is expected."""
-    if source.expect_every is None:
+    """Whether nothing came of it for longer than is expected; of one that is disabled nothing is."""
+    if source.expect_every is None or source.disabled_at is not None:
         return False
     return at - (source.last_seen_at or source.created_at) > timedelta(seconds=source.expect_every)
 

@@ -1,6 +1,7 @@
-"""The page of what was set aside, with a button to try each again."""
+"""The pages of what the product noticed: what was set aside, with a button to try each again; and when sources were last heard."""
 
-from typing import Annotated
+from datetime import timedelta
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -9,9 +10,13 @@ from app.access.edge import Edge, Now, Session, Who
 from app.access.paging import Paging, Slice
 from app.console.forms import posted
 from app.console.pages import draw, go, in_local_time
-from app.watch import set_aside
+from app.intake import enrolment
+from app.intake.tables import Source
+from app.vocabulary import write_span
+from app.watch import set_aside, silence
 
 router = APIRouter(route_class=Edge, include_in_schema=False)
+_MOST_SOURCES: Final = 500
 
 
 @router.api_route("/parked", methods=["GET", "HEAD"])
@@ -35,3 +40,16 @@ async def _page(request: Request, session: AsyncSession, part: Slice) -> Respons
     await in_local_time(request, session)
     items, cursor = await set_aside.listed(session, part)
     return draw(request, "parked.html", items=items, next=cursor)
+
+
+@router.api_route("/sources", methods=["GET", "HEAD"])
+async def show_sources(request: Request, session: Session, now: Now) -> Response:
+    """When each source was last heard, and which should have been."""
+    await in_local_time(request, session)
+    sources = list(await session.scalars(enrolment.listing().order_by(Source.slug).limit(_MOST_SOURCES)))
+    silent = {source.id for source in sources if silence.silent(source, now)}
+    return draw(request, "sources.html", sources=sources, silent=silent, write_time=_span)
+
+
+def _span(seconds: int) -> str:
+    return write_span(timedelta(seconds=seconds))
