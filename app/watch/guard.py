@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from sqlalchemy import select
 
 from app.access.parts import Parts
+from app.db import inline
 from app.notify.tables import Round, RoundState
 from app.outgoing import CallFailed, Outgoing
 from app.watch import self_test
@@ -84,7 +85,7 @@ class Guard:
 
     async def _ask(self, at: datetime) -> None:
         settings = self._parts.settings
-        nobody = select(Round.id).where(Round.state == RoundState.CALLING, Round.reached.is_(False))
+        nobody = select(Round.id).where(Round.state == inline(RoundState.CALLING), Round.reached.is_(False))
         async with self._parts.db.reading() as session:
             self.standing = await self_test.standing(
                 session, every=settings.self_test_every, limit=settings.self_test_limit, at=at
