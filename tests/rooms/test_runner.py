@@ -422,7 +422,10 @@ async def test_the_other_side_may_ask_for_patience(begin: Begin) -> None:
 
 
 async def test_a_destination_that_is_left_alone_costs_a_step_no_attempt(begin: Begin) -> None:
-    async with Receiver() as receiver, begin([wait("go"), call("switch", receiver.url(), needs=["go"])]) as trial:
+    async with (
+        Receiver() as receiver,
+        begin([wait("go"), call("switch", receiver.url(), needs=["go"])]) as trial,
+    ):
         world = trial.world
         outgoing = world.engine.reach.outgoing
         destination = receiver.url().split("/")[2]
