@@ -11,7 +11,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, exists, insert, literal_column, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Row,
+    Select,
+    String,
+    exists,
+    insert,
+    literal,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -84,24 +96,32 @@ async def fire(session: AsyncSession, *, at: datetime, grave: bool) -> int:
         urgent = aliased(Timer)
         refs = select(urgent.ref).where(_is_grave(urgent), urgent.state == _ARMED, urgent.due_at <= at)
         due = due.where(Timer.ref.in_(refs.order_by(urgent.due_at).limit(_GRAVE_REFS)))
-    fired = await session.execute(
-        update(Timer)
-        .where(Timer.id.in_(due.with_for_update(skip_locked=True)))
-        .values(state=TimerState.FIRED)
-        .returning(Timer.id, Timer.topic, Timer.ref, Timer.payload, Timer.due_at, Timer.urgency)
-        .execution_options(synchronize_session=False)
-    )
-    rows = sorted(fired.all(), key=lambda row: (row.due_at, row.id))
-    if rows:
-        messages = [
-            {
-                "topic": row.topic, "ref": row.ref, "payload": row.payload, "created_at": at, "not_before": at,
-                "urgency": row.urgency,
-            }
-            for row in rows
-        ]  # fmt: skip
-        await session.execute(insert(OutboxMessage), messages)
-    return len(rows)
+    moment = literal(at, Timer.due_at.type)
+    told = ["topic", "ref", "payload", "urgency", "created_at", "not_before", "state", "attempts"]
+    begun = (moment, moment, literal(MessageState.PENDING, String), literal(0, Integer))
+    message = insert(OutboxMessage)
+    marked = update(Timer).values(state=TimerState.FIRED).execution_options(synchronize_session=False)
+    # All in the database: a row that is read only to be written back costs more than all the rest.
+    if session.get_bind().dialect.name == "sqlite":
+        # One writer: both statements see the same rows.
+        rows = select(Timer.topic, Timer.ref, Timer.payload, Timer.urgency, *begun).where(Timer.id.in_(due))
+        put = await session.execute(
+            message.from_select(told, rows.order_by(Timer.due_at, Timer.id), include_defaults=False)
+        )
+        await session.execute(marked.where(Timer.id.in_(due)))
+    else:
+        fired = (
+            marked.where(Timer.id.in_(due.with_for_update(skip_locked=True)))
+            .returning(Timer.id, Timer.topic, Timer.ref, Timer.payload, Timer.due_at, Timer.urgency)
+            .cte("fired")
+        )
+        rows = select(fired.c.topic, fired.c.ref, fired.c.payload, fired.c.urgency, *begun)
+        put = await session.execute(
+            message.from_select(
+                told, rows.order_by(fired.c.due_at, fired.c.id), include_defaults=False
+            ).add_cte(fired)
+        )
+    return int(put.rowcount)  # type: ignore[attr-defined]
 
 
 async def take(session: AsyncSession, *, at: datetime, limit: int, grave: bool) -> list[Taken]:

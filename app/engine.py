@@ -43,9 +43,8 @@ _MESSAGES_AT_ONCE: Final = 32  # in one transaction
 _LONGEST_GROUP: Final = (
     0.05  # seconds; then requests have their turn, and the rows of several incidents are let go
 )
-_PATIENCE_FOR_LOCKS: Final = (
-    "200ms"  # within a group, which holds locks itself: longer could be two waiting for each other
-)
+# For the lock of an incident. A group holds locks itself: a longer wait could be two waiting for each other.
+_PATIENCE: Final = {"group": "50ms", "one": "2s"}
 _RECORDED_AT_ONCE: Final = 128
 _LOCK_TROUBLE: Final = frozenset({"40P01", "40001", "55P03"})  # deadlock, serialisation, lock not available
 
@@ -164,8 +163,7 @@ class Engine:
         try:
             async with self.db.transaction() as session:
                 taken = await due.take(session, at=now, limit=_MESSAGES_AT_ONCE, grave=grave)
-                if len(taken) > 1 and not self.db.is_sqlite:
-                    await session.execute(text(f"SET LOCAL lock_timeout = '{_PATIENCE_FOR_LOCKS}'"))
+                await self._be_patient(session, "group" if len(taken) > 1 else "one")
                 await self._handle(session, taken, now)
                 sends = _sends(session)
         except Exception as error:
@@ -186,13 +184,16 @@ class Engine:
         for message in taken:
             if message.ref in broken:
                 continue
+            began = loop.time()
             try:
                 async with session.begin_nested():
                     await self._run_reactions(session, message, now)
             except Exception as error:
                 if _is_lock_trouble(error):
-                    self._one_by_one = 1  # it waits for its lock holding no other
-                    break
+                    broken.add(message.ref)
+                    self._one_by_one = 1  # soon it waits for its lock longer, holding no other
+                    ends += loop.time() - began
+                    continue
                 if isinstance(error, DBAPIError) and error.connection_invalidated:
                     raise
                 broken.add(message.ref)
@@ -215,12 +216,15 @@ class Engine:
                     self._one_by_one = 0
                     return False
                 message = taken[0]
+                await self._be_patient(session, "one")
                 await self._run_reactions(session, message, now)
                 await due.mark_done(session, [message.id], at=now)
                 sends = _sends(session)
         except Exception as error:
-            if message is None or _is_lock_trouble(error):
+            if message is None:
                 raise
+            if _is_lock_trouble(error):
+                return True  # done again, as a whole
             async with self.db.transaction() as session:
                 state = await due.note_failure(session, message.id, error, at=now)
             self._told_of(message, error, state)
@@ -228,6 +232,10 @@ class Engine:
             if sends:
                 await self._claim_deliveries()
         return True
+
+    async def _be_patient(self, session: AsyncSession, how: str) -> None:
+        if not self.db.is_sqlite:
+            await session.execute(text(f"SET LOCAL lock_timeout = '{_PATIENCE[how]}'"))
 
     async def _run_reactions(self, session: AsyncSession, message: Taken, now: datetime) -> None:
         outbox.speaks_of(session, message.ref, message.urgency)
