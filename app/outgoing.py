@@ -8,6 +8,7 @@ error or a log.
 """
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from types import TracebackType
 from typing import Final, Self
@@ -22,7 +24,7 @@ from typing import Final, Self
 import aiohttp
 import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
-from yarl import URL
+from httpx_aiohttp import AiohttpTransport
 
 from app.breaker import Breakers
 from app.clock import Clock, SystemClock
@@ -184,13 +186,19 @@ class Outgoing:
         breakers: Breakers | None = None,
         clock: Clock | None = None,
     ) -> None:
+        # The library writes whole URLs, tokens and all, to its log at INFO.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
         self._allow = tuple(allow)
         self._resolver = resolver
         self.breakers = breakers or Breakers()
         self.clock = clock or SystemClock()
         self._tls = tls or _system_and_bundled_roots()
-        self._opened: aiohttp.ClientSession | None = (
-            None  # with the first call: it belongs to the loop of its calls
+        self._client = httpx.AsyncClient(
+            transport=AiohttpTransport(client=self._open_session, verify=self._tls, trust_env=False),
+            trust_env=False,
+            follow_redirects=False,
+            timeout=None,  # noqa: S113 - per phase and so no promise; `request` holds the whole call to a deadline
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
 
     async def request(
@@ -231,13 +239,13 @@ class Outgoing:
         self, target: httpx.URL, method: str, headers: Mapping[str, str] | None, content: bytes | None,
         deadline: timedelta, byte_cap: int,
     ) -> Reply:  # fmt: skip
-        call = _Call(self._session(), target, byte_cap)
+        call = _Call(self._client, target, byte_cap)
         try:
             async with asyncio.timeout(deadline.total_seconds()):
                 return await call.make(method, {**(headers or {}), **_OUR_HEADERS}, content)
         except TimeoutError as error:
             raise CallFailed(FailureKind.TIMEOUT, target.host, status=call.status) from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, ValueError) as error:
             raise CallFailed(_kind_of(error), target.host, status=call.status) from error
 
     def problem_with(self, url: str) -> Wording | None:
@@ -251,8 +259,7 @@ class Outgoing:
         return None
 
     async def aclose(self) -> None:
-        if self._opened is not None:
-            await self._opened.close()
+        await self._client.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -261,11 +268,6 @@ class Outgoing:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
-
-    def _session(self) -> aiohttp.ClientSession:
-        if self._opened is None:
-            self._opened = self._open_session()
-        return self._opened
 
     def _open_session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
@@ -278,8 +280,6 @@ class Outgoing:
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
-            auto_decompress=False,
-            timeout=aiohttp.ClientTimeout(),  # none of its own: `request` holds the whole call to a deadline
         )
 
     def _guarded_socket(self, target: aiohttp.AddrInfoType) -> socket.socket:
@@ -293,28 +293,24 @@ class Outgoing:
 class _Call:
     """One call under way; `status` is set as soon as the far side has answered."""
 
-    def __init__(self, session: aiohttp.ClientSession, target: httpx.URL, byte_cap: int) -> None:
-        self._session = session
+    def __init__(self, client: httpx.AsyncClient, target: httpx.URL, byte_cap: int) -> None:
+        self._client = client
         self._target = target
         self._byte_cap = byte_cap
         self.status: int | None = None
 
     async def make(self, method: str, headers: Mapping[str, str], content: bytes | None) -> Reply:
-        where = URL(str(self._target), encoded=True)  # as it was judged, not put right again
-        async with self._session.request(
-            method, where, headers=headers, data=content, allow_redirects=False
-        ) as response:
-            self.status = response.status
+        async with self._client.stream(method, self._target, headers=headers, content=content) as response:
+            self.status = response.status_code
             # A compressed reply is refused, not inflated: 200 kB on the wire can be 200 MB in memory.
             if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
                 raise CallFailed(FailureKind.PROTOCOL, self._target.host, status=self.status)
             body = bytearray()
-            async for chunk in response.content.iter_any():
+            async for chunk in response.aiter_raw():
                 body += chunk
                 if len(body) > self._byte_cap:
                     raise CallFailed(FailureKind.TOO_LARGE, self._target.host, status=self.status)
-            named = {name.lower(): value for name, value in response.headers.items()}
-            return Reply(response.status, named, bytes(body))
+            return Reply(response.status_code, dict(response.headers), bytes(body))
 
 
 class _AddressDeniedError(OSError):
@@ -359,8 +355,6 @@ def _parsed(url: str) -> httpx.URL:
     except (httpx.InvalidURL, ValueError, TypeError) as error:
         raise CallFailed(FailureKind.BAD_URL, "–") from error
     # What stands before an @ may be a secret, and the host of a URL we do not understand may be part of one.
-    if (target.port or 0) > 65535:
-        raise CallFailed(FailureKind.BAD_URL, "–")
     if target.scheme not in ("http", "https") or not target.host or target.userinfo or "%" in target.host:
         raise CallFailed(FailureKind.BAD_URL, "–")
     return target
@@ -381,9 +375,9 @@ def _kind_of(error: BaseException) -> FailureKind:
         return FailureKind.REFUSED_ADDRESS
     if somewhere(ssl.SSLError, aiohttp.ClientSSLError):
         return FailureKind.TLS
-    if somewhere(aiohttp.InvalidURL):
+    if somewhere(httpx.InvalidURL, aiohttp.InvalidURL):
         return FailureKind.BAD_URL
-    if somewhere(aiohttp.ClientConnectorError):
+    if somewhere(aiohttp.ClientConnectorError, httpx.ConnectError):
         return FailureKind.CONNECT
     if somewhere(aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, ConnectionError):
         return FailureKind.RESET
