@@ -25,7 +25,7 @@ from app.service.stream import stream
 from tests.databases import Kind
 from tests.world import a_world
 
-SHORT = timedelta(seconds=0.5)
+SHORT = timedelta(seconds=0.8)
 
 
 DRIVERS = (
