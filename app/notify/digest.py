@@ -131,7 +131,7 @@ async def _told_lately(session: AsyncSession, people: set[str], at: datetime) ->
         .where(Delivery.state != DeliveryState.DROPPED, Delivery.digest_at.is_(None))
     )
     rows: Any = await session.execute(query.group_by(Delivery.person_id))
-    return dict(rows.tuples().all())
+    return {row[0]: row[1] for row in rows}
 
 
 async def _digests_to_come(session: AsyncSession, people: set[str], at: datetime) -> dict[str, datetime]:
@@ -141,4 +141,4 @@ async def _digests_to_come(session: AsyncSession, people: set[str], at: datetime
         .group_by(Delivery.person_id)
     )
     rows: Any = await session.execute(query)
-    return dict(rows.tuples().all())
+    return {row[0]: row[1] for row in rows}
