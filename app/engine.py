@@ -24,7 +24,7 @@ from app.db import Database, Work
 from app.due import Taken
 from app.flow import REACTIONS
 from app.in_hand import Fence, InHand
-from app.notify import delivery
+from app.notify import delivery, digest
 from app.notify.channel import Channel
 from app.notify.delivery import GRAVE, Outcome, Result
 from app.outgoing import Outgoing
@@ -239,6 +239,7 @@ class Engine:
 
     async def _run_reactions(self, session: AsyncSession, message: Taken, now: datetime) -> None:
         outbox.speaks_of(session, message.ref, message.urgency)
+        digest.cap(session, self.parts.settings.messages_per_person)
         happened = Happened(session, message.topic, message.ref, message.payload, now)
         with structlog.contextvars.bound_contextvars(topic=message.topic, incident=message.ref):
             for reaction in REACTIONS.get(message.topic, ()):

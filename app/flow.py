@@ -44,6 +44,7 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "chain.lap": (calling.note_lap,),
     "chain.nobody": (calling.note_nobody,),
     "delivery.dead": (calling.note_dead_delivery,),
+    "digest.due": (calling.tell_digest,),
     "people.changed": (running.refresh_members, calling.call_those_now_known),
     # facts and levels
     "facts.changed": (running.look_at_waits,),

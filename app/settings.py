@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     """How often the engine looks for what is due when nothing wakes it."""
     lease: timedelta = timedelta(seconds=8)
     """How long a claimed delivery or step belongs to one engine that gives no sign of life; a living one extends it."""
+    messages_per_person: Annotated[int, Field(ge=0)] = 10
+    """Messages of levels 3 and 4 that one person gets within ten minutes, and three times as many of levels 1 and 2; what is
+    beyond is told together in one message. 0: no cap."""
     tick_limit: timedelta = timedelta(seconds=30)
     """`/healthz` turns red when no tick has finished for this long."""
     request_deadline: timedelta = timedelta(seconds=10)

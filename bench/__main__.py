@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
-from bench import fan_out, page, raise_to_message, raises_per_second, timers
+from bench import fan_out, page, raise_to_message, raises_per_second, reservations, timers
 from bench.serving import KINDS, Kind
 
 BENCHMARKS: Final[Mapping[str, Callable[[Kind], list[Mapping[str, Any]]]]] = {
@@ -13,6 +13,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[Kind], list[Mapping[str, Any]]]]] = {
     raises_per_second.NAME: raises_per_second.run,
     fan_out.NAME: fan_out.run,
     timers.NAME: timers.run,
+    reservations.NAME: reservations.run,
 }
 
 

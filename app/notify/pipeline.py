@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Work, wake
 from app.ids import new_id
-from app.notify import receivers
+from app.notify import digest, receivers
 from app.notify.receivers import Receiver
 from app.notify.tables import Delivery, DeliveryState, Notice
 from app.people.holders import Contact
@@ -78,7 +78,7 @@ async def duplicate(session: AsyncSession, deliveries: Sequence[Delivery]) -> Se
     return fresh
 
 
-PIPELINE: Final[Sequence[Stage]] = (already_decided, no_contact, duplicate)
+PIPELINE: Final[Sequence[Stage]] = (already_decided, no_contact, duplicate, digest.hold_back)
 
 
 async def submit(

@@ -104,10 +104,12 @@ class Delivery(Base):
         default=0
     )  # attempts that came to nothing: the destination was left alone
     not_before: Mapped[datetime]  # pending: when to send; sending: when the lease ends
+    digest_at: Mapped[datetime | None]  # held back: when its person's digest tells of it
     created_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]
 
     __table_args__ = (
+        Index("ix_deliveries_person", "person_id", "created_at"),  # how much somebody was told lately
         UniqueConstraint("round_id", "lap", "hop", "position", "contact_id", "person_id"),
         # The engine's claim: what is due, the gravest level first.
         Index(

@@ -11,7 +11,7 @@ from app.incidents import acknowledging, timeline
 from app.incidents.lifecycle import Event
 from app.incidents.tables import Incident, State, Status
 from app.incidents.transitions import Command, carry_out
-from app.notify import acknowledgement, chain
+from app.notify import acknowledgement, chain, digest
 from app.notify.tables import Round, RoundState
 from app.reactions.context import Happened, is_exercise, is_open
 from app.wording import restored
@@ -132,6 +132,11 @@ async def note_dead_delivery(happened: Happened) -> None:
         channel=happened.payload.get("channel"), person=happened.payload.get("person"),
         reason=happened.payload.get("reason"),
     )  # fmt: skip
+
+
+async def tell_digest(happened: Happened) -> None:
+    """What a person was not told one by one, because it was too much at once, is told together."""
+    await digest.tell(happened.session, happened.payload["person_id"], at=happened.at)
 
 
 async def call_those_now_known(happened: Happened) -> None:

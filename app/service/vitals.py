@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.edge import Edge, Here, Now, Session, problems
 from app.access.parts import Parts
+from app.breaker import Breakers
 from app.errors import Unavailable
 from app.incidents.tables import Incident, Status
 from app.intake.tables import Receipt, ReceiptState, Source
@@ -60,9 +61,12 @@ async def ready(session: Session) -> dict[str, str]:
 
 
 @router.get("/metrics", response_class=PlainTextResponse, responses=problems())
-async def metrics(session: Session, here: Here, now: Now) -> Response:
+async def metrics(request: Request, session: Session, here: Here, now: Now) -> Response:
     """Figures for Prometheus."""
-    _COLLECTED.families = [family async for family in _families(session, here, now)]
+    _COLLECTED.families = [
+        *[family async for family in _families(session, here, now)],
+        _open_breakers(request.app.state.engine.reach.outgoing.breakers),
+    ]
     return Response(generate_latest(REGISTRY), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -78,6 +82,18 @@ class _Collected:
 
 _COLLECTED = _Collected()
 REGISTRY.register(_COLLECTED)
+
+
+def _open_breakers(breakers: Breakers) -> Metric:
+    """Of this process: each finds out for itself."""
+    family = GaugeMetricFamily(
+        "muster_open_breakers",
+        "Destinations that failed again and again and are left alone.",
+        labels=["destination"],
+    )
+    for destination in breakers.open():
+        family.add_metric([destination], 1)
+    return family
 
 
 async def _families(session: AsyncSession, here: Parts, now: datetime) -> Any:

@@ -786,6 +786,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("untried", sa.Integer(), nullable=False),
         sa.Column("not_before", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("digest_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["notice_id"], ["notices.id"], name=op.f("fk_deliveries_notice_id_notices")),
@@ -818,6 +819,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'failed'"),
     )
     op.create_index(op.f("ix_deliveries_notice_id"), "deliveries", ["notice_id"], unique=False)
+    op.create_index("ix_deliveries_person", "deliveries", ["person_id", "created_at"], unique=False)
     op.create_index(op.f("ix_deliveries_ref"), "deliveries", ["ref"], unique=False)
     op.create_index(op.f("ix_deliveries_round_id"), "deliveries", ["round_id"], unique=False)
     op.create_table(
@@ -929,6 +931,7 @@ def downgrade() -> None:
     op.drop_table("movements")
     op.drop_index(op.f("ix_deliveries_round_id"), table_name="deliveries")
     op.drop_index(op.f("ix_deliveries_ref"), table_name="deliveries")
+    op.drop_index("ix_deliveries_person", table_name="deliveries")
     op.drop_index(op.f("ix_deliveries_notice_id"), table_name="deliveries")
     op.drop_index(
         "ix_deliveries_failed",
