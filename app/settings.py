@@ -5,13 +5,14 @@
 """
 
 import os
+import re
 import secrets
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 _PRIVATE = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
@@ -21,6 +22,16 @@ def _networks(value: str) -> str:
     for part in filter(None, value.split(",")):
         ip_network(part.strip())
     return value
+
+
+def _span(value: Any) -> Any:
+    """`90`, `90s`, `5m`, `2h`, `1d`; anything else is left to the type, which knows ISO 8601."""
+    match = re.fullmatch(r"(\d{1,7})([smhd]?)", value) if isinstance(value, str) else None
+    return timedelta(seconds=int(match[1]) * _UNITS[match[2]]) if match else value
+
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+Span = Annotated[timedelta, BeforeValidator(_span)]
 
 
 class Connection(BaseModel):
@@ -85,15 +96,15 @@ class Settings(BaseSettings):
     """`/healthz` turns red when no tick has finished for this long."""
     request_deadline: timedelta = timedelta(seconds=10)
     """Total time of one outgoing call."""
-    self_test_every: timedelta = timedelta(minutes=5)
+    self_test_every: Span = timedelta(minutes=5)
     """How often a synthetic incident tries the whole path; 0: never."""
-    self_test_limit: timedelta = timedelta(minutes=1)
+    self_test_limit: Span = timedelta(minutes=1)
     """A self-test that has not come through by then is late, and people are told."""
     heartbeat_url: SecretStr = SecretStr("")
     """Called each minute while the engine ticks and the self-test comes through: a dead man's switch elsewhere; empty: none."""
     last_resort_url: Annotated[list[SecretStr], NoDecode] = Field(default_factory=list)
     """Where to cry when nothing else can be relied upon, comma-separated: plain text by POST, such as to a topic of ntfy."""
-    last_resort_after: timedelta = timedelta(seconds=60)
+    last_resort_after: Span = timedelta(seconds=60)
     """How long the engine may be without its database before the last resort is called."""
     log_level: str = "INFO"
 

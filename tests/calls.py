@@ -93,6 +93,7 @@ class Scene:
             ("POST", "/api/v1/tasks/{task_id}/transitions"): {"event": "start"},
             ("POST", "/api/v1/decisions/{decision_id}/choices"): {"choice": "approve"},
             ("POST", "/api/v1/sources"): {"slug": "other", "kind": "generic", "name": "Other"},
+            ("PATCH", "/api/v1/sources/{slug}"): {"expect_every": "15m"},
             ("POST", "/api/v1/sources/{slug}/try"): ALERT,
             ("POST", "/intake/{slug}"): ALERT,
             ("POST", "/v2/enqueue"): event,
@@ -165,7 +166,7 @@ async def set_the_scene(world: World) -> Scene:
             "slug": "prom", "receipt_id": receipt["receipt"], "delivery_id": delivery, "mark": mark,
             "person_id": people[0]["id"], "pool_id": pools[0]["id"], "reservation_id": held["id"],
             "revision_id": plan["revision"]["id"], "key": "none", "improvement_id": "none", "key_id": str(key),
-            "message_id": "1",
+            "parked_id": "1",
         },
         prom["key"], pager["key"],
     )  # fmt: skip

@@ -219,7 +219,7 @@ async def test_every_field_takes_only_what_it_is_for(world: World, scene: Scene,
                 )
     await attacker.look_up_every_type()
     await world.settle()
-    assert (await world.get("/parked"))["items"] == [], "nothing that was taken broke a reaction"
+    assert (await world.get("/parked?kind=reaction"))["items"] == [], "nothing that was taken broke a reaction"
 
 
 FURTHER: dict[str, tuple[str, ...]] = {
@@ -373,7 +373,7 @@ async def test_an_alert_with_one_odd_value_is_taken_or_refused_and_breaks_nothin
                 "POST", "/intake/{slug}", content=json.dumps(body).encode(), what=f"{name}={value!r:.40}"
             )
     await world.settle()
-    assert (await world.get("/parked"))["items"] == []
+    assert (await world.get("/parked?kind=reaction"))["items"] == []
 
 
 # ── what is refused keeps its promise ─────────────────────────────────────────────────────────────────────

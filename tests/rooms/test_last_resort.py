@@ -211,7 +211,8 @@ async def test_the_heart_beats_while_the_engine_ticks_and_the_self_test_comes_th
 def test_the_addresses_are_secrets() -> None:
     far_url = "https://ntfy.example/a-secret-topic"
     said = {"last_resort_url": f"{far_url}, https://two.example/t", "heartbeat_url": far_url}
-    made = Settings.model_validate({**said, "_env_file": None})
+    made = Settings.model_validate({**said, "self_test_every": "0", "last_resort_after": "2m"})
+    assert (made.self_test_every, made.last_resort_after) == (timedelta(), timedelta(minutes=2))
     assert [one.get_secret_value() for one in made.last_resort_url] == [far_url, "https://two.example/t"]
     assert "a-secret-topic" not in repr(made)
 
