@@ -1,45 +1,47 @@
-"""`python -m bench [NAME …] [--db sqlite|postgresql] [--write]`: one JSON line per figure; `--write` renews the reference page."""
+"""`python -m bench [NAME …] [--db sqlite|postgresql] [--write]`: one JSON line per figure; `--write` renews the page."""
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from typing import Any, Final
+from typing import Final
 
 from bench import fan_out, page, raise_to_message, raises_per_second, reservations, timers
-from bench.serving import KINDS, Kind
+from bench.page import Benchmark
+from bench.serving import KINDS
 
-BENCHMARKS: Final[Mapping[str, Callable[[Kind], list[Mapping[str, Any]]]]] = {
-    raise_to_message.NAME: raise_to_message.run,
-    raises_per_second.NAME: raises_per_second.run,
-    fan_out.NAME: fan_out.run,
-    timers.NAME: timers.run,
-    reservations.NAME: reservations.run,
-}
+BENCHMARKS: Final[Sequence[Benchmark]] = (  # in the order of the page
+    raise_to_message,
+    raises_per_second,
+    timers,
+    fan_out,
+    reservations,
+)
 
 
 def main() -> None:
     asked = _arguments()
-    lines = [
-        told
-        for name in asked.names or BENCHMARKS
-        for kind in ([asked.db] if asked.db else KINDS)
-        for told in BENCHMARKS[name](kind)
-    ]
-    if asked.write:
-        page.write(lines, asked.date)
+    for benchmark in BENCHMARKS:
+        if asked.names and benchmark.NAME not in asked.names:
+            continue
+        for kind in page.kinds_of(benchmark):
+            if asked.db not in (None, kind):
+                continue
+            lines = benchmark.run(kind)
+            if asked.write:  # after each: what follows may fail
+                page.renew(lines, BENCHMARKS, asked.date)
 
 
 def _arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    names = [benchmark.NAME for benchmark in BENCHMARKS]
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument(
-        "names", nargs="*", choices=[[], *BENCHMARKS], metavar="NAME", help=", ".join(BENCHMARKS)
-    )
+    parser.add_argument("names", nargs="*", choices=[[], *names], metavar="NAME", help=", ".join(names))
     parser.add_argument("--db", choices=KINDS, help="one database only")
-    parser.add_argument("--write", action="store_true", help="renew docs/reference/benchmarks.md")
+    parser.add_argument("--write", action="store_true", help="renew docs/reference/benchmarks.{json,md}")
     parser.add_argument(
-        "--date", type=date.fromisoformat, default=datetime.now(UTC).date(), help="of the page"
+        "--date", type=date.fromisoformat, default=datetime.now(UTC).date(), help="of the figures"
     )
     return parser.parse_args(given)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -38,6 +38,11 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"median": round(statistics.median(values), 2), "low": min(values), "high": max(values)}
 
 
+def told_spread(figures: Mapping[str, float]) -> str:
+    """A spread as the page tells it: the median, with the lowest and the highest in brackets."""
+    return f"{figures['median']:g} ({figures['low']:g}–{figures['high']:g})"
+
+
 def line(benchmark: str, database: str, **told: Any) -> Mapping[str, Any]:
     """One line of output, printed at once."""
     said = {"benchmark": benchmark, "database": database, **told}

@@ -4,7 +4,7 @@ Yardstick: a bare endpoint of the same stack that posts a message to the same re
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -12,10 +12,19 @@ from typing import Any, Final
 import aiohttp
 
 from bench import load, serving
-from bench.figures import Latency, line, middle
+from bench.figures import Latency, line, middle, told_spread
 from bench.receiver import Receiver
 
 NAME: Final = "raise_to_message"
+TITLE: Final = "From a raise to its first message"
+INTRO: Final = (
+    "Milliseconds from `POST /api/v1/incidents` to the first message at a local webhook receiver. At a rate they are counted "
+    "from the moment the request was due. The yardstick is a bare endpoint that posts the message to the same receiver and "
+    "knows no database."
+)
+HEAD: Final = (
+    "Database", "Load", "p50", "p99", "Target p50", "Target p99", "Yardstick p50", "Yardstick p99",
+)  # fmt: skip
 RUNS: Final = 3
 IDLE_RAISES: Final = 200
 RATE: Final = 20
@@ -39,6 +48,14 @@ def run(kind: serving.Kind) -> list[Mapping[str, Any]]:
             )
         )  # fmt: skip
     return told
+
+
+def row(told: Mapping[str, Any]) -> Sequence[str]:
+    target, yardstick = told["target"], told["yardstick"]
+    return (
+        told["database"], told["load"], told_spread(told["p50_ms"]), told_spread(told["p99_ms"]), str(target.get("p50_ms", "–")),
+        str(target["p99_ms"]), told_spread(yardstick["p50_ms"]), told_spread(yardstick["p99_ms"]),
+    )  # fmt: skip
 
 
 async def _measure(

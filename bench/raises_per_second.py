@@ -5,16 +5,22 @@ Yardstick: the same stack committing one bare row per request.
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
 from bench import load, serving
-from bench.figures import line, spread
+from bench.figures import line, spread, told_spread
 from bench.receiver import Receiver
 
 NAME: Final = "raises_per_second"
+TITLE: Final = "Raises a second"
+INTRO: Final = (
+    "Incidents raised and answered a second, each after its commit, while the engine in the same process calls the reporting "
+    "chains of all of them. The yardstick commits one bare row per request in the same stack."
+)
+HEAD: Final = ("Database", "Connections", "Raises a second", "Messages meanwhile", "Yardstick", "Ratio")
 CONNECTIONS: Final = (8, 32)
 RUNS: Final = 3
 SECONDS: Final = 6
@@ -40,6 +46,13 @@ def run(kind: serving.Kind) -> list[Mapping[str, Any]]:
         )
         for number in CONNECTIONS
     ]
+
+
+def row(told: Mapping[str, Any]) -> Sequence[str]:
+    return (
+        told["database"], str(told["connections"]), told_spread(told["per_second"]),
+        told_spread(told["messages_per_second_meanwhile"]), told_spread(told["yardstick"]["per_second"]), f"{told['ratio']:.3f}",
+    )  # fmt: skip
 
 
 async def _measure(
