@@ -85,6 +85,16 @@ def sent_or_shown(history: Sequence[Noted], rows: Rows) -> list[str]:
     return found
 
 
+def fenced(_history: Sequence[Noted], rows: Rows) -> list[str]:
+    """What the last sender wrote down stands: one that had lost its lease has not written over it."""
+    last = {one["delivery_id"]: one for one in sorted(rows["attempts"], key=lambda row: row["number"])}
+    return [
+        f"delivery {one['id']} is {one['state']} and its last attempt was sent"
+        for one in rows["deliveries"]
+        if one["id"] in last and last[one["id"]]["outcome"] == "sent" and one["state"] in ("failed", "pending")
+    ]
+
+
 def everything_followed(_history: Sequence[Noted], rows: Rows) -> list[str]:
     """Each round told somebody or says why not, and each open incident was called about."""
     told = {one["round_id"] for one in rows["deliveries"]}
@@ -114,11 +124,15 @@ def few_copies(history: Sequence[Noted], _rows: Rows) -> list[str]:
     crashes: Counter[str] = Counter()
     sends: Counter[str] = Counter()
     open_: set[str] = set()
+    frozen = False
     for one in history:
         if one["what"] in ("send", "call"):
             if one["outcome"] == "taken":
                 sends[one["key"]] += 1
             open_.add(one["key"])
+            crashes[one["key"]] += frozen  # its first sender is held up and may go on afterwards
+        elif one["what"] in ("frozen", "thawed"):
+            frozen = one["what"] == "frozen"
         elif one["what"] == "killed":
             for key in open_:
                 crashes[key] += 1
@@ -256,7 +270,7 @@ def no_refusal_without_cause(history: Sequence[Noted], _rows: Rows) -> list[str]
 
 
 CHECKERS: Final[Sequence[Checker]] = (
-    accepted_once, judged_once, sent_or_shown, everything_followed, few_copies, only_legal_paths, record_holds,
+    accepted_once, judged_once, sent_or_shown, fenced, everything_followed, few_copies, only_legal_paths, record_holds,
     silent_after_answer, never_oversold, one_winner, nothing_stuck, fired_once, no_refusal_without_cause,
 )  # fmt: skip
 

@@ -8,6 +8,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +95,18 @@ def build(house: House, *, at: datetime = NIGHT, faulty: bool = True) -> Service
         name: Receiver(name, house.history, seams, chance, clock.now, faulty=faulty) for name in names
     }
     far = FarSide(house.history, seams, chance, faulty=faulty)
-    app = create_app(settings, parts=parts, reach=Reach(far, receivers))  # type: ignore[arg-type]
+    reach = Reach(far, receivers)  # type: ignore[arg-type]
+    app = create_app(settings, parts=parts, reach=reach)
     watch_database(parts.db, seams)
+    other = Engine(parts, reach)  # takes over what a sender holds that is frozen past its lease
+    for receiver in receivers.values():
+        receiver.take_over = partial(_take_over, clock, other, settings.lease)
     return Service(house, parts, clock, app, app.state.engine, seams, receivers, far)
+
+
+async def _take_over(clock: ManualClock, other: Engine, lease: timedelta) -> None:
+    clock.advance(lease + timedelta(seconds=1))
+    await other.settle()
 
 
 async def furnish(service: Service) -> House:
@@ -124,7 +134,7 @@ async def furnish(service: Service) -> House:
     return replace(service.house, keys=given, source_key=made.json()["key"])
 
 
-async def quiesce(service: Service, *, horizon: timedelta = timedelta(hours=3)) -> bool:
+async def quiesce(service: Service, *, horizon: timedelta = timedelta(minutes=15)) -> bool:
     """Let everything come to its end without faults: jump from due row to due row. False: a row is stuck."""
     end = service.clock.now() + horizon
     for _ in range(_PATIENCE * 10):

@@ -15,9 +15,10 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,7 +33,7 @@ from tests.rooms.trial import plan_with, step, task
 from tests.world import NIGHT
 
 _ACTS: Final = 12  # what the clients of one life want at most
-_DEADLIEST: Final = 260  # events; a life that passes more of them ends by itself
+_DEADLIEST: Final = 120  # events; a life that passes more of them ends by itself
 _LONGEST_LIFE: Final = 30  # seconds of the machine's clock, then it hangs and is a finding
 
 
@@ -48,6 +49,7 @@ class Ended:
     copies: int = 0
     sends: int = 0
     seconds: float = 0.0
+    frozen: int = 0
 
 
 class Ground:
@@ -92,41 +94,47 @@ class Ground:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def run(
-    ground: Ground, kind: Kind, seed: int, *, kills: int, mutant: str | None = None, acts: int = _ACTS
-) -> Ended:
-    """One run: `kills` lives that die (or end by themselves), then one that comes to its end. No kills: no faults at all."""
+def run(ground: Ground, kind: Kind, seed: int, *, kills: int, mutant: str | None = None, acts: int = _ACTS) -> Ended:
+    """One run: `kills` lives that die (or end by themselves), then one that comes to its end. Without kills and mutant there are
+    no faults at all.
+
+    It has a process of its own, which is the one a mutant is put into; the checkers look from outside.
+    """
     began = time.monotonic()
-    house = ground.copy(kind, f"{kind}-{seed}-{mutant}")
-    ended = Ended(kind, seed)
+    house = ground.copy(kind, f"{kind}-{seed}-{mutant}-{kills}")
     faulty = kills > 0 or mutant is not None
+    try:
+        rows: Rows = in_child(
+            lambda: _lives(house, seed, kills=kills, mutant=mutant, acts=acts, faulty=faulty), house.history,
+            within=_LONGEST_LIFE * (kills + 4),
+        )  # fmt: skip
+    finally:
+        ground.databases.drop(house.url)
+    history = house.history.read()
+    taken = Counter(one["key"] for one in history if one["what"] == "send" and one["outcome"] == "taken")
+    return Ended(
+        kind, seed, survived=Counter(one["at"] for one in history if one["what"] == "killed"),
+        found=checkers.check(history, rows), folded=None if faulty else checkers.told_of(rows),
+        copies=sum(taken.values()) - len(taken), sends=len(taken), seconds=time.monotonic() - began,
+        frozen=sum(1 for one in history if one["what"] == "frozen"),
+    )  # fmt: skip
+
+
+def _lives(house: House, seed: int, *, kills: int, mutant: str | None, acts: int, faulty: bool) -> Rows:
     service = build(house, faulty=faulty)
     service.app.middleware_stack = service.app.build_middleware_stack()
     if mutant is not None:
-        MUTANTS[mutant].put_in(service)
-    asyncio.run(_opening(service, seed, mutant))
+        MUTANTS[mutant].put_in()
+    asyncio.run(_opening(service, seed))
     gc.collect()
     gc.freeze()
-    try:
-        for number in range(kills):
-            in_child(lambda n=number: _life(service, seed, n, acts=acts), house.history, may_die=True)  # type: ignore[misc]
-        rows: Rows = in_child(lambda: _end(service, seed, acts=acts, retry=faulty), house.history)
-    finally:
-        gc.unfreeze()
-    history = house.history.read()
-    ended.survived = Counter(_family(one["at"]) for one in history if one["what"] == "killed")
-    ended.found = checkers.check(history, rows)
-    if not faulty:
-        ended.folded = checkers.told_of(rows)
-    taken = Counter(one["key"] for one in history if one["what"] == "send" and one["outcome"] == "taken")
-    ended.sends, ended.copies = len(taken), sum(taken.values()) - len(taken)
-    ended.seconds = time.monotonic() - began
-    if not ended.found:
-        ground.databases.drop(house.url)
-    return ended
+    for number in range(kills):
+        in_child(partial(_life, service, seed, number, acts=acts), house.history, may_die=True)
+    rows: Rows = in_child(partial(_end, service, seed, acts=acts, retry=faulty), house.history)
+    return rows
 
 
-async def _opening(service: Service, seed: int, mutant: str | None) -> None:
+async def _opening(service: Service, seed: int) -> None:
     """The first acts, in the process the lives are forked from: it fills the caches they would all fill."""
     chance = random.Random(f"{seed}.opening")
     service.reseed(random.Random(f"{seed}.opening.far"))
@@ -183,11 +191,9 @@ def resume(service: Service, chance: random.Random, *, jump: bool = True) -> Non
     service.clock.move_to(max(last, service.clock.now()) + later)
 
 
-def _family(point: str) -> str:
-    return point
-
-
-def in_child(work: Callable[[], Awaitable[Any]], history: History, *, may_die: bool = False) -> Any:
+def in_child(
+    work: Callable[[], Any], history: History, *, may_die: bool = False, within: int = _LONGEST_LIFE
+) -> Any:
     """Do `work` in a forked process, and give what it gave. One that dies where it may gives None."""
     reading, writing = os.pipe()
     sys.stdout.flush()
@@ -197,8 +203,9 @@ def in_child(work: Callable[[], Awaitable[Any]], history: History, *, may_die: b
         code = 1
         try:
             os.close(reading)
-            signal.alarm(_LONGEST_LIFE)
-            gave = pickle.dumps(asyncio.run(work()))  # type: ignore[arg-type]
+            signal.alarm(within)
+            result = work()
+            gave = pickle.dumps(asyncio.run(result) if asyncio.iscoroutine(result) else result)
             view = memoryview(gave)
             while view:
                 view = view[os.write(writing, view) :]

@@ -1,7 +1,7 @@
 """The world around the service: channels and another system that write down what reached them, and fail by the seed."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -11,6 +11,9 @@ from app.outgoing import CallFailed, FailureKind, Outgoing, Reply
 from app.wording import Wording, say
 from tests.faults.history import History
 from tests.faults.seams import Seams
+
+
+_FROZEN = [False]  # one sender at a time, whichever channel it is in
 
 
 @dataclass
@@ -23,6 +26,7 @@ class Receiver:
     chance: random.Random
     now: Any
     faulty: bool = True
+    take_over: Callable[[], Awaitable[None]] | None = None
 
     def address_problem(self, to: str) -> Wording | None:
         return None
@@ -41,6 +45,8 @@ class Receiver:
             ref=message.ref,
         )  # fmt: skip
         self.seams.reached("send.after")
+        if self.faulty and self.take_over is not None and self.chance.random() < 0.04:
+            await self._freeze(message.key)
         match outcome:
             case "broke":
                 raise RuntimeError("the channel broke")
@@ -51,6 +57,18 @@ class Receiver:
                     say("channel.log.unwritable"), retry_after=timedelta(seconds=self.chance.randrange(20))
                 )
         return Receipt("taken")
+
+    async def _freeze(self, key: str) -> None:
+        """The sender is held up past its lease, and another engine does what it held; then it goes on as if nothing were."""
+        if _FROZEN[0] or self.take_over is None:
+            return
+        _FROZEN[0] = True
+        self.history.note("frozen", key=key)
+        try:
+            await self.take_over()
+        finally:
+            self.history.note("thawed", key=key)
+            _FROZEN[0] = False
 
 
 class FarSide(Outgoing):
