@@ -2,13 +2,14 @@
 
 import argparse
 import json
+import sys
 import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from subprocess import PIPE, run as call
-import sys
+from subprocess import PIPE
+from subprocess import run as call
 from typing import Any, Final
 
 from tests.databases import Kind
@@ -29,7 +30,11 @@ def attack(ground: Ground, kind: Kind, seed: int, count: int) -> dict[str, Any]:
         runs.append(one)
         survived += sum(one.survived.values())
         if one.found:
-            print(json.dumps({"database": kind, "seed": one.seed, "found": one.found}, default=str), file=sys.stderr, flush=True)
+            print(
+                json.dumps({"database": kind, "seed": one.seed, "found": one.found}, default=str),
+                file=sys.stderr,
+                flush=True,
+            )
     seconds = time.monotonic() - began
     found: Counter[str] = Counter()
     points: Counter[str] = Counter()
@@ -60,18 +65,30 @@ def caught(ground: Ground, kind: Kind, name: str) -> bool:
 
 def main() -> int:
     asked = _arguments()
-    if asked.db is not None:
+    if asked.db is not None or asked.mutants or asked.equal:
         ground = Ground(Path(tempfile.mkdtemp(prefix="muster-faults-")))
         try:
-            print(json.dumps(attack(ground, asked.db, asked.seed, asked.count)))
+            if asked.db is not None:
+                print(json.dumps(attack(ground, asked.db, asked.seed, asked.count)))
+            elif asked.equal:
+                print(json.dumps(equal_folds(ground, asked.seed, asked.equal)))
+            else:
+                print(json.dumps({name: caught(ground, "sqlite", name) for name in MUTANTS}))
         finally:
             ground.close()
         return 0
     kinds = ("sqlite", "postgresql")
     again = [sys.executable, "-m", "tests.faults", f"--seed={asked.seed}", f"--count={asked.count}"]
-    with ThreadPoolExecutor(len(kinds)) as pool:  # each is a fork server of its own; this process forks nothing meanwhile
-        told = list(pool.map(lambda kind: call([*again, f"--db={kind}"], stdout=PIPE, check=True).stdout, kinds))
-    result: dict[str, Any] = {"seed": asked.seed, "databases": dict(zip(kinds, map(json.loads, told), strict=True))}
+    with ThreadPoolExecutor(
+        len(kinds)
+    ) as pool:  # each is a fork server of its own; this process forks nothing meanwhile
+        told = list(
+            pool.map(lambda kind: call([*again, f"--db={kind}"], stdout=PIPE, check=True).stdout, kinds)
+        )
+    result: dict[str, Any] = {
+        "seed": asked.seed,
+        "databases": dict(zip(kinds, map(json.loads, told), strict=True)),
+    }
     ground = Ground(Path(tempfile.mkdtemp(prefix="muster-faults-")))
     try:
         result["equal"] = equal_folds(ground, asked.seed)
@@ -84,7 +101,9 @@ def main() -> int:
     if asked.write:
         page.write(result)
     bad = any(one["found"] for one in result["databases"].values())
-    return int(bad or not all(result["mutants"].values()) or result["equal"]["same"] != result["equal"]["tried"])
+    return int(
+        bad or not all(result["mutants"].values()) or result["equal"]["same"] != result["equal"]["tried"]
+    )
 
 
 def _arguments() -> argparse.Namespace:
@@ -92,6 +111,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=10_000, help="crash points to survive, per database")
     parser.add_argument("--db", choices=("sqlite", "postgresql"), help="attack this one only")
+    parser.add_argument("--equal", type=int, help="only compare so many fault-free runs of both databases")
+    parser.add_argument("--mutants", action="store_true", help="only look whether each mutant is caught")
     parser.add_argument("--write", action="store_true", help="renew docs/explanation/nothing-is-lost.md")
     return parser.parse_args()
 

@@ -73,9 +73,9 @@ def sent_or_shown(history: Sequence[Noted], rows: Rows) -> list[str]:
             found.append(f"delivery {one['id']} is called sent and nobody got it")
         if one["state"] in ("dropped", "failed") and not one["reason"]:
             found.append(f"delivery {one['id']} was {one['state']} without a reason")
-        if one["state"] == "failed" and one["id"] not in dead and one["round_id"] is None:
-            if followed[one["notice_id"], one["person_id"]] < 2:
-                found.append(f"delivery {one['id']} is dead and not shown")
+        unseen = one["state"] == "failed" and one["id"] not in dead and one["round_id"] is None
+        if unseen and followed[one["notice_id"], one["person_id"]] < 2:
+            found.append(f"delivery {one['id']} is dead and not shown")
         if one["state"] in ("pending", "sending") and rounds.get(one["round_id"]) != "calling":
             found.append(f"delivery {one['id']} is left {one['state']}")
     if unknown := {one["key"] for one in history if one["what"] == "send"} - {
@@ -91,7 +91,9 @@ def fenced(_history: Sequence[Noted], rows: Rows) -> list[str]:
     return [
         f"delivery {one['id']} is {one['state']} and its last attempt was sent"
         for one in rows["deliveries"]
-        if one["id"] in last and last[one["id"]]["outcome"] == "sent" and one["state"] in ("failed", "pending")
+        if one["id"] in last
+        and last[one["id"]]["outcome"] == "sent"
+        and one["state"] in ("failed", "pending")
     ]
 
 
@@ -107,7 +109,7 @@ def everything_followed(_history: Sequence[Noted], rows: Rows) -> list[str]:
     found += [
         f"nobody was called about {one['number']}"
         for one in rows["incidents"]
-        if one["id"] not in called and State(one["state"]) in (State.DETECTED,)
+        if one["id"] not in called and one["state"] == State.DETECTED
     ]
     ran = {one["ref"] for one in rows["runs"]}
     found += [
@@ -214,9 +216,7 @@ def never_oversold(_history: Sequence[Noted], rows: Rows) -> list[str]:
         if unit["held"] > unit["on_hand"] or held[unit["id"]] > unit["on_hand"]:
             found.append(f"{unit['pool_id']}/{unit['name']} is oversold")
         if unit["held"] != held[unit["id"]]:
-            found.append(
-                f"{unit['pool_id']}/{unit['name']} says {unit['held']} held, {held[unit['id']]} are"
-            )
+            found.append(f"{unit['pool_id']}/{unit['name']} says {unit['held']} held, {held[unit['id']]} are")
     found += [f"{person} is in {number} places" for person, number in people.items() if number > 1]
     return found
 
@@ -257,7 +257,9 @@ def fired_once(_history: Sequence[Noted], rows: Rows) -> list[str]:
         (one["topic"], one["ref"], _plain(one["payload"])) for one in rows["timers"] if one["state"] == "fired"
     )  # fmt: skip
     timed = {one["topic"] for one in rows["timers"]}
-    told = Counter((one["topic"], one["ref"], _plain(one["payload"])) for one in rows["outbox"] if one["topic"] in timed)
+    told = Counter(
+        (one["topic"], one["ref"], _plain(one["payload"])) for one in rows["outbox"] if one["topic"] in timed
+    )
     found += [f"{what} fired {fired[what]} times and was told {number} times" for what, number in told.items()
               if what in fired and number != fired[what]]  # fmt: skip
     found += [f"{what} fired and was told to nobody" for what in fired if what not in told]
@@ -292,8 +294,12 @@ def told_of(rows: Rows) -> list[Any]:
             [row["position"], row["person_name"], row["channel"], row["state"]]
             for row in rows["deliveries"] if row["ref"] == one["id"]
         )  # fmt: skip
-        folded.append([one["number"], one["type"], one["state"], one["level"], one["occurrence"], entries, told])
-    held = sorted([row["pool_id"], row["name"], row["held"]] for row in rows["units"] if row["person_id"] is None)
+        folded.append(
+            [one["number"], one["type"], one["state"], one["level"], one["occurrence"], entries, told]
+        )
+    held = sorted(
+        [row["pool_id"], row["name"], row["held"]] for row in rows["units"] if row["person_id"] is None
+    )
     verdicts = sorted(Counter(row["outcome"] for row in rows["verdicts"]).items())
     return [folded, held, [list(one) for one in verdicts]]
 

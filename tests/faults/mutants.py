@@ -16,7 +16,7 @@ from app.engine import Engine
 from app.incidents import lifecycle, record, timeline
 from app.incidents.lifecycle import Event
 from app.incidents.tables import State
-from app.notify import delivery, pipeline
+from app.notify import chain, delivery, pipeline
 from app.notify.tables import Delivery, DeliveryState
 from app.outbox import MessageState, OutboxMessage, Timer, TimerState
 from app.reactions import calling, ending, listening, running
@@ -212,6 +212,7 @@ def _dropped_without_reason() -> None:
         dropped.state = DeliveryState.DROPPED
 
     _patch(pipeline, "drop", drop)
+    _patch(chain, "kept", lambda _reason: None)
 
 
 def _silently_lost() -> None:
@@ -230,7 +231,7 @@ def _reaction_fails() -> None:
 
 
 MUTANTS: Final[Mapping[str, Mutant]] = {
-    "mark before send": Mutant("a delivery is marked sent when it is claimed", "sent_or_shown", _mark_before_send),
+    "mark before send": Mutant("a delivery is marked sent when it is claimed", "sent_or_shown", _mark_before_send, seed=2),
     "silently lost": Mutant("a channel is never called, the delivery is called sent", "sent_or_shown", _silently_lost),
     "no reason": Mutant("a delivery is dropped without a reason", "sent_or_shown", _dropped_without_reason),
     "outcome forgotten": Mutant("what came of a send is not written down", "few_copies", _outcome_forgotten),

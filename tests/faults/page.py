@@ -25,7 +25,15 @@ _INTRO: Final = (
 def text_of(result: Mapping[str, Any]) -> str:
     parts = ["# Nothing is lost", _INTRO]
     parts += ["## The last long run", f"Begun with seed {result['seed']}."]
-    head = ("Database", "Crash points survived", "Findings", "Messages", "Further copies", "Senders frozen", "A second")
+    head = (
+        "Database",
+        "Crash points survived",
+        "Findings",
+        "Messages",
+        "Further copies",
+        "Senders frozen",
+        "A second",
+    )
     rows = [
         (
             kind, f"{one['survived']:,}", str(sum(one["found"].values())), f"{one['messages']:,}", f"{one['copies']:,}",
@@ -40,14 +48,20 @@ def text_of(result: Mapping[str, Any]) -> str:
         )
     parts += ["## What is promised, and who looks", _promises(result)]
     parts += ["## Where it died", _points(result)]
-    parts += ["## The checkers, checked", "Each mistake is put into the product, and its checker must find it.", _mutants(result)]
+    parts += [
+        "## The checkers, checked",
+        "Each mistake is put into the product, and its checker must find it.",
+        _mutants(result),
+    ]
     for title, lines in result.get("sections", {}).items():
         parts += [f"## {title}", "\n".join(f"- {line}" for line in lines)]
     return "\n\n".join(parts) + "\n"
 
 
 def write(result: Mapping[str, Any]) -> None:
-    RESULT.write_text(json.dumps(result, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    RESULT.write_text(
+        json.dumps(result, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
     PAGE.write_text(text_of(result), encoding="utf-8")
 
 

@@ -94,7 +94,9 @@ class Ground:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def run(ground: Ground, kind: Kind, seed: int, *, kills: int, mutant: str | None = None, acts: int = _ACTS) -> Ended:
+def run(
+    ground: Ground, kind: Kind, seed: int, *, kills: int, mutant: str | None = None, acts: int = _ACTS
+) -> Ended:
     """One run: `kills` lives that die (or end by themselves), then one that comes to its end. Without kills and mutant there are
     no faults at all.
 

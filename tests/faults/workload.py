@@ -153,7 +153,9 @@ class Clients:
 
     async def _task(self) -> None:
         async with self.service.parts.db.reading() as session:
-            query = select(Task.id).where(Task.state.in_([TaskState.OPEN, TaskState.STARTED])).order_by(Task.id)
+            query = (
+                select(Task.id).where(Task.state.in_([TaskState.OPEN, TaskState.STARTED])).order_by(Task.id)
+            )
             found = list(await session.scalars(query))
         if found:
             body = {"event": self.chance.choice(["start", "complete", "decline"]), "note": "so it is"}

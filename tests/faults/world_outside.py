@@ -12,7 +12,6 @@ from app.wording import Wording, say
 from tests.faults.history import History
 from tests.faults.seams import Seams
 
-
 _FROZEN = [False]  # one sender at a time, whichever channel it is in
 
 
