@@ -18,7 +18,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup dev run demo test test-fast check fmt fmt-check lint types layers docs docs-check schema migrate migration initial bench lock image clean
+.PHONY: help setup dev run demo test test-fast check fmt fmt-check lint types layers docs docs-check schema migrate migration initial bench faults lock image clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ docs-check: setup ## does the generated reference say what the code says?
 
 bench: dev ## one line of JSON per figure, beside the yardstick of the same run
 	$(BIN)/python -m bench
+
+faults: dev ## the long fault injection: make faults SEED=1 COUNT=10000 (crash points per database)
+	$(BIN)/python -m tests.faults --seed $(or $(SEED),1) --count $(or $(COUNT),10000) --write
 
 # ── what is generated ──
 
