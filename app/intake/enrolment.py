@@ -79,9 +79,13 @@ def disable(source: Source, *, at: datetime) -> None:
     source.disabled_at = source.disabled_at or at
 
 
+def may_be_slug(slug: str) -> bool:
+    return re.fullmatch(SLUG, slug) is not None
+
+
 async def named(session: AsyncSession, slug: str) -> Source | None:
     """The source of that slug; what cannot be a slug never reaches the database."""
-    if re.fullmatch(SLUG, slug) is None:
+    if not may_be_slug(slug):
         return None
     return await session.scalar(select(Source).where(Source.slug == slug))
 
