@@ -6,12 +6,24 @@ UPDATE. Messages of one `ref` are handled in order; one that keeps failing is se
 level goes first: a transaction that knows how grave its subject is says so once (`speaks_of`), and all it puts and arms follows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import IntEnum, StrEnum
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import BigInteger, Identity, Index, Integer, SmallInteger, String, Text, text, update
+from sqlalchemy import (
+    BigInteger,
+    Identity,
+    Index,
+    Integer,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    insert,
+    text,
+    update,
+)  # fmt: skip
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -72,6 +84,9 @@ class OutboxMessage(Base):
     )  # fmt: skip
 
 
+_TABLE = cast(Table, OutboxMessage.__table__)
+
+
 class TimerState(StrEnum):
     ARMED = "armed"  # will fall due
     FIRED = "fired"  # fell due; its message stands in the outbox
@@ -120,11 +135,34 @@ def _urgency(session: AsyncSession, ref: str) -> Urgency:
     return known.get(ref, Urgency.ORDINARY)
 
 
+async def put_all(
+    session: AsyncSession, topic: str, told: Sequence[tuple[str, Mapping[str, Any]]], *, at: datetime
+) -> None:
+    """`put` for many, in their order, with one statement: each a ref and a payload."""
+    if not told:
+        return
+    rows = [
+        {
+            "topic": topic,
+            "ref": ref,
+            "payload": payload,
+            "created_at": at,
+            "not_before": at,
+            "state": MessageState.PENDING,
+            "attempts": 0,
+            "urgency": _urgency(session, ref),
+        }
+        for ref, payload in told
+    ]
+    await session.execute(insert(_TABLE), rows)
+    wake(session, Work.MESSAGES)
+
+
 async def arm(
     session: AsyncSession, topic: str, payload: Mapping[str, Any], *, ref: str, key: str, due_at: datetime
 ) -> None:
     """Let `topic` happen at `due_at`, once per `key`; arming the same key again changes nothing."""
-    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
+    upsert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
     values = {
         "topic": topic,
         "ref": ref,
@@ -134,7 +172,7 @@ async def arm(
         "state": TimerState.ARMED,
         "urgency": _urgency(session, ref),
     }
-    await session.execute(insert(Timer).values(values).on_conflict_do_nothing(index_elements=["key"]))
+    await session.execute(upsert(Timer).values(values).on_conflict_do_nothing(index_elements=["key"]))
     wake(session, Work.MESSAGES)
 
 

@@ -9,6 +9,7 @@ import hmac
 import secrets
 import string
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -58,16 +59,38 @@ async def issue(
 
 async def recognise(session: AsyncSession, shown: str, *, at: datetime) -> Principal | None:
     """Whose key this is, or `None`: unknown, mistyped, expired and revoked are the same to the one who asks."""
-    parts = shown.split("_")
-    if len(parts) != 4 or parts[0] != "mst" or not (shown.isascii() and shown.isprintable()):
-        return None
-    if _check(shown.rpartition("_")[0]) != parts[3]:
-        return None
-    key = await session.get(Key, parts[1])
-    if key is None or not hmac.compare_digest(key.digest, _digest(shown)) or not is_live(key, at):
+    public = _public_part(shown)
+    key = await session.get(Key, public) if public is not None else None
+    if key is None or not _opens(key, shown, at):
         return None
     session.info["key"] = key  # kept from being forgotten, and read again, before its use is noted
     return principal_of(key)
+
+
+async def recognise_all(session: AsyncSession, shown: Collection[str], *, at: datetime) -> dict[str, Key]:
+    """The keys among those shown that open something, asked for at once."""
+    named = {one: public for one in shown if (public := _public_part(one)) is not None}
+    if not named:
+        return {}
+    found = await session.scalars(select(Key).where(Key.id.in_(sorted(set(named.values())))))
+    known = {key.id: key for key in found}
+    return {
+        one: key
+        for one, public in named.items()
+        if (key := known.get(public)) is not None and _opens(key, one, at)
+    }
+
+
+def _public_part(shown: str) -> str | None:
+    """The readable part of what may be a key; what has the wrong form or checksum never reaches the database."""
+    parts = shown.split("_")
+    if len(parts) != 4 or parts[0] != "mst" or not (shown.isascii() and shown.isprintable()):
+        return None
+    return parts[1] if _check(shown.rpartition("_")[0]) == parts[3] else None
+
+
+def _opens(key: Key, shown: str, at: datetime) -> bool:
+    return hmac.compare_digest(key.digest, _digest(shown)) and is_live(key, at)
 
 
 def is_live(key: Key, at: datetime) -> bool:
@@ -81,7 +104,13 @@ def principal_of(key: Key) -> Principal:
 async def note_use(session: AsyncSession, who: Principal, *, at: datetime) -> None:
     """Remember that the key is in use, to the minute, in the transaction of what it was used for."""
     key = await session.get(Key, who.key_id)
-    if key is not None and (key.last_used_at is None or at - key.last_used_at >= _USED_TO_THE):
+    if key is not None:
+        used(key, at=at)
+
+
+def used(key: Key, *, at: datetime) -> None:
+    """Remember it, to the minute."""
+    if key.last_used_at is None or at - key.last_used_at >= _USED_TO_THE:
         key.last_used_at = at
 
 

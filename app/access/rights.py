@@ -55,6 +55,12 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/api/v1/receipts/{receipt_id}"): OVERSEES,
     ("POST", "/intake/{slug}"): Open.SOURCE,
     ("POST", "/v2/enqueue"): Open.SOURCE,
+    ("POST", "/v2/alerts"): Open.SOURCE,
+    ("POST", "/v2/alerts/{alias}/close"): Open.SOURCE,
+    ("POST", "/v2/alerts/{alias}/acknowledge"): Open.SOURCE,
+    ("POST", "/v2/alerts/{alias}/notes"): Open.SOURCE,
+    ("PUT", "/v2/alerts/{alias}/message"): Open.SOURCE,
+    ("PUT", "/v2/alerts/{alias}/description"): Open.SOURCE,
     # levels
     ("GET", "/api/v1/levels"): SEES,
     # playbooks

@@ -7,16 +7,17 @@ learns by trying which sources there are. Nothing of what was shown is logged or
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access import keys
-from app.access.tables import Role
-from app.errors import Forbidden, Unauthenticated
+from app.access.tables import Key, Role
+from app.errors import Forbidden, Problem, Unauthenticated
 from app.intake import enrolment
 from app.intake.tables import Source
 from app.vault import Vault
@@ -35,46 +36,61 @@ class Shown:
     body: bytes
 
 
-async def admit(session: AsyncSession, slug: str, shown: Shown, *, vault: Vault, at: datetime) -> Source:
-    """The source addressed, if the caller may post to it.
+@dataclass(frozen=True, repr=False)
+class Asking:
+    """A caller before a source: the one the address names, or the one of a kind whose key was shown."""
 
-    Raises `Unauthenticated`, or `Forbidden` when the source is disabled.
+    shown: Shown
+    slug: str | None = None
+    kind: str | None = None
+
+
+async def admit_all(
+    session: AsyncSession, asking: Sequence[Asking], *, vault: Vault, at: datetime
+) -> list[Source | Problem]:
+    """For each caller the source it may post to, or the refusal, in their order.
+
+    Keys and sources are read in the caller's transaction, two questions for all: what was revoked or disabled a moment
+    ago is refused, and nothing is remembered from one group to the next.
     """
-    source = await enrolment.named(session, slug)
-    if shown.key is not None:
-        owned = await source_of_key(session, shown.key, at=at)
-        admitted = source is not None and owned is not None and owned.id == source.id
+    shown = {one.shown.key for one in asking if one.shown.key is not None}
+    known = await keys.recognise_all(session, shown, at=at)
+    held = {one: key for one, key in known.items() if key.role == Role.INGEST and key.source_id is not None}
+    ids = {str(key.source_id) for key in held.values()}
+    signed = {one.slug for one in asking if one.slug is not None and one.shown.key is None}
+    slugs = {slug for slug in signed if enrolment.may_be_slug(slug)}
+    if not ids and not slugs:
+        found: list[Source] = []
     else:
-        admitted = source is not None and _is_signed(source, shown, vault, at)
-    if source is None or not admitted:
-        raise not_admitted()
-    return enabled(source, at=at)
+        query = select(Source).where(or_(Source.id.in_(sorted(ids)), Source.slug.in_(sorted(slugs))))
+        found = list(await session.scalars(query))
+    by_id, by_slug = {one.id: one for one in found}, {one.slug: one for one in found}
+    return [_admitted(one, held, by_id, by_slug, vault, at) for one in asking]
 
 
-async def admit_to(session: AsyncSession, kind: str, key: str | None, *, at: datetime) -> Source:
-    """The source of this key, where the address says the kind and the body holds the key."""
-    source = await source_of_key(session, key, at=at) if key else None
-    if source is None:
-        raise Unauthenticated(say("intake.routing_key"))
-    if source.kind != kind:
-        raise Forbidden(say("intake.other_kind", kind=source.kind, slug=source.slug))
-    return enabled(source, at=at)
-
-
-async def source_of_key(session: AsyncSession, key: str, *, at: datetime) -> Source | None:
-    """The source whose ingest key this is."""
-    who = await keys.recognise(session, key, at=at)
-    if who is None or who.role is not Role.INGEST or who.source_id is None:
-        return None
-    await keys.note_use(session, who, at=at)
-    return await session.get(Source, who.source_id)
-
-
-def enabled(source: Source, *, at: datetime) -> Source:
-    """The source, seen just now, unless it is disabled."""
+def _admitted(
+    asking: Asking, held: Mapping[str, Key], by_id: Mapping[str, Source], by_slug: Mapping[str, Source],
+    vault: Vault, at: datetime,
+) -> Source | Problem:  # fmt: skip
+    shown = asking.shown
+    key = held.get(shown.key) if shown.key is not None else None
+    source = by_id.get(str(key.source_id)) if key is not None else None
+    if asking.slug is None:
+        if source is None:
+            return Unauthenticated(say("intake.routing_key"))
+        if source.kind != asking.kind:
+            return Forbidden(say("intake.other_kind", kind=source.kind, slug=source.slug))
+    elif shown.key is None:
+        source = by_slug.get(asking.slug)
+        if source is None or not _is_signed(source, shown, vault, at):
+            return not_admitted()
+    elif source is None or source.slug != asking.slug:
+        return not_admitted()
     if source.disabled_at is not None:
-        raise Forbidden(say("intake.disabled", slug=source.slug))
-    # To the minute: in a storm the requests of one source must not wait for each other at its row.
+        return Forbidden(say("intake.disabled", slug=source.slug))
+    if key is not None:
+        keys.used(key, at=at)
+    # To the minute: in a storm the groups of several processes must not wait for each other at this row.
     if source.last_seen_at is None or at - source.last_seen_at >= _SEEN_TO_THE:
         source.last_seen_at = at
     return source

@@ -91,9 +91,13 @@ def _seconds(every: timedelta | None) -> int | None:
     return int(every.total_seconds()) if every is not None else None
 
 
+def may_be_slug(slug: str) -> bool:
+    return re.fullmatch(SLUG, slug) is not None
+
+
 async def named(session: AsyncSession, slug: str) -> Source | None:
     """The source of that slug; what cannot be a slug never reaches the database."""
-    if re.fullmatch(SLUG, slug) is None:
+    if not may_be_slug(slug):
         return None
     return await session.scalar(select(Source).where(Source.slug == slug))
 

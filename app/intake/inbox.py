@@ -7,23 +7,28 @@ nothing: that is `correlation`.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, Table, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
 from app import door, outbox
-from app.errors import Malformed, NotFound
+from app.errors import Malformed, NotFound, Problem
 from app.ids import new_id
-from app.intake import enrolment, ourselves
+from app.intake import admission, enrolment, ourselves
+from app.intake.admission import Asking
+from app.intake.kinds import Kind
 from app.intake.signals import NotUnderstood, Signal, packed
 from app.intake.tables import Receipt, ReceiptState, Source, Verdict
+from app.vault import Vault
 from app.wording import kept, say
 
 TOPIC: Final = "signal.received"
+_RECEIPTS: Final = cast(Table, Receipt.__table__)
 _REMOVED: Final = b"[removed]"
 _FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 
@@ -43,44 +48,131 @@ def signals_of(source: Source, document: Any) -> list[Signal]:
     return kind.parse(document, mapping=mapping)
 
 
-async def receive(
-    session: AsyncSession,
-    source: Source,
-    body: bytes,
-    signals: Sequence[Signal],
-    *,
-    content_type: str | None,
-    at: datetime,
-    secrets: Sequence[str] = (),
-) -> Receipt:
-    """Keep a body that was understood, and send each of its signals to be judged."""
-    receipt = _kept(source, body, content_type, secrets, at)
-    receipt.state = ReceiptState.UNDERSTOOD
-    receipt.signals = [packed(signal) for signal in signals]
-    session.add(receipt)
-    _send_to_be_judged(session, receipt, at=at)
-    await session.flush()
-    return receipt
+@dataclass(frozen=True, repr=False)
+class Told:
+    """One request of a source, read but not yet stored."""
+
+    asking: Asking
+    content_type: str | None
+    document: Any = None
+    refusal: NotUnderstood | None = None  # the body is no document
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must not be kept with the body."""
+        found = (self.asking.shown.key, routing_key(self.document))
+        return [secret for secret in dict.fromkeys(found) if secret]
 
 
-async def keep_unread(
-    session: AsyncSession,
-    source: Source,
-    body: bytes,
-    refusal: NotUnderstood,
-    *,
-    content_type: str | None,
-    at: datetime,
-    secrets: Sequence[str] = (),
-) -> Receipt:
-    """Keep a body that could not be understood, with the reason."""
-    receipt = _kept(source, body, content_type, secrets, at)
-    receipt.state = ReceiptState.NOT_UNDERSTOOD
-    receipt.signals = []
-    receipt.error = {**kept(refusal.detail), "errors": [kept(error) for error in refusal.errors]}
-    session.add(receipt)
-    await session.flush()
-    return receipt
+@dataclass(frozen=True)
+class Kept:
+    """What is stored of a request, and the signals on their way to be judged; with `refusal`, why there are none."""
+
+    receipt_id: str
+    kind: Kind
+    signals: Sequence[Signal]
+    refusal: NotUnderstood | None = None
+
+
+def read(asking: Asking, content_type: str | None) -> Told:
+    """The request, its body read once. Raises nothing: what cannot be read says so in its `refusal`."""
+    try:
+        return Told(asking, content_type, document_of(asking.shown.body, content_type))
+    except NotUnderstood as refusal:
+        return Told(asking, content_type, refusal=refusal)
+
+
+def routing_key(document: Any) -> str | None:
+    """The key that PagerDuty's events bear inside."""
+    key = document.get("routing_key") if isinstance(document, dict) else None
+    return key if isinstance(key, str) and key else None
+
+
+async def keep(
+    session: AsyncSession, told: Sequence[Told], *, vault: Vault, at: datetime
+) -> list[Kept | Problem]:
+    """Store what these requests bring, in their order; a caller who may not gets the refusal, and leaves nothing.
+
+    Four statements for all of them together: keys, sources, receipts, messages.
+    """
+    sources = await admission.admit_all(session, [one.asking for one in told], vault=vault, at=at)
+    answers: list[Kept | Problem] = []
+    receipts: list[dict[str, Any]] = []
+    told_of: list[tuple[str, Mapping[str, Any]]] = []
+    for one, source in zip(told, sources, strict=True):
+        if isinstance(source, Problem):
+            answers.append(source)
+            continue
+        kept = _understood(one, source, at)
+        answers.append(kept)
+        signals = [packed(signal) for signal in kept.signals]
+        receipts.append(_receipt(one, source, kept, signals, at))
+        told_of.extend(messages(source, kept.receipt_id, signals, at))
+    if receipts:
+        await session.execute(insert(_RECEIPTS), receipts)
+        await outbox.put_all(session, TOPIC, told_of, at=at)
+    return answers
+
+
+def _understood(told: Told, source: Source, at: datetime) -> Kept:
+    kind, _ = enrolment.reading_of(source)
+    refusal, signals = told.refusal, list[Signal]()
+    if refusal is None:
+        try:
+            signals = signals_of(source, told.document)
+        except NotUnderstood as found:
+            refusal = found
+    return Kept(new_id(at), kind, signals, refusal)
+
+
+def _receipt(
+    told: Told, source: Source, kept_as: Kept, signals: Sequence[Mapping[str, Any]], at: datetime
+) -> dict[str, Any]:
+    refusal = kept_as.refusal
+    error = refusal and {**kept(refusal.detail), "errors": [kept(error) for error in refusal.errors]}
+    return {
+        "id": kept_as.receipt_id,
+        "source_id": source.id,
+        "received_at": at,
+        "content_type": told.content_type[:200] if told.content_type else None,
+        "body": _without(told.asking.shown.body, told.secrets),
+        "signals": signals,
+        "state": ReceiptState.UNDERSTOOD if refusal is None else ReceiptState.NOT_UNDERSTOOD,
+        "error": error,
+    }
+
+
+def messages(
+    source: Source, receipt_id: str, signals: Sequence[Mapping[str, Any]], at: datetime
+) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    """What tells the engine of each signal, with its ref."""
+    for position, signal in enumerate(signals):
+        payload = {
+            "source_id": source.id,
+            "receipt_id": receipt_id,
+            "position": position,
+            "signal": signal,
+            "received_at": at.isoformat(),
+        }
+        yield ref_of(source.id, signal["dedup_key"]), payload
+
+
+async def say_ourselves(session: AsyncSession, source: Source, signal: Signal, *, at: datetime) -> str:
+    """Keep a signal of a source of our own, which sends no body, and send it to be judged; the id of its receipt."""
+    said, receipt_id = packed(signal), new_id(at)
+    row = {
+        "id": receipt_id,
+        "source_id": source.id,
+        "received_at": at,
+        "content_type": None,
+        "body": b"{}",
+        "signals": [said],
+        "state": ReceiptState.UNDERSTOOD,
+        "error": None,
+    }
+    await session.execute(insert(_RECEIPTS), [row])
+    await outbox.put_all(session, TOPIC, list(messages(source, receipt_id, [said], at)), at=at)
+    return receipt_id
 
 
 async def read_again(session: AsyncSession, source: Source, receipt: Receipt, *, at: datetime) -> None:
@@ -88,20 +180,8 @@ async def read_again(session: AsyncSession, source: Source, receipt: Receipt, *,
     signals = signals_of(source, document_of(receipt.body, receipt.content_type))
     receipt.state, receipt.error = ReceiptState.UNDERSTOOD, None
     receipt.signals = [packed(signal) for signal in signals]
-    _send_to_be_judged(session, receipt, at=at)
     await session.flush()
-
-
-def _send_to_be_judged(session: AsyncSession, receipt: Receipt, *, at: datetime) -> None:
-    for position, signal in enumerate(receipt.signals):
-        payload = {
-            "source_id": receipt.source_id,
-            "receipt_id": receipt.id,
-            "position": position,
-            "signal": signal,
-            "received_at": at.isoformat(),
-        }
-        outbox.put(session, TOPIC, payload, ref=ref_of(receipt.source_id, signal["dedup_key"]), at=at)
+    await outbox.put_all(session, TOPIC, list(messages(source, receipt.id, receipt.signals, at)), at=at)
 
 
 def ref_of(source_id: str, dedup_key: str) -> str:
@@ -132,18 +212,6 @@ async def verdicts(session: AsyncSession, receipt: Receipt) -> Mapping[int, Verd
     """What became of its signals, by position; one that is missing has not been judged yet."""
     rows = await session.scalars(select(Verdict).where(Verdict.receipt_id == receipt.id))
     return {row.position: row for row in rows}
-
-
-def _kept(
-    source: Source, body: bytes, content_type: str | None, secrets: Sequence[str], at: datetime
-) -> Receipt:
-    return Receipt(
-        id=new_id(at),
-        source_id=source.id,
-        received_at=at,
-        content_type=content_type[:200] if content_type else None,
-        body=_without(body, secrets),
-    )
 
 
 def _without(body: bytes, secrets: Sequence[str]) -> bytes:

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from app.errors import WrongShape
+from app.errors import Problem, TooMany, Unavailable, WrongShape
 from app.intake.signals import Signal
-from app.intake.sources import alertmanager, generic, pagerduty
+from app.intake.sources import alertmanager, generic, opsgenie, pagerduty
 from app.wording import say
+
+RETRY_AFTER: Final = "2"  # seconds
 
 
 class Parse(Protocol):
@@ -27,6 +29,11 @@ class Kind:
     success: int  # the status that this sender takes for "you have it"
     overload: int  # the status after which this sender tries again
 
+    def overloaded(self) -> Problem:
+        """The refusal that makes this sender come again, for a full queue and for a database that is away."""
+        refusal = TooMany if self.overload == TooMany.status else Unavailable
+        return refusal(say("intake.overloaded"), headers={"Retry-After": RETRY_AFTER})
+
 
 class UnknownKind(WrongShape):
     """A kind of source that this version does not read."""
@@ -37,6 +44,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     for source in (
         Kind("alertmanager", alertmanager.parse, success=200, overload=503),
         Kind("pagerduty", pagerduty.parse, success=202, overload=429),
+        Kind("opsgenie", opsgenie.parse, success=202, overload=429),
         Kind("generic", generic.parse, success=202, overload=503),
     )
 }

@@ -1,27 +1,18 @@
-"""Where monitoring posts to, and where people look after what it sends.
+"""Where people enrol sources and look after what they sent. Where monitoring posts to is `receiving`."""
 
-The routes under `/intake` and `/v2` name their caller themselves, because each sender shows its key in its
-own way. They answer 400 without raising: what was authenticated and could not be understood is kept, and an
-exception would take that back.
-"""
+from typing import Any
 
-import json
-from typing import Annotated, Any
+from fastapi import APIRouter, Request
 
-from fastapi import APIRouter, Query, Request, Response
-
-from app.access.edge import Edge, Here, Language, Now, Session, Who, problems, shown_key
+from app.access.edge import Edge, Here, Language, Now, Session, Who, problems
 from app.access.paging import Page, Paging, paged
-from app.errors import Malformed, NotFound, Problem, Refused
-from app.intake import admission, enrolment, inbox
+from app.errors import NotFound, Refused
+from app.intake import enrolment, inbox, receiving
 from app.intake.enrolment import Enrolment
 from app.intake.recognition import looks_like
 from app.intake.schemas import (
-    Accepted,
     ChangeSource,
-    Enqueued,
     EnrolSource,
-    InvalidEvent,
     KeyMade,
     ReceiptRead,
     ReceiptSummary,
@@ -32,132 +23,14 @@ from app.intake.schemas import (
 )
 from app.intake.signals import NotUnderstood
 from app.intake.tables import Receipt, ReceiptState, Source
-from app.problems import as_response
-from app.wording import render, say
+from app.wording import render
 
 router = APIRouter(route_class=Edge, tags=["intake"])
+router.include_router(receiving.router)
 
 _ANY_BODY: dict[str, Any] = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": {}}}}
 }
-
-
-# ── for monitoring ────────────────────────────────────────────────────────────────────────────────────────
-
-
-@router.post("/intake/{slug}", response_model=Accepted, responses=problems(), openapi_extra=_ANY_BODY)
-async def take_in(
-    slug: str,
-    request: Request,
-    session: Session,
-    here: Here,
-    now: Now,
-    language: Language,
-    key: Annotated[str | None, Query(description="For senders that can show a key in no other way.")] = None,
-) -> Response:
-    """A monitoring webhook, in the format of the source's kind. The answer means that it is stored.
-
-    The source's key comes as bearer, basic password, `X-API-Key` or `?key=`; or the body is signed, as
-    Standard Webhooks has it.
-    """
-    body, shown = await request.body(), shown_key(request) or key
-    source = await admission.admit(
-        session, slug, admission.Shown(shown, request.headers, body), vault=here.vault, at=now
-    )
-    content_type = request.headers.get("content-type")
-    document: Any = None
-    try:
-        document = inbox.document_of(body, content_type)
-        signals = inbox.signals_of(source, document)
-    except NotUnderstood as refusal:
-        receipt = await inbox.keep_unread(
-            session,
-            source,
-            body,
-            refusal,
-            content_type=content_type,
-            at=now,
-            secrets=_secrets(shown, document),
-        )
-        return as_response(_told_why(refusal, receipt, language), language, request.url.path)
-    receipt = await inbox.receive(
-        session, source, body, signals, content_type=content_type, at=now, secrets=_secrets(shown, document)
-    )
-    kind, _ = enrolment.reading_of(source)
-    answer = Accepted(receipt=receipt.id, signals=len(signals))
-    return Response(answer.model_dump_json(), kind.success, media_type="application/json")
-
-
-@router.post(
-    "/v2/enqueue", status_code=202, response_model=Enqueued, openapi_extra=_ANY_BODY,
-    responses={**problems(), 400: {"model": InvalidEvent, "description": InvalidEvent.__doc__}},
-)  # fmt: skip
-async def enqueue(request: Request, session: Session, now: Now, language: Language) -> Response:
-    """PagerDuty Events v2: `routing_key` is the key of a source of the kind `pagerduty`.
-
-    Every refusal is a 400 in PagerDuty's own form, that of an unknown key too: its clients read nothing else.
-    """
-    body, content_type = await request.body(), request.headers.get("content-type")
-    try:
-        document = inbox.document_of(body, content_type)
-    except NotUnderstood as refusal:
-        # The key is somewhere inside: nobody can say whose words these are, and strangers' are not kept.
-        return _invalid_event([refusal.detail], language)
-    shown = _routing_key(document)
-    try:
-        source = await admission.admit_to(session, "pagerduty", shown, at=now)
-    except Problem as refused:
-        return _invalid_event([refused.detail], language)
-    try:
-        (signal,) = inbox.signals_of(source, document)
-    except NotUnderstood as refusal:
-        await inbox.keep_unread(
-            session,
-            source,
-            body,
-            refusal,
-            content_type=content_type,
-            at=now,
-            secrets=_secrets(shown, document),
-        )
-        return _invalid_event(refusal.errors or [refusal.detail], language)
-    await inbox.receive(
-        session, source, body, [signal], content_type=content_type, at=now, secrets=_secrets(shown, document)
-    )
-    answer = Enqueued(dedup_key=signal.dedup_key)
-    return Response(answer.model_dump_json(), 202, media_type="application/json")
-
-
-def _secrets(shown: str | None, document: Any) -> list[str]:
-    """What must not be kept with the body."""
-    return [secret for secret in dict.fromkeys((shown, _routing_key(document))) if secret]
-
-
-def _routing_key(document: Any) -> str | None:
-    key = document.get("routing_key") if isinstance(document, dict) else None
-    return key if isinstance(key, str) and key else None
-
-
-def _told_why(refusal: NotUnderstood, receipt: Receipt, language: str) -> Problem:
-    return Malformed(
-        refusal.detail, receipt=receipt.id, errors=[render(error, language) for error in refusal.errors]
-    )
-
-
-def _invalid_event(errors: Any, language: str) -> Response:
-    document = {
-        "status": "invalid event",
-        "message": render(say("intake.pagerduty.invalid"), language),
-        "errors": [render(error, language) for error in errors],
-    }
-    return Response(
-        json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace"),
-        400,
-        media_type="application/json",
-    )
-
-
-# ── for people ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @router.post("/api/v1/sources", status_code=201, responses=problems(Refused))

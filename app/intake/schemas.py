@@ -165,6 +165,14 @@ class Enqueued(BaseModel):
     dedup_key: str
 
 
+class Requested(BaseModel):
+    """Opsgenie's answer to a call it takes."""
+
+    result: str = "Request will be processed"
+    took: float = 0.0
+    requestId: str  # noqa: N815 - their name
+
+
 class InvalidEvent(BaseModel):
     """PagerDuty's answer to an event it does not take."""
 

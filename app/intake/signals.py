@@ -6,7 +6,7 @@ is a claim, not an incident: which incident it belongs to, and how grave it is, 
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -110,10 +110,14 @@ class Signal:
             object.__setattr__(self, name, value)
 
 
+_FIELDS: Final = tuple(one.name for one in fields(Signal))
+
+
 def packed(signal: Signal) -> dict[str, Any]:
     """The signal as JSON, for a row."""
     times = {name: moment.isoformat() if (moment := getattr(signal, name)) else None for name in _TIMES}
-    return {**asdict(signal), **times, "links": list(signal.links)}
+    said = {name: getattr(signal, name) for name in _FIELDS}
+    return {**said, **times, "links": list(signal.links)}
 
 
 def unpacked(kept: Mapping[str, Any]) -> Signal:
@@ -142,6 +146,8 @@ def _one_line(text: str) -> str:
 
 
 def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
     return "".join(c for c in text if c in "\n\t" or not (c < " " or c == "\x7f"))
 
 

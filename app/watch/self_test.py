@@ -62,13 +62,13 @@ async def begin_due(session: AsyncSession, *, every: timedelta, limit: timedelta
         title="Self-test",
         level_hint=_LEVEL,
     )
-    receipt = await inbox.receive(session, source, b"{}", [signal], content_type=None, at=at)
+    receipt_id = await inbox.say_ourselves(session, source, signal, at=at)
     ref = inbox.ref_of(source.id, signal.dedup_key)
     first = select(OutboxMessage.id).where(
         OutboxMessage.ref == ref, OutboxMessage.state == inline(MessageState.PENDING)
     )
     test = await session.get_one(SelfTest, key)
-    test.receipt_id, test.first_message = receipt.id, await session.scalar(first.limit(1))
+    test.receipt_id, test.first_message = receipt_id, await session.scalar(first.limit(1))
     await outbox.arm(
         session, "self_test.late", {"key": key}, ref=_ref(key), key=f"self-test:{key}:late", due_at=at + limit
     )

@@ -57,4 +57,4 @@ async def _say(
         level_hint=_LEVEL, type_hint=_TYPE, started_at=occurrence, ended_at=at if state is SignalState.RECOVERED else None,
     )  # fmt: skip
     watch = await ourselves.source(session, ourselves.WATCH, at=at)
-    await inbox.receive(session, watch, b"{}", [signal], content_type=None, at=at)
+    await inbox.say_ourselves(session, watch, signal, at=at)

@@ -219,7 +219,9 @@ async def test_every_field_takes_only_what_it_is_for(world: World, scene: Scene,
                 )
     await attacker.look_up_every_type()
     await world.settle()
-    assert (await world.get("/parked?kind=reaction"))["items"] == [], "nothing that was taken broke a reaction"
+    assert (await world.get("/parked?kind=reaction"))["items"] == [], (
+        "nothing that was taken broke a reaction"
+    )
 
 
 FURTHER: dict[str, tuple[str, ...]] = {

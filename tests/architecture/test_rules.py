@@ -179,7 +179,7 @@ def test_every_topic_that_is_told_has_its_line_in_the_flow_and_the_reverse() -> 
 
 
 def _topics(module: Module) -> Iterator[tuple[ast.Call, ast.expr]]:
-    for call in module.calls("outbox.put", "outbox.arm"):
+    for call in module.calls("outbox.put", "outbox.put_all", "outbox.arm"):
         yield call, call.args[1]
     for call in module.calls("OutboxMessage"):
         if module.path != "app/outbox.py":

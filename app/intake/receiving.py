@@ -1,0 +1,221 @@
+"""Where monitoring posts to: `/intake`, and the addresses its clients know from PagerDuty and Opsgenie.
+
+These routes name their caller themselves, because each sender shows its key in its own way, and store in groups
+(`groups`): no session of their own, no dependency to be solved. A request that bears an `Idempotency-Key` goes the
+ordinary way through the edge, one transaction of its own in which its answer is kept. They answer 400 without
+raising: what was authenticated and could not be understood is kept, and an exception would take that back.
+"""
+
+import json
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, Final, Literal, cast
+
+from fastapi import APIRouter, Query, Request, Response
+
+from app.access.edge import Edge, problems, shown_key
+from app.access.parts import Parts
+from app.errors import Forbidden, Malformed, Problem, TooMany, Unauthenticated, Unavailable
+from app.intake import inbox
+from app.intake.admission import Asking, Shown
+from app.intake.groups import Groups
+from app.intake.inbox import Kept, Told
+from app.intake.schemas import Accepted, Enqueued, InvalidEvent, Requested
+from app.intake.signals import NotUnderstood
+from app.intake.sources import opsgenie
+from app.problems import as_response
+from app.wording import Wording, negotiate, render, say
+
+
+class InGroups(Edge):
+    """The edge, but for requests that can share a transaction with those beside them."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        ordinary = super().get_route_handler()
+        endpoint = cast(Callable[..., Coroutine[Any, Any, Response]], self.endpoint)
+
+        async def at_the_edge(request: Request) -> Response:
+            if "idempotency-key" in request.headers:
+                return await ordinary(request)
+            request.state.language = negotiate(
+                request.headers.get("accept-language"), _parts(request).settings.language
+            )
+            request.state.session = None
+            return await endpoint(request=request, **request.path_params)
+
+        return at_the_edge
+
+
+router = APIRouter(route_class=InGroups)
+
+_ANY_BODY: Final[dict[str, Any]] = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": {}}}}
+}
+
+
+@router.post(
+    "/intake/{slug}",
+    response_model=Accepted,
+    responses=problems(TooMany, Unavailable),
+    openapi_extra=_ANY_BODY,
+)
+async def take_in(
+    slug: str,
+    request: Request,
+    key: Annotated[str | None, Query(description="For senders that can show a key in no other way.")] = None,
+) -> Response:
+    """A monitoring webhook, in the format of the source's kind. The answer means that it is stored.
+
+    The source's key comes as bearer, basic password, `X-API-Key` or `?key=`; or the body is signed, as
+    Standard Webhooks has it.
+    """
+    shown = shown_key(request) or key or request.query_params.get("key")
+    asking = Asking(Shown(shown, request.headers, await request.body()), slug=slug)
+    kept = await _keep(request, _read(request, asking))
+    if kept.refusal is not None:
+        return _told_why(request, kept, kept.refusal)
+    answer = Accepted(receipt=kept.receipt_id, signals=len(kept.signals))
+    return Response(answer.model_dump_json(), kept.kind.success, media_type="application/json")
+
+
+@router.post(
+    "/v2/enqueue", status_code=202, response_model=Enqueued, openapi_extra=_ANY_BODY,
+    responses={**problems(TooMany), 400: {"model": InvalidEvent, "description": InvalidEvent.__doc__}},
+)  # fmt: skip
+async def enqueue(request: Request) -> Response:
+    """PagerDuty Events v2: `routing_key` is the key of a source of the kind `pagerduty`.
+
+    Every refusal is a 400 in PagerDuty's own form, that of an unknown key too: its clients read nothing else.
+    """
+    body, language = await request.body(), request.state.language
+    try:
+        document = inbox.document_of(body, request.headers.get("content-type"))
+    except NotUnderstood as refusal:
+        # The key is somewhere inside: nobody can say whose words these are, and strangers' are not kept.
+        return _invalid_event([refusal.detail], language)
+    asking = Asking(Shown(inbox.routing_key(document), request.headers, body), kind="pagerduty")
+    try:
+        kept = await _keep(request, Told(asking, request.headers.get("content-type"), document))
+    except (Unauthenticated, Forbidden) as refused:
+        return _invalid_event([refused.detail], language)
+    if kept.refusal is not None:
+        return _invalid_event(kept.refusal.errors or [kept.refusal.detail], language)
+    (signal,) = kept.signals
+    answer = Enqueued(dedup_key=signal.dedup_key)
+    return Response(answer.model_dump_json(), 202, media_type="application/json")
+
+
+_OPSGENIE: Final[dict[str, Any]] = {
+    "status_code": 202,
+    "response_model": Requested,
+    "openapi_extra": _ANY_BODY,
+    "responses": problems(TooMany),
+}
+_Identifier = Annotated[Literal["alias"], Query(alias="identifierType")]
+
+
+@router.post("/v2/alerts", **_OPSGENIE)
+async def create_alert(request: Request) -> Response:
+    """Opsgenie's alert API: `GenieKey` is the key of a source of the kind `opsgenie`."""
+    return await _alert(request, opsgenie.CREATE, None)
+
+
+@router.post("/v2/alerts/{alias:path}/close", **_OPSGENIE)
+async def close_alert(alias: str, request: Request, identifier: _Identifier = "alias") -> Response:
+    """It has ended. An alias we know nothing of is a success: the sender cannot know our history."""
+    return await _alert(request, "close", alias)
+
+
+@router.post("/v2/alerts/{alias:path}/acknowledge", **_OPSGENIE)
+async def acknowledge_alert(alias: str, request: Request, identifier: _Identifier = "alias") -> Response:
+    """Somebody took it on the sender's side."""
+    return await _alert(request, "acknowledge", alias)
+
+
+@router.post("/v2/alerts/{alias:path}/notes", **_OPSGENIE)
+async def note_on_alert(alias: str, request: Request, identifier: _Identifier = "alias") -> Response:
+    """A remark, for the timeline."""
+    return await _alert(request, "notes", alias)
+
+
+@router.put("/v2/alerts/{alias:path}/message", **_OPSGENIE)
+async def word_alert(alias: str, request: Request, identifier: _Identifier = "alias") -> Response:
+    """The alert has another message now: a remark, for the timeline."""
+    return await _alert(request, "message", alias)
+
+
+@router.put("/v2/alerts/{alias:path}/description", **_OPSGENIE)
+async def describe_alert(alias: str, request: Request, identifier: _Identifier = "alias") -> Response:
+    """The alert has another description now: a remark, for the timeline."""
+    return await _alert(request, "description", alias)
+
+
+async def _alert(request: Request, action: str, alias: str | None) -> Response:
+    asking = Asking(Shown(shown_key(request), request.headers, await request.body()), kind="opsgenie")
+    told = _read(request, asking)
+    if alias is not None:
+        told = _addressed(request, told, action, alias)
+    kept = await _keep(request, told)
+    if kept.refusal is not None:
+        return _told_why(request, kept, kept.refusal)
+    answer = Requested(requestId=kept.receipt_id)
+    return Response(answer.model_dump_json(), 202, media_type="application/json")
+
+
+def _addressed(request: Request, told: Told, action: str, alias: str) -> Told:
+    if request.query_params.get("identifierType") != "alias" or not alias.isprintable():
+        return Told(told.asking, told.content_type, refusal=NotUnderstood(say("intake.opsgenie.identifier")))
+    if told.refusal is not None and not told.asking.shown.body.strip():
+        return Told(
+            told.asking, told.content_type, opsgenie.addressed(action, alias, {})
+        )  # a close may be bare
+    return Told(
+        told.asking, told.content_type, opsgenie.addressed(action, alias, told.document), told.refusal
+    )
+
+
+def _read(request: Request, asking: Asking) -> Told:
+    return inbox.read(asking, request.headers.get("content-type"))
+
+
+async def _keep(request: Request, told: Told) -> Kept:
+    """Stored and committed, with those beside it; or, at the ordinary edge, in the request's own transaction."""
+    parts, session = _parts(request), request.state.session
+    if session is None:
+        return await _groups(request).keep(told)
+    (kept,) = await inbox.keep(session, [told], vault=parts.vault, at=request.state.now)
+    if isinstance(kept, Problem):
+        raise kept
+    return kept
+
+
+def _groups(request: Request) -> Groups:
+    """The one queue of this application, made by the first who needs it."""
+    state, parts = request.app.state, _parts(request)
+    if not hasattr(state, "groups"):
+        state.groups = Groups(parts.db, parts.clock, parts.vault)
+    return cast(Groups, state.groups)
+
+
+def _parts(request: Request) -> Parts:
+    return cast(Parts, request.app.state.parts)
+
+
+def _told_why(request: Request, kept: Kept, refusal: NotUnderstood) -> Response:
+    language = request.state.language
+    errors = [render(error, language) for error in refusal.errors]
+    return as_response(
+        Malformed(refusal.detail, receipt=kept.receipt_id, errors=errors), language, request.url.path
+    )
+
+
+def _invalid_event(errors: list[Wording] | tuple[Wording, ...], language: str) -> Response:
+    document = {
+        "status": "invalid event",
+        "message": render(say("intake.pagerduty.invalid"), language),
+        "errors": [render(error, language) for error in errors],
+    }
+    return Response(
+        json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace"),
+        400,
+        media_type="application/json",
+    )
