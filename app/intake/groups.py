@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Final
 
 import structlog
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as QueueTimeout
+from sqlalchemy.exc import SQLAlchemyError
 
+from app.away import Away
 from app.clock import Clock
 from app.db import Database
 from app.errors import Problem
@@ -116,6 +116,4 @@ class Groups:
 
 def _is_away(failure: BaseException) -> bool:
     """Whether it is the database and not a row."""
-    return isinstance(failure, OSError | OperationalError | InterfaceError | QueueTimeout) or bool(
-        getattr(failure, "connection_invalidated", False)
-    )
+    return isinstance(failure, Away | OSError)  # a `TimeoutError` is an `OSError`
