@@ -113,7 +113,7 @@ async def test_a_client_that_froze_in_mid_transaction_holds_its_locks_no_longer_
     fresh_database: Callable[[Kind], str],
 ) -> None:
     url = fresh_database("postgresql")
-    frozen, other = Database(url, deadline=SHORT), Database(url)
+    frozen, other = Database(url, deadline=SHORT), Database(url, deadline=timedelta(seconds=30))
     year = NumberSeries.year == 1
     async with other.transaction() as session:
         await session.execute(insert(NumberSeries).values(year=1, last=0))
