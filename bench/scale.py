@@ -15,7 +15,7 @@ BEGIN: Final = "<!-- printed by python -m bench.scale --write -->"
 END: Final = "<!-- end of what is printed -->"
 LOADS: Final = ((1, 1), (1, 10), (10, 10), (100, 1), (100, 10))  # centres, times an ordinary peak
 SEED: Final = 11
-JOBS: Final = 20_000
+JOBS: Final = 12_000
 
 
 def steps_of(inputs: Inputs) -> Sequence[Step]:
@@ -76,7 +76,8 @@ def _uses(inputs: Inputs) -> str:
             drained = scale_model.drain_of(inputs, step, load)
             rows.append(
                 (
-                    step.name, _said(centres, factor), f"{use.processes:.0%}", f"{use.primary:.0%}", "grows" if stuck else _delay(gravest),
+                    step.name, _said(centres, factor), f"{use.processes:.0%}", f"{use.primary:.0%}",
+                    "grows" if stuck else _delay(gravest),
                     "grows" if stuck or use.processes >= 1 else _delay(others), "never" if drained is None else f"{drained:,.1f} s",
                 )
             )  # fmt: skip

@@ -85,8 +85,8 @@ def load_of(inputs: Inputs, *, centres: float) -> Load:
 def costs(inputs: Inputs) -> tuple[float, float]:
     """Seconds of one process for a raise and for a page.
 
-    Two measured equations: at saturation the raises and the messages of a second fill it, and one raise with its message alone takes
-    the latency of an idle service. The second counts waiting for the disk as work, so both are upper bounds.
+    Two measured equations: at saturation the raises and the messages of a second fill it, and one raise with its message alone
+    takes the latency of an idle service. The second counts waiting for the disk as work, so both are upper bounds.
     """
     raises, messages, together = (
         inputs["raises_per_second"], inputs["messages_meanwhile"], inputs["raise_to_message_ms"] / 1000,
@@ -140,8 +140,8 @@ def page_delays(
 ) -> tuple[list[float], list[float]]:
     """Seconds a page of level 1, and any other, spends waiting and being worked on, on the processes.
 
-    Level 1 goes first and interrupts nothing; it is so rare that each hundredth job is made one, to have enough of them. One page
-    of a hundred takes as much longer as the measured p99 stands above the median, and so does all other work.
+    Level 1 goes first and interrupts nothing; it is so rare that each hundredth job is made one, to have enough of them. Two jobs
+    of a hundred take as much longer as the measured p99 stands above the median.
     """
     dice = random.Random(seed)
     of_a_raise, of_a_page = costs(inputs)
@@ -156,7 +156,7 @@ def page_delays(
         at += dice.expovariate(sum(rates))
         (which,) = dice.choices(range(len(kinds)), rates)
         probe = number % 100 == 0
-        took = (of_a_page if probe else kinds[which][1]) * (spread if dice.random() < 0.01 else 1.0)
+        took = (of_a_page if probe else kinds[which][1]) * (spread if dice.random() < 0.02 else 1.0)
         came.append(Job(at, took, 0 if probe else 1, probe or which == 2))
     ended = [
         (job, waited + job.seconds) for job, waited in served(came, servers=step.processes) if job.is_a_page
