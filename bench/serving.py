@@ -39,6 +39,7 @@ class Served:
     url: str
     headers: Mapping[str, str]
     process: subprocess.Popen[bytes]
+    again: Callable[[], AbstractAsyncContextManager[subprocess.Popen[bytes]]] | None = None  # after its end
 
 
 Serve = Callable[[Path, str, str], AbstractAsyncContextManager[Served]]  # directory, database, receiver
@@ -85,10 +86,13 @@ async def service(directory: Path, database: str, receiver_url: str) -> AsyncIte
     _muster(environment, "people", "import", str(people))
     port = free_port()
     command = [*_MUSTER, "serve", "--port", str(port)]
-    async with _running(
-        command, environment, f"http://127.0.0.1:{port}", directory, probe="/healthz"
-    ) as process:
-        yield Served(f"http://127.0.0.1:{port}", {"Authorization": f"Bearer {key}"}, process)
+    url = f"http://127.0.0.1:{port}"
+
+    def start() -> AbstractAsyncContextManager[subprocess.Popen[bytes]]:
+        return _running(command, environment, url, directory, probe="/healthz")
+
+    async with start() as process:
+        yield Served(url, {"Authorization": f"Bearer {key}"}, process, start)
 
 
 @asynccontextmanager

@@ -1,13 +1,18 @@
-"""The page of the benchmarks is what the generator makes of the committed lines."""
+"""The pages of figures are what their generators make of what is committed."""
 
 from typing import Any
 
-from bench import page
+from bench import page, scale
 from bench.__main__ import BENCHMARKS
 
 
 def test_the_page_is_what_the_generator_makes_of_the_lines() -> None:
     assert page.PAGE.read_text(encoding="utf-8") == page.text_of(page.kept_lines(), BENCHMARKS)
+
+
+def test_the_tables_of_the_capacity_model_are_what_it_gives_for_its_inputs() -> None:
+    said = scale.PAGE.read_text(encoding="utf-8")
+    assert said == scale.page_with(said, scale.tables())
 
 
 def test_every_line_belongs_to_a_benchmark_and_says_when_it_was_measured() -> None:
