@@ -5,12 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
-from bench import page, raise_to_message, raises_per_second
+from bench import page, raise_to_message, raises_per_second, signals, storm
 from bench.serving import KINDS, Kind
 
 BENCHMARKS: Final[Mapping[str, Callable[[Kind], list[Mapping[str, Any]]]]] = {
     raise_to_message.NAME: raise_to_message.run,
     raises_per_second.NAME: raises_per_second.run,
+    signals.NAME: signals.run,
+    storm.NAME: storm.run,
 }
 
 
