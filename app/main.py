@@ -23,6 +23,7 @@ from app.db import Database
 from app.door import BodyLimit
 from app.engine import Engine, Reach
 from app.incidents.routes import router as incident_routes
+from app.intake.receiving import router as receiving_routes
 from app.intake.routes import router as intake_routes
 from app.levels.routes import router as level_routes
 from app.notify.channel import Channel
@@ -49,7 +50,7 @@ from app.vault import Vault
 
 ROUTERS: Sequence[APIRouter] = (
     incident_routes, of_incident_routes, playbook_routes, notify_routes, resource_routes, review_routes, level_routes, plan_routes,
-    people_routes, readiness_routes, intake_routes, access_routes, parked_routes, stream_routes, vital_routes,
+    people_routes, readiness_routes, receiving_routes, intake_routes, access_routes, parked_routes, stream_routes, vital_routes,
     problem_routes, console_routes,
 )  # fmt: skip
 

@@ -38,7 +38,7 @@ HEAD: Final = (
     "× pgbench",
 )
 CONNECTIONS: Final = (32, 128)
-SECONDS: Final = 6
+SECONDS: Final = 4
 _SCRIPT: Final = """
 BEGIN;
 INSERT INTO bench_receipts (source_id, received_at, body, signals) VALUES ('s', now(), '{body}', '{signal}');

@@ -18,10 +18,10 @@ from app.access.parts import Parts
 from app.access.tables import Key
 from app.db import Database
 from app.errors import Problem
-from app.intake import inbox
+from app.intake import enrolment, inbox
 from app.intake.groups import Groups
 from app.intake.kinds import KINDS
-from app.intake.routes import router
+from app.intake.receiving import router
 from app.intake.tables import Receipt
 from app.outbox import OutboxMessage
 from app.problems import as_response
@@ -131,8 +131,8 @@ async def test_a_key_revoked_and_a_source_disabled_between_two_groups_open_nothi
         assert (await say(http, slug, shown, "before")).status_code == 202
     async with world.db.transaction() as session:
         await keys.revoke(session, key.split("_")[1], at=world.clock.now())
-        source = await inbox.enrolment.found(session, "site")
-        inbox.enrolment.disable(source, at=world.clock.now())
+        source = await enrolment.found(session, "site")
+        enrolment.disable(source, at=world.clock.now())
     refused = [
         (await say(http, slug, shown, "after")).status_code
         for slug, shown in (("shop", key), ("site", other))
