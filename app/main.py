@@ -24,6 +24,7 @@ from app.db import Database
 from app.door import BodyLimit
 from app.engine import Engine, Reach
 from app.incidents.routes import router as incident_routes
+from app.intake.receiving import router as receiving_routes
 from app.intake.routes import router as intake_routes
 from app.levels.routes import router as level_routes
 from app.notify.channel import Channel
@@ -53,8 +54,8 @@ from app.watch.routes import router as watch_routes
 
 ROUTERS: Sequence[APIRouter] = (
     incident_routes, of_incident_routes, playbook_routes, notify_routes, resource_routes, review_routes, level_routes, plan_routes,
-    people_routes, readiness_routes, intake_routes, access_routes, parked_routes, watch_routes, stream_routes, vital_routes,
-    problem_routes, console_routes, watch_pages,
+    people_routes, readiness_routes, receiving_routes, intake_routes, access_routes, parked_routes, watch_routes, stream_routes,
+    vital_routes, problem_routes, console_routes, watch_pages,
 )  # fmt: skip
 
 _TO_WRITE_DOWN: Final = timedelta(

@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel
 from sqlalchemy import Column, MetaData, String, Table, insert
+from sqlalchemy.orm import DeclarativeBase
 
 from app.db import Database, UtcDateTime
 from app.ids import new_id
@@ -27,6 +28,40 @@ ROWS = Table(
     Column("ref", String(64)),
     Column("at", UtcDateTime),
 )
+
+
+class _Rows(DeclarativeBase):
+    metadata = ROWS.metadata
+
+
+class Row(_Rows):
+    """The same row, as an ORM object."""
+
+    __table__ = ROWS
+
+
+class Alert(BaseModel):
+    status: str
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    startsAt: datetime  # noqa: N815 - Alertmanager's names
+    endsAt: datetime  # noqa: N815
+    generatorURL: str  # noqa: N815
+    fingerprint: str
+
+
+class Alerts(BaseModel):
+    """Alertmanager's webhook."""
+
+    version: str
+    groupKey: str  # noqa: N815
+    status: str
+    receiver: str
+    groupLabels: dict[str, str]  # noqa: N815
+    commonLabels: dict[str, str]  # noqa: N815
+    commonAnnotations: dict[str, str]  # noqa: N815
+    externalURL: str  # noqa: N815
+    alerts: list[Alert]
 
 
 class Asked(BaseModel):
@@ -52,6 +87,17 @@ def bare_app(database_url: str, receiver_url: str) -> FastAPI:
         async with database.transaction() as session:
             await session.execute(insert(ROWS).values(id=new_id(now), ref=asked.ref, at=now))
         return asked
+
+    @app.post("/validate")
+    async def validate(alerts: Alerts) -> dict[str, int]:
+        return {"signals": len(alerts.alerts)}
+
+    @app.post("/orm")
+    async def orm(alerts: Alerts) -> dict[str, int]:
+        now = datetime.now(UTC)
+        async with database.transaction() as session:
+            session.add(Row(id=new_id(now), ref=alerts.alerts[0].fingerprint, at=now))
+        return {"signals": len(alerts.alerts)}
 
     @app.post("/message", status_code=201)
     async def message(asked: Asked) -> Asked:

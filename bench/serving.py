@@ -161,6 +161,12 @@ async def _until_it_answers(url: str, process: subprocess.Popen[bytes]) -> None:
     raise SystemExit(f"the server ended with {process.returncode}")
 
 
+def execute(url: str, statements: str) -> None:
+    """Run SQL on a PostgreSQL, from outside any loop."""
+    with asyncio.Runner() as runner:
+        runner.run(_execute(url, statements))
+
+
 async def _execute(url: str, statement: str) -> None:
     connection = await asyncpg.connect(url)
     try:

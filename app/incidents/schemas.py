@@ -195,6 +195,8 @@ class IncidentRead(IncidentSummary):
     level_suggested: int | None
     gravity: str | None
     occurrence: int
+    signals: int
+    """Problems of monitoring it stands for; in a storm the further ones join an incident already raised."""
     facts: dict[str, Any]
     reporter: str | None
     raised_by: str

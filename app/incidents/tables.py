@@ -58,6 +58,7 @@ class Incident(Base):
     status: Mapped[Status] = mapped_column(String(16), default=Status.ACTUAL)
     version: Mapped[int] = mapped_column(default=1)  # grows with each change a person or rule makes
     occurrence: Mapped[int] = mapped_column(default=1)  # grows when it is reopened or the problem comes back
+    signals: Mapped[int] = mapped_column(default=0)  # problems of monitoring it stands for; many in a storm
     calls: Mapped[int] = mapped_column(
         default=1
     )  # grows when an earlier answer no longer holds: people are called anew
@@ -92,6 +93,7 @@ class Incident(Base):
             sqlite_where=text("dedup_key is not null and state not in ('closed', 'reviewed', 'cancelled')"),
         ),
         Index("ix_incidents_state", "state"),
+        Index("ix_incidents_storm", "source", "type", "detected_at"),
     )  # fmt: skip
 
 

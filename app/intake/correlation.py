@@ -18,7 +18,7 @@ from app.ids import new_id
 from app.incidents import acknowledging, facts, lifecycle, raising, record, timeline
 from app.incidents.lifecycle import Event, Move
 from app.incidents.tables import OPEN_STATES, Incident, State, Status, TimelineEntry
-from app.intake import ourselves, reading, signals
+from app.intake import ourselves, reading, signals, storms
 from app.intake.signals import Signal, SignalState
 from app.intake.tables import Outcome, Problem, Source, Verdict
 from app.levels import grading, matrix
@@ -31,6 +31,7 @@ from app.wording import say
 OVERTAKEN_WITHIN: Final = timedelta(minutes=5)
 FACTS_EVERY: Final = timedelta(minutes=1)  # for repeats; what changes the grading goes through at once
 _EACH_UP_TO: Final = 3  # repeats that get a line on the timeline each; later ones at 10, 100, 1000 …
+_STORM_BEGINS: Final = 2  # problems of one incident
 _KEY_LENGTH: Final = 300
 
 
@@ -156,6 +157,13 @@ async def _raise(told: _Told, problem: Problem) -> Outcome:
         source=told.source.slug,
         status=Status.TEST if told.source.id == ourselves.SELF_TEST else Status.ACTUAL,
     )
+    known_already = await record.open_with_key(told.session, told.incident_key, alarm.status)
+    if (
+        known_already is None
+        and told.source.id not in ourselves.OURS
+        and (storm := await storms.incident_for(told.session, alarm, at=told.at)) is not None
+    ):
+        return _join_storm(told, problem, storm)
     incident, is_new = await raising.raise_incident(told.session, alarm, actor=told.actor, at=told.at)
     problem.incident_id = incident.id
     if is_new:
@@ -167,6 +175,15 @@ async def _raise(told: _Told, problem: Problem) -> Outcome:
     if signal.note:
         told.note(incident, "signal.noted", text=signal.note)
     return Outcome.RAISED if is_new else Outcome.JOINED
+
+
+def _join_storm(told: _Told, problem: Problem, incident: Incident) -> Outcome:
+    """Counted on the incident; its facts are not mixed with those of another problem."""
+    problem.incident_id = incident.id
+    incident.signals += 1
+    if incident.signals == _STORM_BEGINS or _gets_a_line(incident.signals):
+        told.note(incident, "signal.storm", count=incident.signals)
+    return Outcome.JOINED
 
 
 def _measured(signal: Signal) -> dict[str, Any]:
@@ -199,6 +216,9 @@ async def _repeat(told: _Told, problem: Problem, incident: Incident) -> Outcome:
 
 async def _tell_facts(told: _Told, problem: Problem, incident: Incident) -> None:
     """Merge what was measured: once a minute at most, unless it changes the level."""
+    if incident.signals >= _STORM_BEGINS and incident.dedup_key != told.incident_key:
+        await _grade_up(told, incident)
+        return
     measured = _measured(told.signal)
     merged = {name: value for name, value in {**incident.facts, **measured}.items() if value is not None}
     if merged == incident.facts or len(merged) > facts.MOST_FACTS:
@@ -208,6 +228,16 @@ async def _tell_facts(told: _Told, problem: Problem, incident: Incident) -> None
         return
     problem.facts_at = told.at
     await facts.merge(told.session, incident, measured, actor=told.actor, at=told.at)
+
+
+async def _grade_up(told: _Told, incident: Incident) -> None:
+    """A problem that joined in a storm hands its facts on only where they make the incident graver."""
+    measured = _measured(told.signal)
+    levels = await matrix.of(told.session, incident.plan_revision)
+    _, kind = levels.type_of(incident.type)
+    graded = grading.by_rules(kind, record.scope(incident), {**incident.facts, **measured})
+    if graded is not None and grading.is_graver(graded.level, incident.level):
+        await facts.merge(told.session, incident, measured, actor=told.actor, at=told.at)
 
 
 async def _grades_otherwise(session: AsyncSession, incident: Incident, merged: Mapping[str, Any]) -> bool:
@@ -234,6 +264,8 @@ async def _recovered(told: _Told, problem: Problem, later: bool | None) -> Outco
     if incident is None:
         return Outcome.SETTLED
     still = await _still_wrong(told.session, incident)
+    if still and incident.signals > storms.MOST and not _gets_a_line(still):
+        return Outcome.RECOVERED  # one of many in a storm: the count is told at 1000, 100, 10, and at the end
     told.note(incident, "signal.recovered", ended_at=told.signal.ended_at, still=still, text=told.signal.note)
     payload = {
         "incident_id": incident.id,

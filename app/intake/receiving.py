@@ -45,7 +45,7 @@ class InGroups(Edge):
         return at_the_edge
 
 
-router = APIRouter(route_class=InGroups)
+router = APIRouter(route_class=InGroups, tags=["intake"])
 
 _ANY_BODY: Final[dict[str, Any]] = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": {}}}}

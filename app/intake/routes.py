@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from app.access.edge import Edge, Here, Language, Now, Session, Who, problems
 from app.access.paging import Page, Paging, paged
 from app.errors import NotFound, Refused
-from app.intake import enrolment, inbox, receiving
+from app.intake import enrolment, inbox
 from app.intake.enrolment import Enrolment
 from app.intake.recognition import looks_like
 from app.intake.schemas import (
@@ -26,7 +26,6 @@ from app.intake.tables import Receipt, ReceiptState, Source
 from app.wording import render
 
 router = APIRouter(route_class=Edge, tags=["intake"])
-router.include_router(receiving.router)
 
 _ANY_BODY: dict[str, Any] = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": {}}}}

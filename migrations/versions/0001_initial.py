@@ -74,6 +74,7 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("occurrence", sa.Integer(), nullable=False),
+        sa.Column("signals", sa.Integer(), nullable=False),
         sa.Column("calls", sa.Integer(), nullable=False),
         sa.Column("facts", JSON, nullable=False),
         sa.Column("reporter", sa.String(length=200), nullable=True),
@@ -105,6 +106,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_incidents_detected_at"), "incidents", ["detected_at"], unique=False)
     op.create_index("ix_incidents_state", "incidents", ["state"], unique=False)
+    op.create_index("ix_incidents_storm", "incidents", ["source", "type", "detected_at"], unique=False)
     op.create_index(
         "uq_incidents_open_dedup",
         "incidents",
@@ -1108,6 +1110,7 @@ def downgrade() -> None:
         ),
         sqlite_where=sa.text("dedup_key is not null and state not in ('closed', 'reviewed', 'cancelled')"),
     )
+    op.drop_index("ix_incidents_storm", table_name="incidents")
     op.drop_index("ix_incidents_state", table_name="incidents")
     op.drop_index(op.f("ix_incidents_detected_at"), table_name="incidents")
     op.drop_table("incidents")

@@ -11,6 +11,7 @@ from app.incidents.lifecycle import Event
 from app.incidents.raising import Alarm
 from app.incidents.tables import State
 from app.incidents.transitions import Command
+from app.intake import storms
 from app.intake.signals import SignalState, packed, unpacked
 from app.intake.tables import Outcome
 from app.vocabulary import Layer
@@ -394,3 +395,41 @@ def test_a_signal_survives_being_kept() -> None:
         facts={"a": 1.5}, links=("https://m/",), started_at=now, ended_at=now, note="n", type_hint="x"
     )
     assert unpacked(packed(signal)) == signal
+
+
+# ── a storm ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_storm_becomes_one_incident_with_a_count(world: World) -> None:
+    many = storms.MOST + 15
+    outcomes = await world.tell(*(problem(f"host-{number}", level_hint=3) for number in range(many)))
+    assert outcomes == [Outcome.RAISED] * storms.MOST + [Outcome.JOINED] * 15
+    raised = await world.incidents()
+    assert [incident.signals for incident in raised] == [16] + [1] * (storms.MOST - 1)
+    counts = [entry.data["count"] for entry in await world.entries(raised[0]) if entry.kind == "signal.storm"]
+    assert counts == [2, 3, 10]
+
+
+async def test_a_storm_never_hides_what_is_graver(world: World) -> None:
+    await world.tell(*(problem(f"host-{number}", level_hint=3) for number in range(storms.MOST + 1)))
+    assert await world.tell(problem("core", level_hint=2)) == [Outcome.RAISED]
+    assert await world.tell(problem("one more", level_hint=3)) == [Outcome.JOINED]
+    assert [(one.level, one.signals) for one in await world.incidents()][-1] == (2, 2)
+
+
+async def test_a_storm_ends_when_all_its_problems_have(world: World) -> None:
+    many = storms.MOST + 2
+    await world.tell(*(problem(f"host-{number}", level_hint=3) for number in range(many)))
+    first = (await world.incidents())[0]
+    assert await world.tell(recovered("host-0"), recovered("host-10")) == [Outcome.RECOVERED] * 2
+    assert await world.tell(recovered("host-11")) == [Outcome.CANCELLED]
+    assert (await world.incidents())[0].id == first.id
+    assert (await world.incidents())[0].state == State.CANCELLED
+
+
+async def test_another_source_and_a_later_hour_are_no_storm(world: World) -> None:
+    await world.enrol("shop", "generic")
+    await world.tell(*(problem(f"host-{number}") for number in range(storms.MOST)))
+    assert await world.tell(problem("till"), slug="shop") == [Outcome.RAISED]
+    world.later(minutes=6)
+    assert await world.tell(problem("host-99")) == [Outcome.RAISED]

@@ -21,7 +21,7 @@ from app.errors import Problem
 from app.intake import enrolment, inbox
 from app.intake.groups import Groups
 from app.intake.kinds import KINDS
-from app.intake.routes import router
+from app.intake.receiving import router
 from app.intake.tables import Receipt
 from app.outbox import OutboxMessage
 from app.problems import as_response

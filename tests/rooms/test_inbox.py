@@ -19,6 +19,7 @@ from app.access.tables import Role
 from app.db import Database
 from app.errors import Problem
 from app.incidents.tables import State
+from app.intake import receiving
 from app.intake.routes import router
 from app.intake.tables import Receipt, ReceiptState
 from app.problems import as_response
@@ -47,6 +48,7 @@ async def world(database_url: str) -> AsyncIterator[World]:
 async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
     """A client without a key, at the room's own routes."""
     service = FastAPI()
+    service.include_router(receiving.router)
     service.include_router(router)
     service.state.parts = Parts(
         settings=Settings(language="en"), db=world.db, clock=world.clock, vault=world.vault
