@@ -1,0 +1,1 @@
+"""The commands of `muster`, a module per group; `app.cli` puts them together."""
