@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 
-from app.commands import audit, demo, incidents, keys, people, plan, serving, sources
+from app.commands import audit, demo, incidents, keys, moving, people, plan, serving, sources
 from app.main import create_app
 from app.service import reference
 from app.settings import Settings
@@ -17,7 +17,11 @@ app = typer.Typer(
 )
 app.command()(serving.serve)
 app.command()(serving.engine)
-app.command()(serving.migrate)
+app.command()(moving.migrate)
+app.command()(moving.backup)
+app.command()(moving.restore)
+app.command()(moving.hold)
+app.command()(moving.release)
 app.command()(plan.check)
 app.command()(plan.schema)
 app.command()(demo.demo)

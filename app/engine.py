@@ -18,6 +18,7 @@ from sqlalchemy.orm import aliased
 from app.access.parts import Parts
 from app.db import Database, Work, inline
 from app.flow import REACTIONS
+from app.installation import Watch
 from app.notify import delivery
 from app.notify.channel import Channel
 from app.notify.delivery import GRAVE
@@ -53,6 +54,7 @@ class Engine:
     def __init__(self, parts: Parts, reach: Reach) -> None:
         self.parts = parts
         self.reach = reach
+        self.hold = Watch(parts.db, parts.clock, parts.settings.poll_every)
         self.last_tick: datetime | None = None  # when a look for what is due last came to its end
         self._under_way: set[asyncio.Task[None]] = set()
         self._patient: set[asyncio.Task[None]] = set()  # those under way that are not grave
@@ -83,13 +85,20 @@ class Engine:
 
     async def settle(self) -> None:
         """Do everything that is due at this moment, and what follows from it, until nothing is left."""
-        while True:
+        while await self._may_act():
             busy = bool(self._under_way)  # what ends during the look may leave a place the look did not see
             did = await self.follow() or await self._start_deliveries() or await self._start_calls()
             if self._under_way:
                 await asyncio.gather(*self._under_way)
             elif not (did or busy):
                 return
+
+    async def _may_act(self) -> bool:
+        """The one gate: in hold no timer fires, nothing is followed up, nothing is sent or called."""
+        if not await self.hold.look():
+            return True
+        self.last_tick = self.parts.clock.now()  # held is no standstill
+        return False
 
     async def follow(self) -> bool:
         """Fire the timers that are due, then run the reactions to one message. Says whether there was anything."""
@@ -109,7 +118,7 @@ class Engine:
             while True:
                 woken.clear()
                 try:
-                    while await once():
+                    while await self._may_act() and await once():
                         pass
                 except Exception as error:  # the loop must outlive anything
                     log.exception("worker failed", worker=name, error=type(error).__name__)

@@ -37,6 +37,8 @@ from app.readiness.routes import router as readiness_routes
 from app.resources.routes import router as resource_routes
 from app.reviews.routes import router as review_routes
 from app.service import housekeeping, refusals
+from app.service.holding import HoldHeader
+from app.service.holding import router as holding_routes
 from app.service.of_incident import router as of_incident_routes
 from app.service.openapi import describe
 from app.service.parked import router as parked_routes
@@ -49,7 +51,7 @@ from app.vault import Vault
 
 ROUTERS: Sequence[APIRouter] = (
     incident_routes, of_incident_routes, playbook_routes, notify_routes, resource_routes, review_routes, level_routes, plan_routes,
-    people_routes, readiness_routes, intake_routes, access_routes, parked_routes, stream_routes, vital_routes,
+    people_routes, readiness_routes, intake_routes, access_routes, parked_routes, holding_routes, stream_routes, vital_routes,
     problem_routes, console_routes,
 )  # fmt: skip
 
@@ -120,6 +122,7 @@ def create_app(
     app.mount("/static", static_files(), name="static")
     refusals.install(app)
     describe(app)
+    app.add_middleware(HoldHeader, watch=engine.hold)
     app.add_middleware(RequestLog, clock=parts.clock)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body)
     return app

@@ -135,6 +135,8 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/metrics"): OVERSEES,
     ("GET", "/problems/{slug}"): Open.PUBLIC,
     ("GET", "/api/v1/stream"): READS,
+    ("GET", "/api/v1/installation"): SEES,
+    ("POST", "/api/v1/installation/release"): LEADS,
     ("GET", "/api/v1/parked"): OVERSEES,
     ("POST", "/api/v1/parked/{message_id}/retry"): MANAGES,
 }
