@@ -122,13 +122,12 @@ def _create(part: Path) -> None:
 
 
 def _seal(part: Path, manifest: Manifest) -> Manifest:
-    connection = sqlite3.connect(part)
+    connection = sqlite3.connect(part, isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode=DELETE")  # one file, no log beside it
         sealed = Manifest(**{**asdict(manifest), "digest": _digest(connection, manifest)})
         connection.execute("CREATE TABLE manifest (content TEXT NOT NULL)")
         connection.execute("INSERT INTO manifest VALUES (?)", [json.dumps(asdict(sealed))])
-        connection.commit()
     finally:
         connection.close()
     return sealed
