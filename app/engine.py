@@ -24,6 +24,7 @@ from app.db import Database, Work
 from app.due import Taken
 from app.flow import REACTIONS
 from app.in_hand import Fence, InHand
+from app.installation import Watch
 from app.notify import delivery, digest
 from app.notify.channel import Channel
 from app.notify.delivery import GRAVE, Outcome, Result
@@ -67,6 +68,7 @@ class Engine:
         self.parts = parts
         ours = SelfChannel(parts.db, parts.clock)
         self.reach = Reach(reach.outgoing, {**reach.channels, ours.name: ours})
+        self.hold = Watch(parts.db, parts.clock, parts.settings.poll_every)
         self.last_tick: datetime | None = None  # when a look for what is due last came to its end
         self.in_hand = InHand(parts.settings.lease)
         self._next_due: dict[Work, datetime | None] = {}  # as the last look saw it; a hint
@@ -103,13 +105,20 @@ class Engine:
 
     async def settle(self) -> None:
         """Do everything that is due at this moment, and what follows from it, until nothing is left."""
-        while True:
+        while await self._may_act():
             busy = bool(self._under_way)  # what ends during the look may leave a place the look did not see
             did = await self.follow() or await self._start_deliveries() or await self._start_calls()
             if self._under_way:
                 await asyncio.gather(*self._under_way)
             elif not (did or busy):
                 return
+
+    async def _may_act(self) -> bool:
+        """The one gate: in hold no timer fires, nothing is followed up, nothing is sent or called."""
+        if not await self.hold.look():
+            return True
+        self.last_tick = self.parts.clock.now()  # held is no standstill
+        return False
 
     async def follow(self) -> bool:
         """Fire the timers that are due, then run the reactions to a group of messages. Says whether there was anything."""
@@ -131,7 +140,7 @@ class Engine:
             while True:
                 woken.clear()
                 try:
-                    while await once():
+                    while await self._may_act() and await once():
                         pass
                 except Exception as error:  # the loop must outlive anything
                     log.exception("worker failed", worker=name, error=type(error).__name__)

@@ -39,6 +39,8 @@ from app.readiness.routes import router as readiness_routes
 from app.resources.routes import router as resource_routes
 from app.reviews.routes import router as review_routes
 from app.service import housekeeping, refusals
+from app.service.holding import HoldHeader
+from app.service.holding import router as holding_routes
 from app.service.of_incident import router as of_incident_routes
 from app.service.openapi import describe
 from app.service.parked import router as parked_routes
@@ -54,8 +56,8 @@ from app.watch.routes import router as watch_routes
 
 ROUTERS: Sequence[APIRouter] = (
     incident_routes, of_incident_routes, playbook_routes, notify_routes, resource_routes, review_routes, level_routes, plan_routes,
-    people_routes, readiness_routes, receiving_routes, intake_routes, access_routes, parked_routes, watch_routes, stream_routes,
-    vital_routes, problem_routes, console_routes, watch_pages,
+    people_routes, readiness_routes, receiving_routes, intake_routes, access_routes, parked_routes, watch_routes, holding_routes,
+    stream_routes, vital_routes, problem_routes, console_routes, watch_pages,
 )  # fmt: skip
 
 _TO_WRITE_DOWN: Final = timedelta(
@@ -131,6 +133,7 @@ def create_app(
     app.mount("/static", static_files(), name="static")
     refusals.install(app)
     describe(app)
+    app.add_middleware(HoldHeader, watch=engine.hold)
     app.add_middleware(RequestLog, clock=parts.clock)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body)
     return app

@@ -3,6 +3,7 @@
 from app.access import tables as access
 from app.db import Base
 from app.incidents import tables as incidents
+from app.installation import Hold, Installation
 from app.intake import tables as intake
 from app.levels import tables as levels
 from app.notify import tables as notify
@@ -16,6 +17,6 @@ from app.reviews import tables as reviews
 from app.watch import tables as watch
 
 __all__ = [
-    "Base", "OutboxMessage", "access", "incidents", "intake", "levels", "notify", "people", "plan", "playbooks",
-    "readiness", "resources", "reviews", "watch",
+    "Base", "Hold", "Installation", "OutboxMessage", "access", "incidents", "intake", "levels", "notify", "people", "plan",
+    "playbooks", "readiness", "resources", "reviews", "watch",
 ]  # fmt: skip

@@ -147,6 +147,8 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/problems/{slug}"): Open.PUBLIC,
     ("GET", "/api/v1/stream"): READS,
     ("GET", "/api/v1/audit"): AUDITS,
+    ("GET", "/api/v1/installation"): SEES,
+    ("POST", "/api/v1/installation/release"): LEADS,
     ("GET", "/api/v1/parked"): OVERSEES,
     ("POST", "/api/v1/parked/{parked_id}/retry"): MANAGES,
 }

@@ -1,1 +1,1 @@
-"""Groups of commands, each a module; `app.cli` registers them."""
+"""The commands of `muster`, a module per group; `app.cli` puts them together."""

@@ -112,7 +112,7 @@ def draw(request: Request, template: str, *, status: int = 200, **content: Any) 
         "age": lambda span: t("console.age." + span[0], **span[1]), "span": span_of,
         "may": lambda method, path: may(who, method, path), "here": _here(request),
         "typed": getattr(request.state, "typed", Typed()), "refusal": getattr(request.state, "refusal", None),
-        "done": done if done in _DONE else None,
+        "done": done if done in _DONE else None, "held": request.app.state.engine.hold.is_held,
     }  # fmt: skip
     text = _PAGES.get_template(template).render(**frame, **content)
     return HTMLResponse(text, status, headers={**HEADERS, "Content-Language": language})

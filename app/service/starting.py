@@ -11,6 +11,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import func, select
 
+from app import installation
 from app.access import keys
 from app.access.parts import Parts
 from app.access.tables import Key, Role
@@ -19,7 +20,7 @@ from app.db import in_turn
 from app.plan import revisions
 from app.plan.reading import BadPlan
 from app.readiness import duties
-from app.wording import render, say
+from app.wording import render, restored, say
 
 MIGRATIONS = Path(__file__).parent.parent.parent / "migrations"
 
@@ -61,6 +62,9 @@ async def prepare(parts: Parts) -> str | None:
     """
     await keep_in_step(parts.clock)
     now = parts.clock.now()
+    async with parts.db.transaction() as session:
+        if (hold := await installation.settle_in(session, at=now)) is not None:
+            log.warning("in hold: nothing is sent until `muster release`", reason=str(restored(hold.reason)))
     text = await asyncio.to_thread(parts.settings.plan.read_text, "utf-8")
     try:
         async with parts.db.transaction() as session:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import installation
 from app.access.edge import Edge, Here, Now, Session, problems
 from app.access.parts import Parts
 from app.breaker import Breakers
@@ -119,6 +120,11 @@ async def _families(session: AsyncSession, here: Parts, now: datetime) -> Any:
             "muster_parked_messages",
             "Reactions set aside after failing repeatedly.",
             await _count_parked(session),
+        ),
+        (
+            "muster_hold",
+            "1 while the database is in hold and nothing is sent.",
+            int(await installation.held(session) is not None),
         ),
         (
             "muster_receipts_not_understood",

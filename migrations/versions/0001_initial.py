@@ -56,6 +56,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_duty_occurrences")),
     )
     op.create_table(
+        "holds",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("reason", JSON, nullable=False),
+        sa.Column("released_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("released_by", sa.String(length=200), nullable=True),
+        sa.Column("why", sa.Text(), nullable=True),
+        sa.Column("outcome", JSON, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_holds")),
+    )
+    op.create_table(
         "incidents",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("number", sa.String(length=20), nullable=False),
@@ -116,6 +127,13 @@ def upgrade() -> None:
             "dedup_key is not null and state not in ('closed', 'reviewed', 'cancelled')"
         ),
         sqlite_where=sa.text("dedup_key is not null and state not in ('closed', 'reviewed', 'cancelled')"),
+    )
+    op.create_table(
+        "installation",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("home", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_installation")),
     )
     op.create_table(
         "kept_answers",
@@ -1102,6 +1120,7 @@ def downgrade() -> None:
     op.drop_table("keys")
     op.drop_index(op.f("ix_kept_answers_expires_at"), table_name="kept_answers")
     op.drop_table("kept_answers")
+    op.drop_table("installation")
     op.drop_index(
         "uq_incidents_open_dedup",
         table_name="incidents",
@@ -1114,6 +1133,7 @@ def downgrade() -> None:
     op.drop_index("ix_incidents_state", table_name="incidents")
     op.drop_index(op.f("ix_incidents_detected_at"), table_name="incidents")
     op.drop_table("incidents")
+    op.drop_table("holds")
     op.drop_table("duty_occurrences")
     op.drop_table("departments")
     op.drop_index(

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from app import cli
 from app.access.parts import Parts
+from app.commands import serving
 from app.db import Database
 from app.engine import Engine
 
@@ -42,7 +43,7 @@ def test_an_engine_told_to_stop_ends_in_order(
     async def dispose(self: Database) -> None:
         told.append("database closed")
 
-    monkeypatch.setattr(cli, "running", running)
+    monkeypatch.setattr(serving, "running", running)
     monkeypatch.setattr(Database, "dispose", dispose)
     monkeypatch.setenv("MUSTER_DATABASE_URL", f"sqlite:///{tmp_path / 'muster.db'}")
     monkeypatch.setenv("MUSTER_DATA_DIR", str(tmp_path))
