@@ -205,14 +205,16 @@ async def move(url: str, to: str, *, replace: bool, at: datetime) -> Copied:
                 await copying.refuse_another_form(session)
                 await installation.settle_in(session, at=at)
                 placed = installation.hold(session, say("service.hold.moved_to", place=shown(to)), at=at).id
+            copied: Copied | None = None
             try:
                 async with copying.snapshot(old) as source, _target(to) as target:
                     reason = say("service.hold.moved_from", place=shown(url))
-                    return await _fill(source, target, reason, replace=replace, at=at, instead_of=placed)
-            except BaseException:
-                async with old.transaction() as session:
-                    await session.delete(await session.get_one(Hold, placed))
-                raise
+                    copied = await _fill(source, target, reason, replace=replace, at=at, instead_of=placed)
+            finally:
+                if copied is None:
+                    async with old.transaction() as session:
+                        await session.delete(await session.get_one(Hold, placed))
+            return copied
         finally:
             await old.dispose()
 
