@@ -100,12 +100,13 @@ def build(house: House, *, at: datetime = NIGHT, faulty: bool = True) -> Service
     watch_database(parts.db, seams)
     other = Engine(parts, reach)  # takes over what a sender holds that is frozen past its lease
     for receiver in receivers.values():
-        receiver.take_over = partial(_take_over, clock, other, settings.lease)
+        receiver.take_over = partial(_take_over, house.history, clock, other, settings.lease)
     return Service(house, parts, clock, app, app.state.engine, seams, receivers, far)
 
 
-async def _take_over(clock: ManualClock, other: Engine, lease: timedelta) -> None:
+async def _take_over(history: History, clock: ManualClock, other: Engine, lease: timedelta) -> None:
     clock.advance(lease + timedelta(seconds=1))
+    history.note("clock", at=clock.now().isoformat())  # the next life must not begin before what this one did
     await other.settle()
 
 

@@ -92,7 +92,7 @@ def _points(result: Mapping[str, Any]) -> str:
 
 def _mutants(result: Mapping[str, Any]) -> str:
     rows = [
-        (mutant.says, f"`{mutant.caught_by}`", "caught" if result["mutants"].get(name) else "not run")
+        (mutant.says, f"`{mutant.caught_by}`", "caught" if result["mutants"].get(name) else "not shown yet")
         for name, mutant in MUTANTS.items()
     ]
     return _table(("Mistake", "Checker", "Last run"), rows)

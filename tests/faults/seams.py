@@ -58,7 +58,7 @@ def watch_database(database: Database, seams: Seams) -> None:
             commit(connection)
             seams.reached("commit.after")
 
-        sync.dialect.do_commit = _commit  # type: ignore[method-assign]
+        sync.dialect.do_commit = _commit  # type: ignore[method-assign, assignment]
 
 
 def _engines(database: Database) -> list[AsyncEngine]:

@@ -175,6 +175,7 @@ class Clients:
             clock.move_to(max(due, clock.now()))
         else:
             clock.advance(timedelta(seconds=self.chance.randint(1, 60)))
+        self.service.house.history.note("clock", at=clock.now().isoformat())
 
 
 _LIKES = {

@@ -39,12 +39,15 @@ class Receiver:
         outcome = (
             "broke" if fate < 0.03 else "refused" if fate < 0.06 else "later" if fate < 0.15 else "taken"
         )
+        freezes = self.faulty and self.take_over is not None and self.chance.random() < 0.05
+        if freezes and self.chance.random() < 0.5:
+            outcome = "refused"  # what is held up so long is mostly given up
         self.history.note(
             "send", key=message.key, to=to, outcome=outcome, at=self.now().isoformat(), link=message.link,
             ref=message.ref,
         )  # fmt: skip
         self.seams.reached("send.after")
-        if self.faulty and self.take_over is not None and self.chance.random() < 0.04:
+        if freezes:
             await self._freeze(message.key)
         match outcome:
             case "broke":
