@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Final
 
-from bench import page, raise_to_message, raises_per_second
+from bench import page, raise_to_message, raises_per_second, recovery
 from bench.page import Benchmark
 from bench.serving import KINDS
 
 BENCHMARKS: Final[Sequence[Benchmark]] = (  # in the order of the page
     raise_to_message,
     raises_per_second,
+    recovery,
 )
 
 
