@@ -5,7 +5,17 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Final
 
-from bench import fan_out, page, raise_to_message, raises_per_second, reservations, signals, storm, timers
+from bench import (
+    fan_out,
+    page,
+    raise_to_message,
+    raises_per_second,
+    recovery,
+    reservations,
+    signals,
+    storm,
+    timers,
+)
 from bench.page import Benchmark
 from bench.serving import KINDS
 
@@ -17,6 +27,7 @@ BENCHMARKS: Final[Sequence[Benchmark]] = (  # in the order of the page
     reservations,
     signals,
     storm,
+    recovery,
 )
 
 
