@@ -1,8 +1,8 @@
 """Reservations that everybody wants: a hundred thousand tries for the same few things, and never more given than there is.
 
 Many tasks, in two processes on PostgreSQL, ask for some of one pool at once; who gets it gives it back. At each moment what is
-held must be no more than what is there, and at the end what is held is what is promised. Yardstick: the same number of bare updates of
-one guarded row.
+held must be no more than what is there, and at the end what is held is what is promised. Yardstick: bare updates of one guarded
+row.
 """
 
 import asyncio
