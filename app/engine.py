@@ -268,7 +268,7 @@ class Engine:
 
     async def _claim_deliveries(self) -> bool:
         room, least_level = self._places()
-        if room <= 0 or not self._may_touch_the_world():
+        if room <= 0:
             return False
         await self.keep_leases()  # what we have in hand is not taken a second time, however late we are
         now = self.parts.clock.now()
@@ -293,13 +293,9 @@ class Engine:
         room, patient = AT_ONCE - len(self._under_way), PATIENT_AT_ONCE - len(self._patient)
         return (min(room, patient), None) if patient > 0 else (room, max(GRAVE))
 
-    def _may_touch_the_world(self) -> bool:
-        """The one place to ask before anything is sent or called."""
-        return True
-
     async def _start_calls(self) -> bool:
         room = min(AT_ONCE - len(self._under_way), PATIENT_AT_ONCE - len(self._patient))
-        if room <= 0 or not self._may_touch_the_world():
+        if room <= 0:
             return False
         await self.keep_leases()
         now = self.parts.clock.now()
