@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from app import telemetry
+from app import installation, telemetry
 from tests.databases import Databases, Kind
 from tests.faults import checkers
 from tests.faults.history import History
@@ -141,6 +141,8 @@ def _lives(house: House, seed: int, *, kills: int, mutant: str | None, acts: int
 
 async def _opening(service: Service, seed: int) -> None:
     """The first acts, in the process the lives are forked from: it fills the caches they would all fill."""
+    async with service.parts.db.transaction() as session:
+        await installation.move_in(session, at=service.clock.now())  # a copy would hold itself
     chance = random.Random(f"{seed}.opening")
     service.reseed(random.Random(f"{seed}.opening.far"))
     async with service.client as client:

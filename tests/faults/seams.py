@@ -62,8 +62,9 @@ def watch_database(database: Database, seams: Seams) -> None:
 
 
 def _engines(database: Database) -> list[AsyncEngine]:
-    """Every engine a database holds, whatever its pools are called."""
-    found = {id(value): value for value in vars(database).values() if isinstance(value, AsyncEngine)}
+    """Every engine of both sides of the process, each once."""
+    sides = (database._own, database._requests)
+    found = {id(engine): engine for side in sides for engine in (side.writer, side.reader)}
     return list(found.values())
 
 
