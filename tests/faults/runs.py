@@ -210,6 +210,7 @@ def resume(service: Service, chance: random.Random, *, jump: bool = True) -> Non
     last = max((datetime.fromisoformat(one) for one in moments), default=NIGHT)
     later = timedelta(seconds=chance.choice([0, 1, 61, 61])) if jump else timedelta()
     service.clock.move_to(max(last, service.clock.now()) + later)
+    service.house.history.note("clock", at=service.clock.now().isoformat())
 
 
 def in_child(
