@@ -13,15 +13,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import due, outbox
 from app.access.parts import Parts
+from app.away import Away
 from app.db import Database, Work
 from app.due import Taken
 from app.flow import REACTIONS, TOGETHER
@@ -207,7 +207,7 @@ class Engine:
                     self._one_by_one = 1  # soon it waits for its lock longer, holding no other
                     ends += loop.time() - began
                     continue
-                if isinstance(error, DBAPIError) and error.connection_invalidated:
+                if isinstance(error, Away):
                     raise
                 if len(portion) > 1:
                     waiting.extendleft([message] for message in reversed(portion))
@@ -459,5 +459,6 @@ def _sends(session: AsyncSession) -> bool:
 
 def _is_lock_trouble(error: BaseException) -> bool:
     """Two transactions in each other's way: no fault of what was done, which is simply done again."""
-    code: Any = getattr(getattr(error, "orig", None), "sqlstate", None)
-    return code in _LOCK_TROUBLE
+    # The driver's own error stands behind the one that says the database is away.
+    behind = getattr(error, "orig", None) or error.__cause__
+    return getattr(behind, "sqlstate", None) in _LOCK_TROUBLE

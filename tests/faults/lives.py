@@ -116,7 +116,9 @@ def build(house: House, *, at: datetime = NIGHT, faulty: bool = True) -> Service
 
 async def _take_over(history: History, clock: ManualClock, other: Engine, lease: timedelta) -> None:
     later = clock.now() + lease + timedelta(seconds=1)
-    history.note("clock", at=later.isoformat())  # first: the next life must not begin before what this one did
+    history.note(
+        "clock", at=later.isoformat()
+    )  # first: the next life must not begin before what this one did
     clock.move_to(max(later, clock.now()))
     await other.settle()
 
