@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import due, outbox
 from app.access.parts import Parts
+from app.away import Away
 from app.db import Database, Work
 from app.due import Taken
 from app.flow import REACTIONS
@@ -441,5 +442,6 @@ def _sends(session: AsyncSession) -> bool:
 
 def _is_lock_trouble(error: BaseException) -> bool:
     """Two transactions in each other's way: no fault of what was done, which is simply done again."""
-    code: Any = getattr(getattr(error, "orig", None), "sqlstate", None)
+    said = error.__cause__ if isinstance(error, Away) else getattr(error, "orig", None)
+    code: Any = getattr(said, "sqlstate", None)
     return code in _LOCK_TROUBLE
