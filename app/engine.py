@@ -7,10 +7,12 @@ worker: attempts are counted, then it is set aside and shown.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any, Final
 
 import structlog
@@ -23,7 +25,7 @@ from app.access.parts import Parts
 from app.away import Away
 from app.db import Database, Work
 from app.due import Taken
-from app.flow import REACTIONS
+from app.flow import REACTIONS, TOGETHER
 from app.in_hand import Fence, InHand
 from app.installation import Watch
 from app.notify import delivery, digest
@@ -191,25 +193,30 @@ class Engine:
         broken: set[str] = set()  # refs whose message failed: what follows it waits for it
         loop = asyncio.get_running_loop()
         ends = loop.time() + _LONGEST_GROUP
-        for message in taken:
-            if message.ref in broken:
+        waiting = deque(_portions(taken))
+        while waiting:
+            portion = [message for message in waiting.popleft() if message.ref not in broken]
+            if not portion:
                 continue
             began = loop.time()
             try:
                 async with session.begin_nested():
-                    await self._run_reactions(session, message, now)
+                    await self._run_reactions(session, portion, now)
             except Exception as error:
                 if _is_lock_trouble(error):
-                    broken.add(message.ref)
+                    broken.update(message.ref for message in portion)
                     self._one_by_one = 1  # soon it waits for its lock longer, holding no other
                     ends += loop.time() - began
                     continue
                 if isinstance(error, DBAPIError) and error.connection_invalidated:
                     raise
-                broken.add(message.ref)
-                failed.append((message, error))
+                if len(portion) > 1:
+                    waiting.extendleft([message] for message in reversed(portion))
+                    continue
+                broken.add(portion[0].ref)
+                failed.append((portion[0], error))
             else:
-                done.append(message.id)
+                done.extend(message.id for message in portion)
             if loop.time() > ends:
                 break
         await due.mark_done(session, done, at=now)
@@ -227,7 +234,7 @@ class Engine:
                     return False
                 message = taken[0]
                 await self._be_patient(session, "one")
-                await self._run_reactions(session, message, now)
+                await self._run_reactions(session, [message], now)
                 await due.mark_done(session, [message.id], at=now)
                 sends = _sends(session)
         except Exception as error:
@@ -247,13 +254,19 @@ class Engine:
         if not self.db.is_sqlite:
             await session.execute(text(f"SET LOCAL lock_timeout = '{_PATIENCE[how]}'"))
 
-    async def _run_reactions(self, session: AsyncSession, message: Taken, now: datetime) -> None:
-        outbox.speaks_of(session, message.ref, message.urgency)
+    async def _run_reactions(self, session: AsyncSession, portion: Sequence[Taken], now: datetime) -> None:
+        """Of one message, or of several of a topic whose reaction takes them together."""
         digest.cap(session, self.parts.settings.messages_per_person)
-        happened = Happened(session, message.topic, message.ref, message.payload, now)
-        with structlog.contextvars.bound_contextvars(topic=message.topic, incident=message.ref):
-            for reaction in REACTIONS.get(message.topic, ()):
-                await reaction(happened)
+        first, happened = portion[0], list[Happened]()
+        for message in portion:
+            outbox.speaks_of(session, message.ref, message.urgency)
+            happened.append(Happened(session, message.topic, message.ref, message.payload, now))
+        with structlog.contextvars.bound_contextvars(topic=first.topic, incident=first.ref):
+            if len(portion) > 1:
+                await TOGETHER[first.topic](happened)
+            else:
+                for reaction in REACTIONS.get(first.topic, ()):
+                    await reaction(happened[0])
             await session.flush()
 
     def _told_of(self, message: Taken, error: Exception, state: str | None) -> None:
@@ -269,7 +282,7 @@ class Engine:
 
     async def _claim_deliveries(self) -> bool:
         room, least_level = self._places()
-        if room <= 0 or not self._may_touch_the_world():
+        if room <= 0:
             return False
         await self.keep_leases()  # what we have in hand is not taken a second time, however late we are
         now = self.parts.clock.now()
@@ -294,13 +307,9 @@ class Engine:
         room, patient = AT_ONCE - len(self._under_way), PATIENT_AT_ONCE - len(self._patient)
         return (min(room, patient), None) if patient > 0 else (room, max(GRAVE))
 
-    def _may_touch_the_world(self) -> bool:
-        """The one place to ask before anything is sent or called."""
-        return True
-
     async def _start_calls(self) -> bool:
         room = min(AT_ONCE - len(self._under_way), PATIENT_AT_ONCE - len(self._patient))
-        if room <= 0 or not self._may_touch_the_world():
+        if room <= 0:
             return False
         await self.keep_leases()
         now = self.parts.clock.now()
@@ -429,6 +438,15 @@ class Engine:
 def _fence(claimed: delivery.Claimed | external.Claimed) -> Fence:
     named = claimed.delivery_id if isinstance(claimed, delivery.Claimed) else claimed.step_id
     return named, claimed.attempt
+
+
+def _portions(taken: Sequence[Taken]) -> Iterator[list[Taken]]:
+    """What runs in a savepoint of its own: a message, or neighbours of a topic that is handled together."""
+    for topic, neighbours in groupby(taken, lambda message: message.topic):
+        if topic in TOGETHER:
+            yield list(neighbours)
+        else:
+            yield from ([message] for message in neighbours)
 
 
 def _sends(session: AsyncSession) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any, Final, NoReturn, Protocol
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
@@ -55,6 +56,7 @@ class Condition:
     _root: "_Node" = field(repr=False, compare=False)
 
     @classmethod
+    @lru_cache(maxsize=512)  # a plan's rules are asked of each signal
     def compile(cls, source: str) -> "Condition":
         """Read `source`, or raise `ExpressionError`."""
         if any(mark in source for mark in ("{{", "{%", "{#")):

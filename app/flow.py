@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from app.reactions import calling, ending, listening, owing, readiness, running, watching
-from app.reactions.context import Reaction
+from app.reactions.context import Reaction, ReactionToMany
 
 REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     # from monitoring
@@ -79,6 +79,9 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "channel.failing": (watching.say_channel_fails,),
     "channel.working": (watching.say_channel_works,),
 }  # fmt: skip
+
+# Topics that come by the thousand: a reaction to many messages of one transaction, which does what REACTIONS does to each.
+TOGETHER: Final[Mapping[str, ReactionToMany]] = {"signal.received": listening.correlate_all}
 
 # Told to the stream of changes, and to nobody else.
 NOBODY_CARES: Final = frozenset(

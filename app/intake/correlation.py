@@ -5,12 +5,12 @@ the order we received them; that need not be the order in which they were true, 
 occurrence known last. A machine's "recovered" is recorded and told, and ends only what no human holds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from sqlalchemy import exists, func, or_, select
+from sqlalchemy import Table, exists, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
@@ -19,6 +19,7 @@ from app.incidents import acknowledging, facts, lifecycle, raising, record, time
 from app.incidents.lifecycle import Event, Move
 from app.incidents.tables import OPEN_STATES, Incident, State, Status, TimelineEntry
 from app.intake import ourselves, reading, signals, storms
+from app.intake.known import Known
 from app.intake.signals import Signal, SignalState
 from app.intake.tables import Outcome, Problem, Source, Verdict
 from app.levels import grading, matrix
@@ -33,21 +34,31 @@ FACTS_EVERY: Final = timedelta(minutes=1)  # for repeats; what changes the gradi
 _EACH_UP_TO: Final = 3  # repeats that get a line on the timeline each; later ones at 10, 100, 1000 …
 _STORM_BEGINS: Final = 2  # problems of one incident
 _KEY_LENGTH: Final = 300
+_VERDICTS: Final = cast(Table, Verdict.__table__)
 
 
 @dataclass(frozen=True)
 class _Told:
     """One signal, by whom, and when."""
 
-    session: AsyncSession
+    known: Known
     source: Source
     signal: Signal
     received_at: datetime
     at: datetime
 
     @property
+    def session(self) -> AsyncSession:
+        return self.known.session
+
+    @property
     def actor(self) -> str:
         return f"source:{self.source.slug}"
+
+    @property
+    def problem(self) -> Problem | None:
+        """What it speaks of, if we have heard of that."""
+        return self.known.problems.get((self.source.id, self.signal.dedup_key))
 
     @property
     def incident_key(self) -> str:
@@ -69,29 +80,39 @@ class _Told:
         )
 
 
-async def judge(session: AsyncSession, payload: Mapping[str, Any], at: datetime) -> None:
-    """The reaction to `signal.received`."""
-    told = _Told(
-        session,
-        await session.get_one(Source, payload["source_id"]),
-        signals.unpacked(payload["signal"]),
-        datetime.fromisoformat(payload["received_at"]),
-        at,
+async def judge(session: AsyncSession, payloads: Sequence[Mapping[str, Any]], at: datetime) -> None:
+    """The reaction to one or several `signal.received`, in their order."""
+    said = [signals.unpacked(payload["signal"]) for payload in payloads]
+    known = Known(session, at)
+    await known.look(
+        (payload["source_id"], one.dedup_key) for payload, one in zip(payloads, said, strict=True)
     )
-    query = select(Problem).where(
-        Problem.source_id == told.source.id, Problem.dedup_key == told.signal.dedup_key
-    )
-    problem = await session.scalar(query)
-    outcome = await (_first_word(told) if problem is None else _further_word(told, problem))
-    problem = await session.scalar(query)
-    verdict = Verdict(
-        receipt_id=payload["receipt_id"],
-        position=payload["position"],
-        outcome=outcome,
-        at=at,
-        incident_id=problem.incident_id if problem else None,
-    )
-    session.add(verdict)
+    told = [
+        _Told(
+            known,
+            known.sources[payload["source_id"]],
+            signal,
+            datetime.fromisoformat(payload["received_at"]),
+            at,
+        )
+        for payload, signal in zip(payloads, said, strict=True)
+    ]
+    await known.look_for_open(one.incident_key for one in told if one.problem is None)
+    verdicts: list[dict[str, Any]] = []
+    for payload, one in zip(payloads, told, strict=True):
+        problem = one.problem
+        outcome = await (_first_word(one) if problem is None else _further_word(one, problem))
+        problem = one.problem
+        verdicts.append(
+            {
+                "receipt_id": payload["receipt_id"],
+                "position": payload["position"],
+                "outcome": outcome,
+                "incident_id": problem.incident_id if problem else None,
+                "at": at,
+            }
+        )
+    await session.execute(insert(_VERDICTS), verdicts)
 
 
 async def _first_word(told: _Told) -> Outcome:
@@ -142,7 +163,7 @@ async def _problem(told: _Told, problem: Problem, later: bool | None) -> Outcome
 async def _raise(told: _Told, problem: Problem) -> Outcome:
     signal = told.signal
     context = {"annotations": dict(signal.annotations), "links": list(signal.links)}
-    known = {
+    measured = {
         name: value for name, value in {**context, **_measured(signal)}.items() if value not in (None, {}, [])
     }
     alarm = raising.Alarm(
@@ -151,25 +172,23 @@ async def _raise(told: _Told, problem: Problem) -> Outcome:
         description=signal.text or None,
         occurred_at=min(signal.started_at or told.received_at, told.received_at),
         reporter=told.source.name,
-        facts=known,
+        facts=measured,
         level_hint=signal.level_hint,
         dedup_key=told.incident_key,
         source=told.source.slug,
         status=Status.TEST if told.source.id == ourselves.SELF_TEST else Status.ACTUAL,
     )
-    known_already = await record.open_with_key(told.session, told.incident_key, alarm.status)
-    if (
-        known_already is None
-        and told.source.id not in ourselves.OURS
-        and (storm := await storms.incident_for(told.session, alarm, at=told.at)) is not None
-    ):
+    storm = await told.known.storm(alarm) if told.source.id not in ourselves.OURS else None
+    if storm is not None:
         return _join_storm(told, problem, storm)
     incident, is_new = await raising.raise_incident(told.session, alarm, actor=told.actor, at=told.at)
     problem.incident_id = incident.id
+    told.known.changed(incident.id)
     if is_new:
+        told.known.raised(incident)
         problem.facts_at = told.at
     else:
-        incident = await record.locked(told.session, incident.id)
+        incident = await told.known.held(incident.id)
         told.note(incident, "signal.joined")
         await _tell_facts(told, problem, incident)
     if signal.note:
@@ -180,6 +199,7 @@ async def _raise(told: _Told, problem: Problem) -> Outcome:
 def _join_storm(told: _Told, problem: Problem, incident: Incident) -> Outcome:
     """Counted on the incident; its facts are not mixed with those of another problem."""
     problem.incident_id = incident.id
+    told.known.changed(incident.id)
     incident.signals += 1
     if incident.signals == _STORM_BEGINS or _gets_a_line(incident.signals):
         told.note(incident, "signal.storm", count=incident.signals)
@@ -263,7 +283,7 @@ async def _recovered(told: _Told, problem: Problem, later: bool | None) -> Outco
     incident = await _open_incident(told, problem)
     if incident is None:
         return Outcome.SETTLED
-    still = await _still_wrong(told.session, incident)
+    still = await told.known.still_wrong(incident)
     if still and incident.signals > storms.MOST and not _gets_a_line(still):
         return Outcome.RECOVERED  # one of many in a storm: the count is told at 1000, 100, 10, and at the end
     told.note(incident, "signal.recovered", ended_at=told.signal.ended_at, still=still, text=told.signal.note)
@@ -282,17 +302,6 @@ async def _recovered(told: _Told, problem: Problem, later: bool | None) -> Outco
     )
     lifecycle.apply(told.session, incident, Event.CANCEL, actor=told.actor, at=told.at, move=move)
     return Outcome.CANCELLED
-
-
-async def _still_wrong(session: AsyncSession, incident: Incident) -> int:
-    """How many problems of the incident, and of those merged into it, have not recovered."""
-    await session.flush()
-    merged = select(Incident.id).where(Incident.merged_into == incident.id)
-    query = select(func.count()).where(
-        or_(Problem.incident_id == incident.id, Problem.incident_id.in_(merged)),
-        Problem.state != SignalState.RECOVERED,
-    )
-    return int(await session.scalar(query) or 0)
 
 
 async def _is_held(session: AsyncSession, incident: Incident) -> bool:
@@ -353,13 +362,14 @@ def _remember(told: _Told, state: SignalState) -> Problem:
         last_seen_at=told.received_at,
         count=1,
     )
-    told.session.add(problem)
+    told.known.remember(problem)
     return problem
 
 
 def _begin_again(told: _Told, problem: Problem) -> None:
     problem.occurrence = told.signal.occurrence or problem.occurrence
     problem.state, problem.ended_at = SignalState.PROBLEM, None
+    told.known.changed(problem.incident_id)
 
 
 def _was_overtaken(told: _Told, problem: Problem) -> bool:
@@ -371,7 +381,7 @@ async def _open_incident(told: _Told, problem: Problem) -> Incident | None:
     """The open incident of the problem, locked; one that was merged into another is found there."""
     name = problem.incident_id
     while name is not None:
-        incident = await record.locked(told.session, name)
+        incident = await told.known.held(name)
         if incident.state in OPEN_STATES:
             problem.incident_id = incident.id
             return incident

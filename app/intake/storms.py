@@ -15,16 +15,16 @@ from app.db import inline
 from app.incidents import record
 from app.incidents.raising import Alarm
 from app.incidents.tables import Incident, State
-from app.levels import grading, matrix
 
 MOST: Final = 10  # new incidents of one source and type …
 WITHIN: Final = timedelta(minutes=5)  # … in this time
+OVER: Final = frozenset({State.CLOSED, State.REVIEWED, State.CANCELLED})
 
 
-async def incident_for(session: AsyncSession, alarm: Alarm, *, at: datetime) -> Incident | None:
-    """The open incident, locked, that this new problem is a part of; `None` while there is no storm, or none grave enough."""
-    _, levels = await matrix.in_force(session)
-    type_name, kind = levels.type_of(alarm.type)
+async def incident_for(
+    session: AsyncSession, alarm: Alarm, type_name: str, *, at: datetime
+) -> Incident | None:
+    """The gravest open incident, locked, of the storm that this new problem of that type is a part of; `None`: no storm."""
     # The newest few by their key, which sorts by time: a storm is looked for with each new problem, so it must cost little.
     query = (
         select(Incident.id, Incident.level, Incident.state)
@@ -37,12 +37,7 @@ async def incident_for(session: AsyncSession, alarm: Alarm, *, at: datetime) -> 
         .order_by(Incident.id)
     )
     lately = (await session.execute(query)).all()
-    still_open = [one for one in lately if one.state not in (State.CLOSED, State.REVIEWED, State.CANCELLED)]
+    still_open = [one for one in lately if one.state not in OVER]
     if len(lately) < MOST or not still_open:
         return None
-    gravest = min(still_open, key=lambda one: (one.level, one.id))
-    incident = await record.locked(session, gravest.id)
-    graded = grading.at_first(
-        kind, record.scope(incident), alarm.facts, said=alarm.level, hint=alarm.level_hint
-    )
-    return None if grading.is_graver(graded.level, incident.level) else incident
+    return await record.locked(session, min(still_open, key=lambda one: (one.level, one.id)).id)

@@ -78,6 +78,7 @@ class Happened:
 
 
 Reaction = Callable[[Happened], Awaitable[None]]
+ReactionToMany = Callable[[Sequence[Happened]], Awaitable[None]]
 
 
 def is_open(incident: Incident) -> bool:

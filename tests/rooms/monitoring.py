@@ -78,7 +78,7 @@ class World:
         while (message_id := await self._next()) is not None:
             async with self.db.transaction() as session:
                 message = await session.get_one(OutboxMessage, message_id)
-                await correlation.judge(session, message.payload, self.clock.now())
+                await correlation.judge(session, [message.payload], self.clock.now())
                 message.state = MessageState.DONE
 
     async def outcomes(self, receipt_id: str) -> list[Outcome]:
