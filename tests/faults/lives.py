@@ -4,6 +4,7 @@ A life runs in a process that was forked for it. What must be the same in each (
 statements) was made before the fork; the loop, connections and threads belong to the life.
 """
 
+import asyncio
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -83,6 +84,11 @@ class Service:
         for receiver in self.receivers.values():
             receiver.faulty = faulty
         self.far._faulty = faulty
+
+    def on_a_new_loop(self) -> None:
+        """The queues of requests were bound to the loop of the process this one was forked from; nobody waits in them."""
+        for turns in (self.parts.db._to_write, self.parts.db._to_read):
+            turns._places = asyncio.Semaphore(turns._places._value)
 
     def reseed(self, chance: random.Random) -> None:
         for receiver in self.receivers.values():

@@ -157,6 +157,7 @@ async def _opening(service: Service, seed: int, *, acts: int) -> None:
     """The first acts, in the process the lives are forked from: it fills the caches they would all fill."""
     async with service.parts.db.transaction() as session:
         await installation.move_in(session, at=service.clock.now())  # a copy would hold itself
+    service.on_a_new_loop()
     chance = random.Random(f"{seed}.opening")
     service.reseed(random.Random(f"{seed}.opening.far"))
     async with service.client as client:
@@ -205,6 +206,7 @@ async def _end(service: Service, seed: int, *, acts: int, retry: bool) -> Rows:
 
 def resume(service: Service, chance: random.Random, *, jump: bool = True) -> None:
     """Go on at the moment the last life had come to, or after the leases of its work have ended."""
+    service.on_a_new_loop()
     moments = [one["at"] for one in service.house.history.read() if one["what"] in ("clock", "send", "asked")
                and "T" in str(one["at"])]  # fmt: skip
     last = max((datetime.fromisoformat(one) for one in moments), default=NIGHT)
