@@ -46,6 +46,7 @@ _MESSAGES_AT_ONCE: Final = 32  # in one transaction
 _LONGEST_GROUP: Final = (
     0.05  # seconds; then requests have their turn, and the rows of several incidents are let go
 )
+_LETS_PASS: Final = 0.2  # seconds before each group that is not grave, while many signals wait to be stored
 # For the lock of an incident. A group holds locks itself: a longer wait could be two waiting for each other.
 _PATIENCE: Final = {"group": "50ms", "one": "2s"}
 _RECORDED_AT_ONCE: Final = 128
@@ -131,6 +132,8 @@ class Engine:
         self._next_due[Work.MESSAGES] = seen.next_timer if later else None
         fired = seen.timers and await self._fire_timers(now, grave=seen.grave_timers)
         grave = seen.grave_messages or (seen.grave_timers and fired)
+        if seen.messages and not grave:
+            await self.parts.rush.passing(most=_LETS_PASS)
         reacted = (fired or seen.messages or grave) and await self._react(now, grave=grave)
         self.last_tick = self.parts.clock.now()  # also with more to do: a storm is no standstill
         return fired or reacted

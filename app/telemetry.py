@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -47,8 +48,13 @@ def set_up(level: str = "INFO") -> None:
 def redact(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """The last look at a line: what is secret by name is hidden, what looks like a key is cut out."""
     for name, value in line.items():
-        if _HIDDEN.search(name):
+        if _is_hidden(name):
             line[name] = "[hidden]"
         elif isinstance(value, str):
             line[name] = _KEYS.sub(r"\2[hidden]", value)
     return line
+
+
+@lru_cache(maxsize=512)  # names are few, lines are many
+def _is_hidden(name: str) -> bool:
+    return _HIDDEN.search(name) is not None

@@ -1,9 +1,10 @@
 """What a process is made of, as far as requests need it: handed down from `main`, never looked up."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.clock import Clock
 from app.db import Database
+from app.rush import Rush
 from app.settings import Settings
 from app.vault import Vault
 
@@ -14,3 +15,4 @@ class Parts:
     db: Database
     clock: Clock
     vault: Vault
+    rush: Rush = field(default_factory=Rush)

@@ -20,6 +20,7 @@ from app.errors import Problem
 from app.intake import inbox
 from app.intake.inbox import Kept, Told
 from app.intake.kinds import KINDS
+from app.rush import Rush
 from app.vault import Vault
 
 AT_ONCE: Final = 200  # requests of one transaction: the engine waits no longer than this takes
@@ -36,11 +37,14 @@ class Groups:
     """The queue of one process and its writer, which lives while there is something to write."""
 
     def __init__(
-        self, db: Database, clock: Clock, vault: Vault, *, at_once: int = AT_ONCE, waiting: int = WAITING
-    ) -> None:
+        self, db: Database, clock: Clock, vault: Vault, *, rush: Rush | None = None, at_once: int = AT_ONCE,
+        waiting: int = WAITING,
+    ) -> None:  # fmt: skip
         self._db, self._clock, self._vault = db, clock, vault
+        self._rush = rush or Rush()
         self._at_once, self._bound = at_once, waiting
         self._waiting: deque[_Waiting] = deque()
+        self._in_hand = 0  # of the group that is being stored
         self._writer: asyncio.Task[None] | None = None
         self._kinds: dict[str, str] = {}  # of a slug, so that a refusal needs no database
 
@@ -50,6 +54,7 @@ class Groups:
             raise self._overloaded(told)
         answer: asyncio.Future[Kept] = asyncio.get_running_loop().create_future()
         self._waiting.append((told, answer))
+        self._rush.now_waiting(self._in_hand + len(self._waiting))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write())
         return await answer
@@ -57,14 +62,15 @@ class Groups:
     async def _write(self) -> None:
         while self._waiting:
             group = [self._waiting.popleft() for _ in range(min(self._at_once, len(self._waiting)))]
+            self._in_hand = len(group)
             failure = await self._store(group)
-            if failure is None:
-                continue
-            if len(group) > 1 and not _is_away(failure):
+            if failure is not None and len(group) > 1 and not _is_away(failure):
                 log.warning("group stored one by one", number=len(group), error=type(failure).__name__)
                 await self._one_by_one(group)
-            else:
+            elif failure is not None:
                 self._refuse(group, failure)
+            self._in_hand = 0
+            self._rush.now_waiting(len(self._waiting))
 
     async def _one_by_one(self, group: Sequence[_Waiting]) -> None:
         for number, one in enumerate(group):

@@ -192,7 +192,7 @@ def _groups(request: Request) -> Groups:
     """The one queue of this application, made by the first who needs it."""
     state, parts = request.app.state, _parts(request)
     if not hasattr(state, "groups"):
-        state.groups = Groups(parts.db, parts.clock, parts.vault)
+        state.groups = Groups(parts.db, parts.clock, parts.vault, rush=parts.rush)
     return cast(Groups, state.groups)
 
 
