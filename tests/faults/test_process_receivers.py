@@ -60,8 +60,10 @@ async def good() -> AsyncIterator[Receiver]:
 
 @pytest.fixture
 async def world(database_url: str, tmp_path: Path, bad: Receiver, good: Receiver) -> AsyncIterator[World]:
-    settings = {"request_deadline": timedelta(seconds=DEADLINE), "messages_per_person": 0}
-    async with a_world(database_url, tmp_path, people=False, real_channels=True, **settings) as made:
+    async with a_world(
+        database_url, tmp_path, people=False, real_channels=True, messages_per_person=0,
+        request_deadline=timedelta(seconds=DEADLINE),
+    ) as made:  # fmt: skip
         await made.import_people(
             "name,department,positions,contact_1,contact_2\n"
             f"Lin,customer_service,duty_lead,webhook:{bad.url()},webhook:{good.url()}\n"
