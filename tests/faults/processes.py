@@ -16,13 +16,19 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+from pydantic import SecretStr
 
+from app.main import parts_of
+from app.people import contact_points, csv_import
+from app.service import starting
+from app.settings import Settings
 from tests.databases import free_port
 from tests.receiver import Receiver
 from tests.serving import until
 
 ROOT: Final = Path(__file__).parent.parent.parent
 _MUSTER: Final = (sys.executable, "-c", "from app.cli import main; main()")
+_SECRET: Final = "only for this test"
 _STARTS_WITHIN: Final = 60  # seconds; two cores, and other tests beside this one
 _STOPS_WITHIN: Final = 20  # seconds an orderly stop may take
 
@@ -49,7 +55,7 @@ class Replicas:
             "MUSTER_DATABASE_URL": self.database,
             "MUSTER_DATA_DIR": str(self.directory),
             "MUSTER_PLAN": str(ROOT / "playbooks.yaml"),
-            "MUSTER_SECRET_KEY": "only for this test",
+            "MUSTER_SECRET_KEY": _SECRET,
             "MUSTER_LANGUAGE": "en",
             "MUSTER_LEASE": f"PT{self.lease}S",
             "MUSTER_MESSAGES_PER_PERSON": "0",  # one person is told of everything here
@@ -57,15 +63,19 @@ class Replicas:
             **self.settings,
         }
 
-    def prepare(self) -> None:
+    async def prepare(self) -> None:
         """The tables, a key of the leadership layer, and a duty lead whose phone is the receiver."""
-        self.key = self._muster("migrate").strip()
-        people = self.directory / "people.csv"
-        people.write_text(
-            f"name,department,positions,webhook\nLin,customer_service,duty_lead,{self.receiver.url('/lin')}\n",
-            encoding="utf-8",
-        )
-        self._muster("people", "import", str(people))
+        await asyncio.to_thread(starting.migrate, self.database)
+        settings = Settings(
+            _env_file=None, database_url=self.database, plan=ROOT / "playbooks.yaml", secret_key=SecretStr(_SECRET)
+        )  # fmt: skip
+        parts = parts_of(settings)
+        self.key = await starting.prepare(parts) or ""
+        people = f"name,department,positions,webhook\nLin,customer_service,duty_lead,{self.receiver.url()}\n"
+        check, now = contact_points.shape_problem, parts.clock.now()
+        async with parts.db.transaction() as session:
+            await csv_import.import_people(session, parts.vault, people.encode(), check=check, at=now)
+        await parts.db.dispose()
 
     async def serve(self, replicas: int = 1) -> list[str]:
         """Start so many more at once; their URLs, once they answer."""
@@ -154,18 +164,6 @@ class Replicas:
             return subprocess.Popen(
                 [*_MUSTER, *arguments], env=self.environment, cwd=ROOT, stdout=log, stderr=log
             )
-
-    def _muster(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [*_MUSTER, *arguments],
-            env=self.environment,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
 
 async def _answers(client: httpx.AsyncClient, url: str) -> bool:
