@@ -82,6 +82,7 @@ async def test_an_answer_is_kept_for_a_day(world: World) -> None:
     after = await send(world, "/incidents", INCIDENT, idempotency_key="a")
 
     assert within.json()["id"] == first.json()["id"] != after.json()["id"]
+    await world.settle()
 
 
 async def test_ten_of_the_same_at_once_are_one(world: World) -> None:
