@@ -38,7 +38,7 @@ from tests.faults.seams import Answering, Seams, lead_to, watch_database
 from tests.faults.world_outside import FarSide, Receiver
 from tests.world import NIGHT, PEOPLE
 
-_PATIENCE = 60  # rounds of settling and jumping until nothing is left; more is a row that is stuck
+_PATIENCE = 250  # rounds of settling and jumping until nothing is left; more is a row that is stuck
 
 
 @dataclass
@@ -122,7 +122,9 @@ def build(house: House, *, at: datetime = NIGHT, faulty: bool = True) -> Service
 
 async def _take_over(history: History, clock: ManualClock, other: Engine, lease: timedelta) -> None:
     later = clock.now() + lease + timedelta(seconds=1)
-    history.note("clock", at=later.isoformat())  # first: the next life must not begin before what this one did
+    history.note(
+        "clock", at=later.isoformat()
+    )  # first: the next life must not begin before what this one did
     clock.move_to(max(later, clock.now()))
     await other.settle()
 
@@ -155,7 +157,7 @@ async def furnish(service: Service) -> House:
 async def quiesce(service: Service, *, horizon: timedelta = timedelta(minutes=15)) -> bool:
     """Let everything come to its end without faults: jump from due row to due row. False: a row is stuck."""
     end = service.clock.now() + horizon
-    for _ in range(_PATIENCE * 10):
+    for _ in range(_PATIENCE):
         await service.engine.settle()
         due = await next_due(service.parts.db)
         if due is None or due > end:

@@ -174,7 +174,9 @@ class Clients:
         if due is None or due - clock.now() >= timedelta(hours=2):
             due = clock.now() + timedelta(seconds=self.chance.randint(1, 60))
         later = max(due, clock.now())
-        self.service.house.history.note("clock", at=later.isoformat())  # first: the next life must not begin before it
+        self.service.house.history.note(
+            "clock", at=later.isoformat()
+        )  # first: the next life must not begin before it
         clock.move_to(later)
 
 
