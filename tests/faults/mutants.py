@@ -30,6 +30,7 @@ class Mutant:
     put_in: Callable[[], None]
     seed: int = 1  # a run that shows it quickly
     kills: int = 2  # lives; every second one is let live
+    dies_at: str | None = None  # the only point its lives die at, where chance seldom leads there
 
 
 _LONG: Final = 60  # statements: a moment so long that one of the first kills falls into it
@@ -246,7 +247,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     "outcome forgotten": Mutant("what came of a send is not written down", "few_copies", _outcome_forgotten),
     "no fence": Mutant("a sender that lost its lease writes over the next one's result", "fenced", _no_fence),
     "not stopped": Mutant("what is still to be sent of a round is sent when it is over", "silent_after_answer", _not_stopped),
-    "answer not kept": Mutant("the answer to an Idempotency-Key is not stored", "accepted_once", _answer_not_kept, kills=6),
+    "answer not kept": Mutant("the answer to an Idempotency-Key is not stored", "accepted_once", _answer_not_kept, seed=6, kills=1, dies_at="answer.before"),
     "done first": Mutant("a message is marked done before its reactions", "judged_once", _marked_done_first, kills=6),
     "not judged": Mutant("a signal is taken in and not judged", "judged_once",
                          _no_reaction("signal.received", listening.correlate)),
