@@ -4,25 +4,28 @@ import argparse
 import json
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from subprocess import PIPE
-from subprocess import run as call
+from subprocess import PIPE, Popen
 from typing import Any, Final
 
 from tests.databases import Kind
 from tests.faults import page
-from tests.faults.mutants import MUTANTS
+from tests.faults.mutants import MUTANTS, QUICK
 from tests.faults.runs import Ended, Ground, run
 
 _KILLS: Final = 50  # lives of one run
 _EQUAL_RUNS: Final = 3
+_KINDS: Final[tuple[Kind, ...]] = ("sqlite", "postgresql")
 
 
-def attack(ground: Ground, kind: Kind, seed: int, count: int) -> dict[str, Any]:
-    """Runs on one database until `count` crash points were survived."""
+def attack(ground: Ground, kind: Kind, seed: int, count: int) -> Iterator[dict[str, Any]]:
+    """Runs on one database until `count` crash points were survived; gives after each what came of all so far."""
     began, runs = time.monotonic(), list[Ended]()
     survived = 0
     while survived < count:
@@ -30,17 +33,18 @@ def attack(ground: Ground, kind: Kind, seed: int, count: int) -> dict[str, Any]:
         runs.append(one)
         survived += sum(one.survived.values())
         if one.found:
-            print(
-                json.dumps({"database": kind, "seed": one.seed, "found": one.found}, default=str),
-                file=sys.stderr,
-                flush=True,
-            )
-    seconds = time.monotonic() - began
+            told = {"database": kind, "seed": one.seed, "found": one.found}
+            print(json.dumps(told, default=str), file=sys.stderr, flush=True)
+        yield _summed(runs, time.monotonic() - began)
+
+
+def _summed(runs: Sequence[Ended], seconds: float) -> dict[str, Any]:
     found: Counter[str] = Counter()
     points: Counter[str] = Counter()
     for one in runs:
         points.update(one.survived)
         found.update({name: len(lines) for name, lines in one.found.items()})
+    survived = points.total()
     return {
         "survived": survived, "found": dict(found), "points": dict(points), "runs": len(runs),
         "messages": sum(one.sends for one in runs), "copies": sum(one.copies for one in runs),
@@ -65,45 +69,59 @@ def caught(ground: Ground, kind: Kind, name: str) -> bool:
 
 def main() -> int:
     asked = _arguments()
-    if asked.db is not None or asked.mutants or asked.equal:
-        ground = Ground(Path(tempfile.mkdtemp(prefix="muster-faults-")))
-        try:
-            if asked.db is not None:
-                print(json.dumps(attack(ground, asked.db, asked.seed, asked.count)))
-            elif asked.equal:
-                print(json.dumps(equal_folds(ground, asked.seed, asked.equal)))
-            else:
-                print(json.dumps({name: caught(ground, "sqlite", name) for name in MUTANTS}))
-        finally:
-            ground.close()
-        return 0
-    kinds = ("sqlite", "postgresql")
-    again = [sys.executable, "-m", "tests.faults", f"--seed={asked.seed}", f"--count={asked.count}"]
-    with ThreadPoolExecutor(
-        len(kinds)
-    ) as pool:  # each is a fork server of its own; this process forks nothing meanwhile
-        told = list(
-            pool.map(lambda kind: call([*again, f"--db={kind}"], stdout=PIPE, check=True).stdout, kinds)
-        )
-    result: dict[str, Any] = {
-        "seed": asked.seed,
-        "databases": dict(zip(kinds, map(json.loads, told), strict=True)),
-    }
+    if asked.db is None and asked.mutants is None and asked.equal is None:
+        return _everything(asked.seed, asked.count, write=asked.write)
+    with _ground() as ground:
+        if asked.db is not None:
+            for told in attack(ground, asked.db, asked.seed, asked.count):
+                print(json.dumps(told), flush=True)
+        elif asked.equal:
+            print(json.dumps(equal_folds(ground, asked.seed, asked.equal)))
+        else:
+            names = QUICK if asked.mutants == "quick" else MUTANTS
+            print(json.dumps({name: caught(ground, "sqlite", name) for name in names}))
+    return 0
+
+
+@contextmanager
+def _ground() -> Iterator[Ground]:
     ground = Ground(Path(tempfile.mkdtemp(prefix="muster-faults-")))
     try:
-        result["equal"] = equal_folds(ground, asked.seed)
-        result["mutants"] = {name: caught(ground, "sqlite", name) for name in MUTANTS}
+        yield ground
     finally:
         ground.close()
+
+
+def _everything(seed: int, count: int, *, write: bool) -> int:
+    """The checkers are checked first; then both databases are attacked, and what is known is written down after each run, so
+    that a run that is broken off counts as far as it came."""
+    result: dict[str, Any] = {"seed": seed, "databases": {}}
     if page.RESULT.exists():
         result["sections"] = json.loads(page.RESULT.read_text("utf-8")).get("sections", {})
+    with _ground() as ground:
+        result["equal"] = equal_folds(ground, seed)
+        result["mutants"] = {name: caught(ground, "sqlite", name) for name in MUTANTS}
+    one_at_a_time = threading.Lock()
+
+    def attacked(kind: Kind) -> int:
+        again = [sys.executable, "-m", "tests.faults", f"--seed={seed}", f"--count={count}", f"--db={kind}"]
+        with Popen(
+            again, stdout=PIPE
+        ) as running:  # a fork server of its own; this process forks nothing meanwhile
+            assert running.stdout is not None
+            for line in running.stdout:
+                with one_at_a_time:
+                    result["databases"][kind] = json.loads(line)
+                    if write:
+                        page.write(result)
+        return running.returncode
+
+    with ThreadPoolExecutor(len(_KINDS)) as pool:
+        codes = list(pool.map(attacked, _KINDS))
     print(json.dumps(result, indent=1, ensure_ascii=False))
-    if asked.write:
-        page.write(result)
-    bad = any(one["found"] for one in result["databases"].values())
-    return int(
-        bad or not all(result["mutants"].values()) or result["equal"]["same"] != result["equal"]["tried"]
-    )
+    whole = not any(codes) and not any(one["found"] for one in result["databases"].values())
+    equal = result["equal"]["same"] == result["equal"]["tried"]
+    return int(not (whole and equal and all(result["mutants"].values())))
 
 
 def _arguments() -> argparse.Namespace:
@@ -112,7 +130,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=10_000, help="crash points to survive, per database")
     parser.add_argument("--db", choices=("sqlite", "postgresql"), help="attack this one only")
     parser.add_argument("--equal", type=int, help="only compare so many fault-free runs of both databases")
-    parser.add_argument("--mutants", action="store_true", help="only look whether each mutant is caught")
+    parser.add_argument(
+        "--mutants", choices=("quick", "all"), help="only look whether these mutants are caught"
+    )
     parser.add_argument("--write", action="store_true", help="renew docs/explanation/nothing-is-lost.md")
     return parser.parse_args()
 

@@ -38,7 +38,7 @@ from tests.faults.seams import Answering, Seams, lead_to, watch_database
 from tests.faults.world_outside import FarSide, Receiver
 from tests.world import NIGHT, PEOPLE
 
-_PATIENCE = 60  # rounds of settling and jumping until nothing is left; more is a row that is stuck
+_PATIENCE = 250  # rounds of settling and jumping until nothing is left; more is a row that is stuck
 
 
 @dataclass
@@ -157,7 +157,7 @@ async def furnish(service: Service) -> House:
 async def quiesce(service: Service, *, horizon: timedelta = timedelta(minutes=15)) -> bool:
     """Let everything come to its end without faults: jump from due row to due row. False: a row is stuck."""
     end = service.clock.now() + horizon
-    for _ in range(_PATIENCE * 10):
+    for _ in range(_PATIENCE):
         await service.engine.settle()
         due = await next_due(service.parts.db)
         if due is None or due > end:

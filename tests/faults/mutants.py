@@ -30,6 +30,10 @@ class Mutant:
     put_in: Callable[[], None]
     seed: int = 1  # a run that shows it quickly
     kills: int = 2  # lives; every second one is let live
+    dies_at: str | None = None  # the only point its lives die at, where chance seldom leads there
+
+
+_LONG: Final = 60  # statements: a moment so long that one of the first kills falls into it
 
 
 def _patch(where: Any, name: str, what: Any) -> None:
@@ -55,6 +59,7 @@ def _outcome_forgotten() -> None:
         return True
 
     _patch(delivery, "record", nothing)
+    _patch(delivery, "record_sent", nothing)
 
 
 def _no_fence() -> None:
@@ -74,7 +79,11 @@ class _Anything:
         return False
 
 
-def _no_recheck() -> None:
+def _not_stopped() -> None:
+    async def left(_session: Any, ended: Any, state: Any, _reason: Any, *, at: Any) -> None:
+        ended.state, ended.ended_at = state, at
+
+    _patch(chain, "end", left)
     _patch(delivery, "RoundState", SimpleNamespace(CALLING=_Anything(), ACKNOWLEDGED="acknowledged"))
 
 
@@ -98,7 +107,8 @@ def _marked_done_first() -> None:
         if message is None or message.topic not in ("incident.detected", "signal.received"):
             return await react(self, now, grave=grave)
         async with self.db.reading() as session:
-            await session.get(OutboxMessage, message.id)  # where a process may die
+            for _ in range(_LONG):  # where a process may die
+                await session.get(OutboxMessage, message.id, populate_existing=True)
         async with self.db.transaction() as session:
             (await session.get_one(OutboxMessage, message.id)).state = MessageState.PENDING
         return await react(self, now, grave=grave)
@@ -231,18 +241,18 @@ def _reaction_fails() -> None:
 
 
 MUTANTS: Final[Mapping[str, Mutant]] = {
-    "mark before send": Mutant("a delivery is marked sent when it is claimed", "sent_or_shown", _mark_before_send, seed=2),
+    "mark before send": Mutant("a delivery is marked sent when it is claimed", "sent_or_shown", _mark_before_send),
     "silently lost": Mutant("a channel is never called, the delivery is called sent", "sent_or_shown", _silently_lost),
     "no reason": Mutant("a delivery is dropped without a reason", "sent_or_shown", _dropped_without_reason),
     "outcome forgotten": Mutant("what came of a send is not written down", "few_copies", _outcome_forgotten),
-    "no fence": Mutant("a sender that lost its lease writes over the next one's result", "fenced", _no_fence, kills=6),
-    "no re-check": Mutant("a claim does not look whether the round is over", "silent_after_answer", _no_recheck, kills=6),
-    "answer not kept": Mutant("the answer to an Idempotency-Key is not stored", "accepted_once", _answer_not_kept, kills=6),
-    "done first": Mutant("a message is marked done before its reactions", "everything_followed", _marked_done_first, kills=6),
+    "no fence": Mutant("a sender that lost its lease writes over the next one's result", "fenced", _no_fence),
+    "not stopped": Mutant("what is still to be sent of a round is sent when it is over", "silent_after_answer", _not_stopped),
+    "answer not kept": Mutant("the answer to an Idempotency-Key is not stored", "accepted_once", _answer_not_kept, seed=6, kills=1, dies_at="answer.before"),
+    "done first": Mutant("a message is marked done before its reactions", "judged_once", _marked_done_first, kills=6),
     "not judged": Mutant("a signal is taken in and not judged", "judged_once",
                          _no_reaction("signal.received", listening.correlate)),
     "nobody called": Mutant("an incident is raised and nobody called", "everything_followed",
-                            _no_reaction("incident.detected", calling.call_reporting_chain)),
+                            _no_reaction("incident.detected", calling.call_reporting_chain), seed=2),
     "plan not started": Mutant("a plan is activated and not started", "everything_followed",
                                _no_reaction("incident.activated", running.start_plan)),
     "timer twice": Mutant("a timer is told twice", "fired_once", _timer_told_twice),
@@ -250,9 +260,15 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     "not chained": Mutant("an entry does not bear the hash before it", "record_holds", _appended(_unchain)),
     "behind the back": Mutant("a state changes without the timeline", "record_holds", _state_behind_the_back),
     "illegal jump": Mutant("a transition leads elsewhere", "only_legal_paths", _illegal_jump),
-    "not released": Mutant("an incident ends and keeps what it holds", "never_oversold", _nothing_released),
+    "not released": Mutant("an incident ends and keeps what it holds", "never_oversold", _nothing_released, seed=3),
     "not counted": Mutant("what is held is not counted", "never_oversold", _holding_not_counted),
-    "version not checked": Mutant("If-Match is not looked at", "one_winner", _version_not_checked),
+    "version not checked": Mutant("If-Match is not looked at", "one_winner", _version_not_checked, seed=2),
     "reaction fails": Mutant("a reaction always fails", "nothing_stuck", _reaction_fails),
     "breaks": Mutant("a command breaks", "no_refusal_without_cause", _appended(_break)),
 }  # fmt: skip
+
+# One for each checker, the quickest to find.
+QUICK: Final = (
+    "silently lost", "outcome forgotten", "no fence", "not stopped", "answer not kept", "not judged", "plan not started",
+    "timer twice", "number skipped", "illegal jump", "not counted", "version not checked", "reaction fails", "breaks",
+)  # fmt: skip

@@ -36,6 +36,7 @@ _WARM: Final = 60  # acts, before anything is forked
 _FIRST: Final = 3  # acts of a run before the first life
 _ACTS: Final = 12  # what the clients of one life want at most
 _DEADLIEST: Final = 120  # events; a life that passes more of them ends by itself
+_DEADLIEST_ANSWER: Final = 4  # where it may die at one kind of point alone
 _LONGEST_LIFE: Final = 30  # seconds of the machine's clock, then it hangs and is a finding
 
 
@@ -143,6 +144,7 @@ def _lives(
     service.move_to(house, faulty=faulty)
     if mutant is not None:
         MUTANTS[mutant].put_in()
+        service.seams.only = MUTANTS[mutant].dies_at
     asyncio.run(_opening(service, seed, acts=_FIRST))
     for number in range(kills):
         # A mistake may need a whole life to show: beside a mutant every second one is let live.
@@ -173,7 +175,9 @@ async def _life(service: Service, seed: int, number: int, *, acts: int, spared: 
     service.reseed(random.Random(f"{seed}.{number}.far"))
     history = service.house.history.read()
     resume(service, chance)
-    service.seams.deadly = None if spared else chance.randint(1, _DEADLIEST)
+    service.seams.deadly = (
+        None if spared else chance.randint(1, _DEADLIEST if service.seams.only is None else _DEADLIEST_ANSWER)
+    )
     service.seams.armed = True
     async with service.client as client:
         clients = Clients(service, client, chance, str(number))

@@ -30,9 +30,10 @@ class Seams:
     deadly: int | None = None
     passed: int = 0
     armed: bool = False
+    only: str | None = None  # counts the events of this name alone
 
     def reached(self, name: str) -> None:
-        if not self.armed:
+        if not self.armed or self.only not in (None, name):
             return
         self.passed += 1
         if self.passed == self.deadly:
