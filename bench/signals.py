@@ -149,5 +149,5 @@ def _pgbench(database: str, directory: Path) -> float:
 
 
 def _quoted(text: str) -> str:
-    """Inside a literal of a script: a colon before a letter would be a variable of pgbench."""
-    return text.replace("'", "''").replace("\\", "\\\\")
+    """Inside a literal of a script."""
+    return text.replace("'", "''")
