@@ -127,7 +127,8 @@ async def fire(session: AsyncSession, *, at: datetime, grave: bool) -> int:
 async def take(session: AsyncSession, *, at: datetime, limit: int, grave: bool) -> list[Taken]:
     """Up to `limit` messages to handle in this transaction, in the order to handle them.
 
-    1. The oldest of each ref, where no other engine has it. `grave`: of refs about which something grave waits.
+    1. The oldest of each ref, where no other engine has it. `grave`: of refs about which something grave waits, unless none
+       of them can be had: their oldest may have failed and wait for its next attempt, which holds up nobody else.
     2. What follows them within the same ref: nobody else can have it while we hold the oldest.
     """
     heads = _columns().where(*_heads(at))
@@ -137,6 +138,8 @@ async def take(session: AsyncSession, *, at: datetime, limit: int, grave: bool) 
         heads = heads.where(OutboxMessage.ref.in_(refs.order_by(urgent.id).limit(_GRAVE_REFS)))
     heads = heads.order_by(OutboxMessage.id).limit(limit).with_for_update(skip_locked=True)
     rows = (await session.execute(heads)).all()
+    if grave and not rows:
+        return await take(session, at=at, limit=limit, grave=False)
     if not rows or len(rows) == limit:
         return [_taken(row) for row in rows]
     followers = (

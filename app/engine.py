@@ -13,15 +13,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import due, outbox
 from app.access.parts import Parts
+from app.away import Away
 from app.db import Database, Work
 from app.due import Taken
 from app.flow import REACTIONS, TOGETHER
@@ -210,7 +210,7 @@ class Engine:
                     self._one_by_one = 1  # soon it waits for its lock longer, holding no other
                     ends += loop.time() - began
                     continue
-                if isinstance(error, DBAPIError) and error.connection_invalidated:
+                if isinstance(error, Away):
                     raise
                 if len(portion) > 1:
                     waiting.extendleft([message] for message in reversed(portion))
@@ -284,7 +284,7 @@ class Engine:
 
     async def _claim_deliveries(self) -> bool:
         room, least_level = self._places()
-        if room <= 0 or not self._may_touch_the_world():
+        if room <= 0:
             return False
         await self.keep_leases()  # what we have in hand is not taken a second time, however late we are
         now = self.parts.clock.now()
@@ -309,13 +309,9 @@ class Engine:
         room, patient = AT_ONCE - len(self._under_way), PATIENT_AT_ONCE - len(self._patient)
         return (min(room, patient), None) if patient > 0 else (room, max(GRAVE))
 
-    def _may_touch_the_world(self) -> bool:
-        """The one place to ask before anything is sent or called."""
-        return True
-
     async def _start_calls(self) -> bool:
         room = min(AT_ONCE - len(self._under_way), PATIENT_AT_ONCE - len(self._patient))
-        if room <= 0 or not self._may_touch_the_world():
+        if room <= 0:
             return False
         await self.keep_leases()
         now = self.parts.clock.now()
@@ -466,5 +462,6 @@ def _sends(session: AsyncSession) -> bool:
 
 def _is_lock_trouble(error: BaseException) -> bool:
     """Two transactions in each other's way: no fault of what was done, which is simply done again."""
-    code: Any = getattr(getattr(error, "orig", None), "sqlstate", None)
-    return code in _LOCK_TROUBLE
+    # The driver's own error stands behind the one that says the database is away.
+    behind = getattr(error, "orig", None) or error.__cause__
+    return getattr(behind, "sqlstate", None) in _LOCK_TROUBLE

@@ -96,7 +96,9 @@ def channels_of(settings: Settings, vault: Vault, outgoing: Outgoing) -> Mapping
             sender=settings.mail_from,
         )  # fmt: skip
     secrets = signing_secrets(settings, vault)
-    return registry.channels(outgoing, mail=mail, webhook_secrets=lambda _to: secrets)
+    return registry.channels(
+        outgoing, mail=mail, webhook_secrets=lambda _to: secrets, deadline=settings.request_deadline
+    )
 
 
 def signing_secrets(settings: Settings, vault: Vault) -> Sequence[bytes]:

@@ -10,6 +10,7 @@ from typing import Final
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy import delete
 
+from app import installation
 from app.access.parts import Parts
 from app.access.tables import KeptAnswer
 from app.readiness import duties
@@ -36,6 +37,8 @@ async def begin_self_test(parts: Parts) -> None:
     """The synthetic incident of this slot of time, unless another replica has begun it."""
     settings = parts.settings
     async with parts.db.transaction() as session:
+        if await installation.held(session) is not None:
+            return  # it could not come through, and nobody is to be told of that
         await self_test.begin_due(
             session, every=settings.self_test_every, limit=settings.self_test_limit, at=parts.clock.now()
         )

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from sqlalchemy import select
 
+from app import installation
 from app.access.parts import Parts
 from app.db import inline
 from app.notify.tables import Round, RoundState
@@ -45,6 +46,7 @@ class Guard:
         self._looking: asyncio.Task[None] | None = None
         self._uncalled: Sequence[str] = ()  # rounds that reached nobody, as of the last look
         self._told: set[str] = set()  # those of them the last resort was told of
+        self._held_at: datetime | None = None  # when a look last found the database in hold
 
     async def watch(self) -> None:
         """One look, every few seconds."""
@@ -54,7 +56,7 @@ class Guard:
             await self._last_resort.tell(Reason.ENGINE, about=f"({last:%Y-%m-%d %H:%M:%S} UTC)", at=at)
             return
         self._last_resort.over(Reason.ENGINE)
-        if not await self._look(at):
+        if not await self._look(at) or self._is_held(at):
             return
         if self.standing is Standing.LATE:
             await self._last_resort.tell(Reason.SELF_TEST, at=at)
@@ -74,7 +76,13 @@ class Guard:
     def _is_well(self, at: datetime) -> bool:
         last = self._engine.last_tick
         ticks = last is not None and at - last <= self._parts.settings.tick_limit
-        return ticks and self.standing in (Standing.PASSED, Standing.OFF)
+        return ticks and not self._is_held(at) and self.standing in (Standing.PASSED, Standing.OFF)
+
+    def _is_held(self, at: datetime) -> bool:
+        """In hold nothing is sent, this neither; after it the self-test has the time of a whole round to come through."""
+        settings = self._parts.settings
+        round_of_tests = settings.self_test_every + settings.self_test_limit
+        return self._held_at is not None and at - self._held_at <= max(LOOK_EVERY, round_of_tests)
 
     async def _look(self, at: datetime) -> bool:
         """Ask the database; says whether it answered. One that is frozen is asked once, and not waited for."""
@@ -90,6 +98,8 @@ class Guard:
             self.standing = await self_test.standing(
                 session, every=settings.self_test_every, limit=settings.self_test_limit, at=at
             )
+            if await installation.held(session) is not None:
+                self._held_at = at
             self._uncalled = list(await session.scalars(nobody.order_by(Round.id.desc()).limit(_REMEMBERED)))
 
     async def _tell_of_nobody(self, at: datetime) -> None:

@@ -109,7 +109,7 @@ def everything_followed(_history: Sequence[Noted], rows: Rows) -> list[str]:
     found += [
         f"nobody was called about {one['number']}"
         for one in rows["incidents"]
-        if one["id"] not in called and one["state"] == State.DETECTED
+        if one["id"] not in called and one["state"] == State.DETECTED and one["acknowledged_at"] is None
     ]
     ran = {one["ref"] for one in rows["runs"]}
     found += [

@@ -13,9 +13,10 @@ from typing import Any
 Event = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass
 class History:
-    """The file of one run. `note` appends, from any process; `read` gives all events in order."""
+    """The file of one run. `note` appends, from any process; `read` gives all events in order. A forked process turns its own
+    to another file by `path`."""
 
     path: Path
 

@@ -4,6 +4,7 @@ A life runs in a process that was forked for it. What must be the same in each (
 statements) was made before the fork; the loop, connections and threads belong to the life.
 """
 
+import asyncio
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -33,7 +34,7 @@ from app.settings import Settings
 from app.tables import Base
 from app.vault import Vault
 from tests.faults.history import History
-from tests.faults.seams import Answering, Seams, watch_database
+from tests.faults.seams import Answering, Seams, lead_to, watch_database
 from tests.faults.world_outside import FarSide, Receiver
 from tests.world import NIGHT, PEOPLE
 
@@ -76,6 +77,19 @@ class Service:
         self.far._faulty = False
         self.seams.armed = False
 
+    def move_to(self, house: House, *, faulty: bool) -> None:
+        """Work on another copy from now on, as a fork does; what is open goes on where it was."""
+        self.house.history.path = house.history.path  # every part holds this one
+        self.house = replace(house, history=self.house.history)
+        for receiver in self.receivers.values():
+            receiver.faulty = faulty
+        self.far._faulty = faulty
+
+    def on_a_new_loop(self) -> None:
+        """The queues of requests were bound to the loop of the process this one was forked from; nobody waits in them."""
+        for turns in (self.parts.db._to_write, self.parts.db._to_read):
+            turns._places = asyncio.Semaphore(turns._places._value)
+
     def reseed(self, chance: random.Random) -> None:
         for receiver in self.receivers.values():
             receiver.chance = chance
@@ -98,15 +112,20 @@ def build(house: House, *, at: datetime = NIGHT, faulty: bool = True) -> Service
     reach = Reach(far, receivers)  # type: ignore[arg-type]
     app = create_app(settings, parts=parts, reach=reach)
     watch_database(parts.db, seams)
+    lead_to(parts.db, lambda: made.house.url)
     other = Engine(parts, reach)  # takes over what a sender holds that is frozen past its lease
     for receiver in receivers.values():
         receiver.take_over = partial(_take_over, house.history, clock, other, settings.lease)
-    return Service(house, parts, clock, app, app.state.engine, seams, receivers, far)
+    made = Service(house, parts, clock, app, app.state.engine, seams, receivers, far)
+    return made
 
 
 async def _take_over(history: History, clock: ManualClock, other: Engine, lease: timedelta) -> None:
-    clock.advance(lease + timedelta(seconds=1))
-    history.note("clock", at=clock.now().isoformat())  # the next life must not begin before what this one did
+    later = clock.now() + lease + timedelta(seconds=1)
+    history.note(
+        "clock", at=later.isoformat()
+    )  # first: the next life must not begin before what this one did
+    clock.move_to(max(later, clock.now()))
     await other.settle()
 
 

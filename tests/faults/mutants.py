@@ -88,7 +88,7 @@ def _answer_not_kept() -> None:
 def _marked_done_first() -> None:
     react = Engine._react
 
-    async def early(self: Engine, now: Any) -> bool:
+    async def early(self: Engine, now: Any, *, grave: bool) -> bool:
         async with self.db.transaction() as session:
             message = await session.scalar(
                 select(OutboxMessage).where(OutboxMessage.state == MessageState.PENDING).order_by(OutboxMessage.id).limit(1)
@@ -96,12 +96,12 @@ def _marked_done_first() -> None:
             if message is not None and message.topic in ("incident.detected", "signal.received"):
                 message.state = MessageState.DONE
         if message is None or message.topic not in ("incident.detected", "signal.received"):
-            return await react(self, now)
+            return await react(self, now, grave=grave)
         async with self.db.reading() as session:
             await session.get(OutboxMessage, message.id)  # where a process may die
         async with self.db.transaction() as session:
             (await session.get_one(OutboxMessage, message.id)).state = MessageState.PENDING
-        return await react(self, now)
+        return await react(self, now, grave=grave)
 
     _patch(Engine, "_react", early)
 
@@ -109,13 +109,13 @@ def _marked_done_first() -> None:
 def _timer_told_twice() -> None:
     fire = Engine._fire_timers
 
-    async def twice(self: Engine, now: Any) -> bool:
+    async def twice(self: Engine, now: Any, *, grave: bool) -> bool:
         async with self.db.transaction() as session:
             for one in await session.scalars(
                 select(Timer).where(Timer.state == TimerState.ARMED, Timer.due_at <= now)
             ):
                 outbox.put(session, one.topic, one.payload, ref=one.ref, at=now)
-        return await fire(self, now)
+        return await fire(self, now, grave=grave)
 
     _patch(Engine, "_fire_timers", twice)
 

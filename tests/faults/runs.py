@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from app import telemetry
+from app import installation, telemetry
 from tests.databases import Databases, Kind
 from tests.faults import checkers
 from tests.faults.history import History
@@ -32,6 +32,8 @@ from tests.faults.workload import Clients
 from tests.rooms.trial import plan_with, step, task
 from tests.world import NIGHT
 
+_WARM: Final = 60  # acts, before anything is forked
+_FIRST: Final = 3  # acts of a run before the first life
 _ACTS: Final = 12  # what the clients of one life want at most
 _DEADLIEST: Final = 120  # events; a life that passes more of them ends by itself
 _LONGEST_LIFE: Final = 30  # seconds of the machine's clock, then it hangs and is a finding
@@ -60,6 +62,7 @@ class Ground:
         self.directory = directory
         self.databases = Databases(directory)
         self._furnished: dict[Kind, House] = {}
+        self._services: dict[Kind, Service] = {}
         call = step(
             "call", "http", with_={"url": "http://far.example/x", "body": {}}, retry={"attempts": 4, "wait": "10s"},
         )  # fmt: skip
@@ -73,6 +76,17 @@ class Ground:
             answer = in_child(lambda: furnish(build(house, faulty=False)), house.history)
             self._furnished[kind] = replace(house, keys=answer.keys, source_key=answer.source_key)
         return self._furnished[kind]
+
+    def service(self, kind: Kind) -> Service:
+        """The service with everything made and compiled that acting makes and compiles, for forks to go on with."""
+        if kind not in self._services:
+            service = build(self.copy(kind, f"{kind}-warm"))
+            asyncio.run(_opening(service, 0, acts=_WARM))
+            self.databases.drop(service.house.url)
+            self._services[kind] = service
+            gc.collect()
+            gc.freeze()
+        return self._services[kind]
 
     def copy(self, kind: Kind, name: str) -> House:
         house = self.furnished(kind)
@@ -103,11 +117,12 @@ def run(
     It has a process of its own, which is the one a mutant is put into; the checkers look from outside.
     """
     began = time.monotonic()
+    service = ground.service(kind)
     house = ground.copy(kind, f"{kind}-{seed}-{mutant}-{kills}")
     faulty = kills > 0 or mutant is not None
     try:
         rows: Rows = in_child(
-            lambda: _lives(house, seed, kills=kills, mutant=mutant, acts=acts, faulty=faulty), house.history,
+            lambda: _lives(service, house, seed, kills=kills, mutant=mutant, acts=acts, faulty=faulty), house.history,
             within=_LONGEST_LIFE * (kills + 4),
         )  # fmt: skip
     finally:
@@ -122,14 +137,13 @@ def run(
     )  # fmt: skip
 
 
-def _lives(house: House, seed: int, *, kills: int, mutant: str | None, acts: int, faulty: bool) -> Rows:
-    service = build(house, faulty=faulty)
-    service.app.middleware_stack = service.app.build_middleware_stack()
+def _lives(
+    service: Service, house: House, seed: int, *, kills: int, mutant: str | None, acts: int, faulty: bool
+) -> Rows:
+    service.move_to(house, faulty=faulty)
     if mutant is not None:
         MUTANTS[mutant].put_in()
-    asyncio.run(_opening(service, seed))
-    gc.collect()
-    gc.freeze()
+    asyncio.run(_opening(service, seed, acts=_FIRST))
     for number in range(kills):
         # A mistake may need a whole life to show: beside a mutant every second one is let live.
         spared = mutant is not None and number % 2 == 1
@@ -139,13 +153,16 @@ def _lives(house: House, seed: int, *, kills: int, mutant: str | None, acts: int
     return rows
 
 
-async def _opening(service: Service, seed: int) -> None:
+async def _opening(service: Service, seed: int, *, acts: int) -> None:
     """The first acts, in the process the lives are forked from: it fills the caches they would all fill."""
+    async with service.parts.db.transaction() as session:
+        await installation.move_in(session, at=service.clock.now())  # a copy would hold itself
+    service.on_a_new_loop()
     chance = random.Random(f"{seed}.opening")
     service.reseed(random.Random(f"{seed}.opening.far"))
     async with service.client as client:
         clients = Clients(service, client, chance, "opening")
-        for _ in range(6):
+        for _ in range(acts):
             await clients.act()
     service.house.history.note("clock", at=service.clock.now().isoformat())
     await service.parts.db.dispose()
@@ -189,11 +206,13 @@ async def _end(service: Service, seed: int, *, acts: int, retry: bool) -> Rows:
 
 def resume(service: Service, chance: random.Random, *, jump: bool = True) -> None:
     """Go on at the moment the last life had come to, or after the leases of its work have ended."""
+    service.on_a_new_loop()
     moments = [one["at"] for one in service.house.history.read() if one["what"] in ("clock", "send", "asked")
                and "T" in str(one["at"])]  # fmt: skip
     last = max((datetime.fromisoformat(one) for one in moments), default=NIGHT)
     later = timedelta(seconds=chance.choice([0, 1, 61, 61])) if jump else timedelta()
     service.clock.move_to(max(last, service.clock.now()) + later)
+    service.house.history.note("clock", at=service.clock.now().isoformat())
 
 
 def in_child(

@@ -171,11 +171,13 @@ class Clients:
         """To the next row that is due, or a little further."""
         due = await next_due(self.service.parts.db)
         clock = self.service.clock
-        if due is not None and due - clock.now() < timedelta(hours=2):
-            clock.move_to(max(due, clock.now()))
-        else:
-            clock.advance(timedelta(seconds=self.chance.randint(1, 60)))
-        self.service.house.history.note("clock", at=clock.now().isoformat())
+        if due is None or due - clock.now() >= timedelta(hours=2):
+            due = clock.now() + timedelta(seconds=self.chance.randint(1, 60))
+        later = max(due, clock.now())
+        self.service.house.history.note(
+            "clock", at=later.isoformat()
+        )  # first: the next life must not begin before it
+        clock.move_to(later)
 
 
 _LIKES = {

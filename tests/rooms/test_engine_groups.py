@@ -73,6 +73,16 @@ async def test_what_is_grave_overtakes_what_is_not_but_never_its_own_ref(world: 
     assert [n for _, n in heard[2:]] == [0, 1, 2, 3, 4]
 
 
+async def test_a_grave_message_that_waits_for_its_next_attempt_holds_up_nobody_else(
+    world: World, heard: Heard
+) -> None:
+    grave, calm = Urgency.GRAVE, Urgency.ORDINARY
+    await put(world, ("bad", 1, grave), ("bad", 2, grave), ("calm", 3, calm))
+    await world.settle()
+    assert heard == [("bad", 1), ("calm", 3)]
+    await forgiven(world)
+
+
 async def test_a_grave_timer_fires_before_those_that_fell_due_earlier(world: World, heard: Heard) -> None:
     async with world.parts.db.transaction() as session:
         outbox.speaks_of(session, "g", Urgency.GRAVE)

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from app import installation
 from app.access.parts import Parts
 from app.clock import ManualClock
 from app.db import Database
+from app.installation import Hold
 from app.notify.tables import Round
 from app.outgoing import LOCAL, Outgoing
 from app.settings import Settings
@@ -22,6 +24,7 @@ from app.watch.guard import Guard
 from app.watch.last_resort import MOST_AN_HOUR, PAUSE, LastResort, Reason
 from app.watch.self_test import Standing
 from app.watch.tables import SelfTest
+from app.wording import say
 from tests.receiver import Receiver, hang, status
 from tests.world import World
 
@@ -206,6 +209,25 @@ async def test_the_heart_beats_while_the_engine_ticks_and_the_self_test_comes_th
     assert [one.path for one in far.received[1:]] == ["/cry"], "the last resort, and no heartbeat"
     async with world.parts.db.transaction() as session:
         await self_test.forget(session, at=world.clock.now() + timedelta(days=2))
+
+
+async def test_in_hold_nothing_is_said_either(
+    world: World, far: Receiver, outgoing: Outgoing, tmp_path: Path
+) -> None:
+    guard, _ = await watched(world, far, outgoing, tmp_path)
+    async with world.parts.db.transaction() as session:
+        placed = installation.hold(session, say("service.hold.elsewhere"), at=world.clock.now())
+        session.add(SelfTest(key="20261122T190500Z", begun_at=world.clock.now() - timedelta(hours=1)))
+
+    await guard.watch()
+    await guard.beat()
+    assert (guard.standing, far.received) == (Standing.LATE, []), "a copy somewhere calls nobody"
+
+    async with world.parts.db.transaction() as session:
+        (await session.get_one(Hold, placed.id)).released_at = world.clock.now()
+    world.clock.advance(timedelta(minutes=7))
+    await guard.watch()
+    assert [one.path for one in far.received] == ["/cry"]
 
 
 def test_the_addresses_are_secrets() -> None:

@@ -132,6 +132,7 @@ async def test_each_year_counts_from_one(world: World) -> None:
     assert incident.number == "INC-2027-0001"
     async with world.parts.db.reading() as session:
         assert len(list(await session.scalars(select(NumberSeries)))) == 2
+    await world.settle()
 
 
 # ── a centre nobody has entered anybody into ──────────────────────────────────────────────────────────────

@@ -115,15 +115,16 @@ def test_a_title_is_one_bounded_line_and_only_pages_are_links() -> None:
     assert signal.links == ("http://ok/",)
 
 
-def test_three_kinds_exist_and_another_is_refused_with_their_names() -> None:
+def test_four_kinds_exist_and_another_is_refused_with_their_names() -> None:
     assert {name: (kind.success, kind.overload) for name, kind in KINDS.items()} == {
         "alertmanager": (200, 503),
         "pagerduty": (202, 429),
+        "opsgenie": (202, 429),
         "generic": (202, 503),
     }
     with pytest.raises(UnknownKind) as refusal:
         kind_named("zabbix")
-    assert refusal.value.members["kinds"] == ["alertmanager", "pagerduty", "generic"]
+    assert refusal.value.members["kinds"] == ["alertmanager", "pagerduty", "opsgenie", "generic"]
     assert "zabbix" in str(refusal.value.detail)
 
 

@@ -4,13 +4,14 @@ A new channel is one module, one line here, and its case in `tests/conformance/t
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 
 from structlog.typing import FilteringBoundLogger
 
 from app.notify.channel import Channel
 from app.notify.channels.log import LogChannel
 from app.notify.channels.mail import MailChannel, MailSettings
-from app.notify.channels.webhook import WebhookChannel
+from app.notify.channels.webhook import DEADLINE, WebhookChannel
 from app.outgoing import Outgoing
 
 
@@ -19,10 +20,12 @@ def channels(
     *,
     mail: MailSettings | None,
     webhook_secrets: Callable[[str], Sequence[bytes]],
+    deadline: timedelta = DEADLINE,
     log: FilteringBoundLogger | None = None,
 ) -> Mapping[str, Channel]:
-    """The channels in use, by name; mail only where a server is named. The log is always there."""
-    in_use: list[Channel] = [WebhookChannel(outgoing, secrets_for=webhook_secrets), LogChannel(log)]
+    """The channels in use, by name; mail only where a server is named. The log is always there. `deadline` is for one webhook."""
+    webhook = WebhookChannel(outgoing, secrets_for=webhook_secrets, deadline=deadline)
+    in_use: list[Channel] = [webhook, LogChannel(log)]
     if mail is not None:
         in_use.append(MailChannel(mail, breakers=outgoing.breakers, clock=outgoing.clock))
     return {channel.name: channel for channel in in_use}
