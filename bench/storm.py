@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 
 from app.db import Database
 from app.incidents.tables import Incident
-from app.intake.tables import Receipt, Verdict
+from app.intake.tables import Receipt, Source, Verdict
 from bench import load, serving
 from bench.figures import Latency, line
 from bench.receiver import Receiver
@@ -102,14 +102,18 @@ async def _storm(directory: Any, database: str) -> dict[str, Any]:
 
 
 async def _held(database: str) -> tuple[int, int, int]:
-    """How many receipts, verdicts and incidents there are."""
+    """How many receipts, verdicts and incidents there are of this source; the service may have told itself of the storm."""
+    ours = select(Source.id).where(Source.slug == "prom")
+    receipts = select(Receipt.id).where(Receipt.source_id.in_(ours))
+    queries = (
+        select(func.count()).select_from(Receipt).where(Receipt.source_id.in_(ours)),
+        select(func.count()).select_from(Verdict).where(Verdict.receipt_id.in_(receipts)),
+        select(func.count()).select_from(Incident).where(Incident.source == "prom"),
+    )
     db = Database(database)
     try:
         async with db.reading() as session:
-            found = [
-                int(await session.scalar(select(func.count()).select_from(table)) or 0)
-                for table in (Receipt, Verdict, Incident)
-            ]
+            stored, verdicts, incidents = [int(await session.scalar(query) or 0) for query in queries]
     finally:
         await db.dispose()
-    return found[0], found[1], found[2]
+    return stored, verdicts, incidents

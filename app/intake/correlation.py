@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
+import structlog
 from sqlalchemy import Table, exists, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -34,6 +35,7 @@ FACTS_EVERY: Final = timedelta(minutes=1)  # for repeats; what changes the gradi
 _EACH_UP_TO: Final = 3  # repeats that get a line on the timeline each; later ones at 10, 100, 1000 …
 _STORM_BEGINS: Final = 2  # problems of one incident
 _KEY_LENGTH: Final = 300
+log = structlog.get_logger("intake")
 _VERDICTS: Final = cast(Table, Verdict.__table__)
 
 
@@ -103,6 +105,14 @@ async def judge(session: AsyncSession, payloads: Sequence[Mapping[str, Any]], at
         problem = one.problem
         outcome = await (_first_word(one) if problem is None else _further_word(one, problem))
         problem = one.problem
+        if outcome == Outcome.UNKNOWN:
+            # A success to the sender, who cannot know our history; whoever looks for a lost alert finds its receipt by this.
+            log.info(
+                "told of a problem we know nothing of",
+                source=one.source.slug,
+                said=one.signal.state,
+                receipt=payload["receipt_id"],
+            )
         verdicts.append(
             {
                 "receipt_id": payload["receipt_id"],
