@@ -62,7 +62,7 @@ def write(result: Mapping[str, Any]) -> None:
     RESULT.write_text(
         json.dumps(result, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
     )
-    PAGE.write_text(text_of(result), encoding="utf-8")
+    PAGE.write_text(text_of(json.loads(RESULT.read_text("utf-8"))), encoding="utf-8")
 
 
 def add_section(title: str, lines: list[str]) -> None:

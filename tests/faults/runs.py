@@ -32,7 +32,7 @@ from tests.faults.workload import Clients
 from tests.rooms.trial import plan_with, step, task
 from tests.world import NIGHT
 
-_WARM: Final = 60  # acts, before anything is forked
+_WARM: Final = 30  # acts, before anything is forked
 _FIRST: Final = 3  # acts of a run before the first life
 _ACTS: Final = 12  # what the clients of one life want at most
 _DEADLIEST: Final = 120  # events; a life that passes more of them ends by itself
