@@ -85,16 +85,16 @@ class Settings(BaseSettings):
     smtp_password: SecretStr = SecretStr("")
     smtp_security: Literal["none", "starttls", "tls"] = "none"
     mail_from: str = "muster@localhost"
-    poll_every: timedelta = timedelta(seconds=1)
+    poll_every: Span = timedelta(seconds=1)
     """How often the engine looks for what is due when nothing wakes it."""
-    lease: timedelta = timedelta(seconds=8)
+    lease: Span = timedelta(seconds=8)
     """How long a claimed delivery or step belongs to one engine that gives no sign of life; a living one extends it."""
     messages_per_person: Annotated[int, Field(ge=0)] = 10
     """Messages of levels 3 and 4 that one person gets within ten minutes, and three times as many of levels 1 and 2; what is
     beyond is told together in one message. 0: no cap."""
-    tick_limit: timedelta = timedelta(seconds=30)
+    tick_limit: Span = timedelta(seconds=30)
     """`/healthz` turns red when no tick has finished for this long."""
-    request_deadline: timedelta = timedelta(seconds=10)
+    request_deadline: Span = timedelta(seconds=10)
     """Total time of one outgoing call."""
     self_test_every: Span = timedelta(minutes=5)
     """How often a synthetic incident tries the whole path; 0: never."""
