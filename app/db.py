@@ -320,7 +320,7 @@ def _async_url(url: str) -> URL:
 def _sqlite_engine(url: URL, *, writing: bool, deadline: timedelta, whole: timedelta) -> AsyncEngine:
     engine = create_async_engine(
         url, pool_size=1 if writing else 1 + READING_AT_ONCE, max_overflow=0, pool_timeout=whole.total_seconds(),
-        connect_args={"async_creator_fn": sqlite_driver.connect},
+        connect_args={"async_creator_fn": sqlite_driver.connect}, hide_parameters=True,
     )  # fmt: skip
     patience = int(
         deadline.total_seconds() * 1000

@@ -152,14 +152,22 @@ async def take(session: AsyncSession, *, at: datetime, limit: int, grave: bool) 
     return [_taken(row) for row in (*rows, *_unbroken((await session.execute(followers)).all(), at))]
 
 
+class Overtaken(Exception):
+    """A message that was followed up here is done already."""
+
+
 async def mark_done(session: AsyncSession, ids: Sequence[int], *, at: datetime) -> None:
-    if ids:
-        await session.execute(
-            update(OutboxMessage)
-            .where(OutboxMessage.id.in_(ids))
-            .values(state=MessageState.DONE, done_at=at)
-            .execution_options(synchronize_session=False)
-        )
+    """Raises `Overtaken` when another reactor was first with one of them: what was done here is undone, and not done twice."""
+    if not ids:
+        return
+    changed = await session.execute(
+        update(OutboxMessage)
+        .where(OutboxMessage.id.in_(ids), OutboxMessage.state == MessageState.PENDING)
+        .values(state=MessageState.DONE, done_at=at)
+        .execution_options(synchronize_session=False)
+    )
+    if changed.rowcount != len(ids):  # type: ignore[attr-defined]
+        raise Overtaken
 
 
 async def note_failure(

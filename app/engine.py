@@ -50,6 +50,7 @@ _LETS_PASS: Final = 0.2  # seconds before each group that is not grave, while ma
 # For the lock of an incident. A group holds locks itself: a longer wait could be two waiting for each other.
 _PATIENCE: Final = {"group": "50ms", "one": "2s"}
 _RECORDED_AT_ONCE: Final = 128
+_WHILE_STOPPING: Final = timedelta(seconds=1)  # between two looks at what is still under way
 _LOCK_TROUBLE: Final = frozenset({"40P01", "40001", "55P03"})  # deadlock, serialisation, lock not available
 
 log = structlog.get_logger("engine")
@@ -76,6 +77,7 @@ class Engine:
         self.in_hand = InHand(parts.settings.lease)
         self._next_due: dict[Work, datetime | None] = {}  # as the last look saw it; a hint
         self._sent = Together(self._record_sent, most=_RECORDED_AT_ONCE)
+        self._claiming = asyncio.Lock()  # from counting the places to filling them
         self._one_by_one = 0  # so many messages are handled alone, after a group that came to nothing
         self._under_way: set[asyncio.Task[None]] = set()
         self._patient: set[asyncio.Task[None]] = set()  # those under way that are not grave
@@ -98,13 +100,24 @@ class Engine:
     async def finish(self, within: timedelta) -> None:
         """Wait for what is under way, so that no message is sent and then not written down. What takes longer is broken
         off, and taken up after its lease by whoever runs."""
-        if self._under_way:
-            await asyncio.wait(self._under_way, timeout=within.total_seconds())
+        for _ in range(max(1, int(within / _WHILE_STOPPING))):
+            if not self._under_way:
+                return
+            await asyncio.wait(self._under_way, timeout=_WHILE_STOPPING.total_seconds())
+            if self._under_way:
+                await self._keep_what_is_left()
         if left := set(self._under_way):
             log.warning("broken off while stopping", number=len(left))
             for task in left:
                 task.cancel()
             await asyncio.wait(left)
+
+    async def _keep_what_is_left(self) -> None:
+        """A slow send outlasts a lease, and no tick extends it any more."""
+        try:
+            await self.keep_leases()
+        except Away as error:
+            log.warning("leases not extended while stopping", error=type(error).__name__)
 
     async def settle(self) -> None:
         """Do everything that is due at this moment, and what follows from it, until nothing is left."""
@@ -242,8 +255,8 @@ class Engine:
         except Exception as error:
             if message is None:
                 raise
-            if _is_lock_trouble(error):
-                return True  # done again, as a whole
+            if _is_lock_trouble(error) or isinstance(error, due.Overtaken):
+                return True  # done again, as a whole, or done by another
             async with self.db.transaction() as session:
                 state = await due.note_failure(session, message.id, error, at=now)
             self._told_of(message, error, state)
@@ -283,6 +296,10 @@ class Engine:
         return await self._claim_deliveries()
 
     async def _claim_deliveries(self) -> bool:
+        async with self._claiming:
+            return await self._claim_what_fits()
+
+    async def _claim_what_fits(self) -> bool:
         room, least_level = self._places()
         if room <= 0:
             return False
@@ -310,6 +327,10 @@ class Engine:
         return (min(room, patient), None) if patient > 0 else (room, max(GRAVE))
 
     async def _start_calls(self) -> bool:
+        async with self._claiming:
+            return await self._claim_calls()
+
+    async def _claim_calls(self) -> bool:
         room = min(AT_ONCE - len(self._under_way), PATIENT_AT_ONCE - len(self._patient))
         if room <= 0:
             return False
@@ -398,12 +419,17 @@ class Engine:
         try:
             async with self.db.transaction() as session:
                 await delivery.record_sent(session, results, at=self.parts.clock.now())
-        except Exception:
-            if len(results) == 1:
+        except Exception as error:
+            # One that cannot be written keeps no other from it; with the database away, each would wait in vain.
+            if len(results) == 1 or isinstance(error, Away):
                 raise
-            for claimed, outcome in results:  # one that cannot be written keeps no other from it
-                with suppress(Exception):
+            for claimed, outcome in results:
+                try:
                     await self._record(claimed, outcome)
+                except Exception as alone:
+                    log.exception(
+                        "delivery not recorded", delivery=claimed.delivery_id, error=type(alone).__name__
+                    )
 
     async def _record(self, claimed: delivery.Claimed, outcome: Outcome) -> None:
         async with self.db.transaction() as session:

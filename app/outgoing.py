@@ -210,15 +210,18 @@ class Outgoing:
         content: bytes | None = None,
         deadline: timedelta = DEADLINE,
         byte_cap: int = BYTE_CAP,
+        even_cooling: bool = False,
     ) -> Reply:
         """Make one call and return the reply, whatever its status, or raise `CallFailed`.
 
         Ends within `deadline`, name lookup and waiting for a connection included. Never tries a second time. A
-        destination that failed again and again is not called until its breaker lets a probe through.
+        destination that failed again and again is not called until its breaker lets a probe through, unless it is to
+        be called `even_cooling`.
         """
         target = _parsed(url)
         destination = f"{target.host}:{target.port or target.scheme}"
-        if (wait := self.breakers.wait(destination, at=self.clock.now())) is not None:
+        wait = self.breakers.wait(destination, at=self.clock.now())
+        if wait is not None and not even_cooling:
             raise CallFailed(FailureKind.COOLING, target.host, wait=wait)
         try:
             reply = await self._call(target, method, headers, content, deadline, byte_cap)

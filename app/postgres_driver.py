@@ -37,7 +37,7 @@ def engine(url: URL, *, connections: int, deadline: timedelta | None, pooler: bo
             "statement_cache_size": 0, "prepared_statement_cache_size": 0, "prepared_statement_name_func": str,
         }  # fmt: skip
     made = create_async_engine(
-        url, pool_size=connections, max_overflow=0, connect_args=arguments,
+        url, pool_size=connections, max_overflow=0, connect_args=arguments, hide_parameters=True,
         pool_timeout=_SILENCE * seconds if seconds else 30,
     )  # fmt: skip
     event.listen(made.sync_engine, "handle_error", _translate, retval=True)

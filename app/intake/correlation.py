@@ -163,9 +163,10 @@ async def _problem(told: _Told, problem: Problem, later: bool | None) -> Outcome
         return await (_raise(told, problem) if incident is None else _recur(told, problem, incident))
     if incident is not None:
         return await _repeat(told, problem, incident)
-    if told.signal.occurrence:
+    if told.signal.occurrence and not await _was_taken_in(told, problem):
         return Outcome.SETTLED  # people closed the incident of this very occurrence
-    # A sender without occurrences cannot tell us that it happened again; told after the end, we take it so.
+    # A sender without occurrences cannot tell us that it happened again; told after the end, we take it so. And nobody looked at
+    # a problem that a storm took in: what still fires after the storm's incident has ended is raised for itself.
     _begin_again(told, problem)
     return await _raise(told, problem)
 
@@ -345,6 +346,8 @@ async def _acked(told: _Told, problem: Problem, later: bool | None) -> Outcome:
         return Outcome.SETTLED
     problem.state = SignalState.ACKED
     told.note(incident, "signal.acked", text=told.signal.note)
+    if await _was_taken_in(told, problem):
+        return Outcome.ACKED  # one of a storm's many; it is no answer to all of them
     acknowledging.acknowledge(told.session, incident, by=told.actor, at=told.at, via=told.source.slug)
     return Outcome.ACKED
 
@@ -374,6 +377,14 @@ def _remember(told: _Told, state: SignalState) -> Problem:
     )
     told.known.remember(problem)
     return problem
+
+
+async def _was_taken_in(told: _Told, problem: Problem) -> bool:
+    """Whether the problem's incident was raised for another one, whose storm it belongs to."""
+    if problem.incident_id is None:
+        return False
+    incident = await told.known.held(problem.incident_id)
+    return incident.signals > 1 and incident.dedup_key not in (None, told.incident_key)
 
 
 def _begin_again(told: _Told, problem: Problem) -> None:

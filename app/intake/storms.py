@@ -40,4 +40,6 @@ async def incident_for(
     still_open = [one for one in lately if one.state not in OVER]
     if len(lately) < MOST or not still_open:
         return None
-    return await record.locked(session, min(still_open, key=lambda one: (one.level, one.id)).id)
+    found = await record.locked(session, min(still_open, key=lambda one: (one.level, one.id)).id)
+    # Who held its lock may have ended it: what is over takes nothing in any more.
+    return found if found.state not in OVER else None

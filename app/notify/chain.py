@@ -267,6 +267,7 @@ async def _hasten(session: AsyncSession, key: str, *, at: datetime) -> bool:
 
 async def _say_if_nobody(session: AsyncSession, told: Round, *, at: datetime) -> None:
     if not await _hopeful(session, Delivery.round_id == told.id, Delivery.lap == told.lap):
+        told.reached = False  # what was written to somebody came to nothing: the last resort looks for this
         outbox.put(session, "chain.nobody", {"round_id": told.id, "lap": told.lap}, ref=told.ref, at=at)
 
 

@@ -37,6 +37,7 @@ LEVELS: Final = (1, 2, 3, 4)  # the gravest first
 GRAVE: Final = (1, 2)  # the levels that wait for nobody
 # How often a message may find its destination left alone before it is given up; each time it waits for the cooling to end.
 MAX_UNTRIED: Final = 20
+MAX_UNTRIED_GRAVE: Final = 3  # then the next contact point or rung, which waits for nobody
 # What was taken longer ago is looked at once more before it is sent: its chain may have been answered meanwhile.
 FRESH: Final = timedelta(milliseconds=500)
 # A receiver may ask for patience, but not for more than this.
@@ -373,7 +374,8 @@ def _pause(delivery: Delivery, claimed: Claimed, outcome: Outcome) -> timedelta 
     if outcome.result is not Result.UNTRIED:
         return None
     delivery.untried += 1
-    if delivery.untried > MAX_UNTRIED or (delivery.level in GRAVE and delivery.further):
+    most = MAX_UNTRIED_GRAVE if delivery.level in GRAVE else MAX_UNTRIED
+    if delivery.untried > most or (delivery.level in GRAVE and delivery.further):
         return None  # somebody else, or the person's next contact point, is better than waiting
     # Spread, so that those that were turned away together do not all come at the moment the cooling ends.
     return (outcome.retry_after or timedelta(seconds=1)) * (

@@ -97,11 +97,15 @@ async def _tell_together(
     )  # fmt: skip
     session.add(notice)
     await session.flush()
+    chosen = (first.contact_id, first.channel, first.address_masked)
+    ways = [tuple(one) for one in first.further]
+    ways += [(one.contact_id, one.channel, one.address_masked) for one, _ in held]
+    further = [list(way) for way in dict.fromkeys(ways) if way != chosen]
     session.add(Delivery(
         id=new_id(at), notice_id=notice.id, ref=notice.ref, level=notice.level, position=first.position,
         person_id=first.person_id, person_name=first.person_name, language=first.language, contact_id=first.contact_id,
         channel=first.channel, address_masked=first.address_masked, asks=False, state=DeliveryState.PENDING, attempts=0,
-        untried=0, further=first.further, not_before=at, created_at=at,
+        untried=0, further=further, not_before=at, created_at=at,
     ))  # fmt: skip
     for delivery, _ in held:
         delivery.state = DeliveryState.DROPPED

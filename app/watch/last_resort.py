@@ -52,6 +52,8 @@ class LastResort:
             return False
         text = f"{self._texts[reason]} {about}".rstrip()
         took = await asyncio.gather(*(self._call(url, text, reason) for url in self._urls))
+        if not any(took):
+            self._told.pop(reason, None)  # nobody heard it: the next look cries again
         return any(took)
 
     def over(self, reason: Reason) -> None:
@@ -71,7 +73,7 @@ class LastResort:
         headers = {"Content-Type": "text/plain; charset=utf-8", "Title": "Muster"}
         try:
             reply = await self._outgoing.request(
-                "POST", url, headers=headers, content=text.encode(), deadline=_DEADLINE
+                "POST", url, headers=headers, content=text.encode(), deadline=_DEADLINE, even_cooling=True
             )
         except CallFailed:
             _CRIES.labels(reason, "failed").inc()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app.db import Database
-from app.incidents import acknowledging, facts, raising, timeline, transitions, updates
+from app.incidents import acknowledging, facts, raising, record, timeline, transitions, updates
 from app.incidents.lifecycle import Event
 from app.incidents.raising import Alarm
 from app.incidents.tables import State
@@ -425,6 +425,30 @@ async def test_a_storm_ends_when_all_its_problems_have(world: World) -> None:
     assert await world.tell(recovered("host-11")) == [Outcome.CANCELLED]
     assert (await world.incidents())[0].id == first.id
     assert (await world.incidents())[0].state == State.CANCELLED
+
+
+async def test_what_still_fires_after_the_end_of_its_storm_is_raised_for_itself(world: World) -> None:
+    many = storms.MOST + 1
+    await world.tell(*(problem(f"host-{number}", level_hint=3) for number in range(many)))
+    first = (await world.incidents())[0].id
+    async with world.db.transaction() as session:
+        incident = await record.locked(session, first)
+        command = Command(event=Event.CANCEL, reason="over")
+        await transitions.carry_out(
+            session, incident, command, actor="Ada", layer=Layer.LEADERSHIP, at=world.clock.now()
+        )
+    assert await world.tell(problem("host-0", level_hint=3)) == [Outcome.SETTLED], "people ended this one"
+    world.later(minutes=6)
+    assert await world.tell(problem("host-10", level_hint=3)) == [Outcome.RAISED]
+
+
+async def test_an_answer_to_one_of_a_storm_is_no_answer_to_all(world: World) -> None:
+    many = storms.MOST + 1
+    await world.tell(*(problem(f"host-{number}", level_hint=3) for number in range(many)))
+    assert await world.tell(acked("host-10")) == [Outcome.ACKED]
+    assert (await world.incidents())[0].acknowledged_at is None
+    assert await world.tell(acked("host-0")) == [Outcome.ACKED]
+    assert (await world.incidents())[0].acknowledged_at is not None
 
 
 async def test_another_source_and_a_later_hour_are_no_storm(world: World) -> None:
