@@ -15,6 +15,7 @@ from app.access.parts import Parts
 from app.clock import ManualClock
 from app.db import Database
 from app.installation import Hold
+from app.notify.channel import DeliveryError
 from app.notify.tables import Round
 from app.outgoing import LOCAL, Outgoing
 from app.settings import Settings
@@ -178,6 +179,22 @@ async def test_a_chain_that_reaches_nobody_is_cried_about_once(
     assert incident["number"] not in cry.body.decode(), "what it is about stays in the house"
     async with world.parts.db.transaction() as session:
         await session.execute(Round.__table__.update().values(reached=True))  # type: ignore[attr-defined]
+
+
+async def test_a_chain_whose_every_message_failed_is_cried_about(
+    world: World, far: Receiver, outgoing: Outgoing, tmp_path: Path
+) -> None:
+    guard, engine = await watched(world, far, outgoing, tmp_path)
+    for channel in world.channels.values():
+        channel.failure = DeliveryError(say("channel.mail.bad_address"), permanent=True)
+    await world.post("/incidents", {"title": "Nobody can sign in", "level": 1})
+    await world.advance(minutes=30)
+
+    engine.last_tick = world.clock.now()
+    await guard.watch()
+
+    (cry,) = far.received
+    assert "reached nobody" in cry.body.decode()
 
 
 async def test_the_heart_beats_while_the_engine_ticks_and_the_self_test_comes_through(
