@@ -347,3 +347,11 @@ async def test_a_message_whose_destination_never_comes_back_is_dead_and_shown(wo
         dead = select(func.count()).select_from(Delivery).where(Delivery.state == DeliveryState.FAILED)
         assert await session.scalar(dead) == 1
         assert await session.scalar(select(func.count()).select_from(Incident)) == 1
+
+
+async def test_what_another_reactor_has_done_is_not_done_a_second_time(world: World) -> None:
+    async with world.parts.db.transaction() as session:
+        done = await session.scalar(select(OutboxMessage.id).where(OutboxMessage.state == MessageState.DONE))
+        assert done is not None
+        with pytest.raises(due.Overtaken):
+            await due.mark_done(session, [done], at=world.clock.now())
