@@ -220,8 +220,8 @@ async def move(url: str, to: str, *, replace: bool, at: datetime) -> Copied:
 
 
 def shown(url: str) -> str:
-    """An address of a database, without its password."""
-    return make_url(url).render_as_string(hide_password=True)
+    """An address of a database, without its password; what stands after a `?` may hold one too, and is left out."""
+    return make_url(url).set(query={}).render_as_string(hide_password=True)
 
 
 async def _fill(

@@ -252,3 +252,9 @@ def test_the_command_line_backs_up_restores_warns_of_another_key_and_releases(
     )
     assert moved.exit_code == 0, moved.output
     assert "heads equal" in moved.stdout
+
+
+def test_an_address_is_shown_without_a_password_wherever_it_stands() -> None:
+    told = backup.shown("postgresql://muster:s3cret@db.example/muster?password=s3cret&sslmode=require")
+    assert "s3cret" not in told
+    assert "db.example/muster" in told
