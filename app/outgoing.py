@@ -12,10 +12,12 @@ import logging
 import socket
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from types import TracebackType
@@ -37,6 +39,7 @@ BYTE_CAP: Final = 64 * 1024
 LONGEST_RETRY_AFTER: Final = timedelta(minutes=5)  # a receiver may ask for patience, but not for more
 # Above the hundred sends that may be under way at once: a receiver that hangs must not make the others queue.
 _CONNECTIONS: Final = 256
+_LOOKUPS: Final = 4  # names looked up at once by one that stands apart
 # Seconds; below the five after which common servers hang up, so that a send does not race with their goodbye.
 _KEEP_ALIVE: Final = 4.0
 _OUR_HEADERS: Final = {"accept-encoding": "identity", "user-agent": "muster"}
@@ -193,6 +196,7 @@ class Outgoing:
         self.breakers = breakers or Breakers()
         self.clock = clock or SystemClock()
         self._tls = tls or _system_and_bundled_roots()
+        self._others: list[Outgoing] = []
         self._client = httpx.AsyncClient(
             transport=AiohttpTransport(client=self._open_session, verify=self._tls, trust_env=False),
             trust_env=False,
@@ -200,6 +204,14 @@ class Outgoing:
             timeout=None,  # noqa: S113 - per phase and so no promise; `request` holds the whole call to a deadline
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
+
+    def apart(self) -> "Outgoing":
+        """Another with the same manners that shares nothing with this one that could be used up: neither connections nor breakers nor
+        the threads that look up names. Closed with this one."""
+        resolver = self._resolver or _OwnLookups()
+        other = Outgoing(allow=self._allow, resolver=resolver, tls=self._tls, clock=self.clock)
+        self._others.append(other)
+        return other
 
     async def request(
         self,
@@ -262,6 +274,8 @@ class Outgoing:
         return None
 
     async def aclose(self) -> None:
+        for other in self._others:
+            await other.aclose()
         await self._client.aclose()
 
     async def __aenter__(self) -> Self:
@@ -342,6 +356,31 @@ class _GuardingResolver(AbstractResolver):
 
     async def close(self) -> None:
         await self._inner.close()
+
+
+class _OwnLookups(AbstractResolver):
+    """Looks names up in threads that nothing else waits for. The loop's own are few, and a name server that hangs fills them."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="lookup")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        asked = partial(
+            socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+        )
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, asked)
+        numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        return [
+            ResolveResult(
+                hostname=host, host=str(where[0]), port=int(where[1]), family=kind, proto=proto, flags=numeric
+            )
+            for kind, _, proto, _, where in found
+        ]
+
+    async def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _system_and_bundled_roots() -> ssl.SSLContext:

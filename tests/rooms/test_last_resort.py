@@ -2,7 +2,9 @@
 
 import asyncio
 import sys
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -96,6 +98,33 @@ async def test_a_database_that_does_not_answer_is_cried_about_after_a_minute(
     assert (cry.method, cry.path) == ("POST", "/cry")
     assert "cannot get to its database" in cry.body.decode()
     assert "2026-11-23 04:00:00 UTC" in cry.body.decode(), "since when"
+
+
+async def test_channels_that_hang_with_every_connection_and_every_lookup_do_not_stop_it(
+    far: Receiver, outgoing: Outgoing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.outgoing._CONNECTIONS", 1)
+    made = settings("postgresql://muster@127.0.0.1:1/muster", far, tmp_path)
+    named = [SecretStr(far.url("/cry").replace("127.0.0.1", "localhost"))]
+    guard, clock, _ = guarded(made.model_copy(update={"last_resort_url": named}), outgoing)
+    clock.advance(timedelta(seconds=61))
+    no_name_server = threading.Event()
+    async with Receiver() as channel:
+        channel.always = hang
+        stuck = asyncio.create_task(outgoing.request("POST", channel.url()))
+        while not channel.received:
+            await asyncio.sleep(0)
+        with ThreadPoolExecutor(1) as lookups:
+            asyncio.get_running_loop().set_default_executor(lookups)
+            looking = asyncio.get_running_loop().run_in_executor(None, no_name_server.wait)
+            try:
+                await asyncio.wait_for(guard.watch(), 5)
+            finally:
+                no_name_server.set()
+                await looking
+                stuck.cancel()
+                await asyncio.wait({stuck})
+    assert [one.path for one in far.received] == ["/cry"]
 
 
 async def test_it_cries_where_the_engine_never_came_up(
