@@ -206,8 +206,8 @@ class Outgoing:
         )
 
     def apart(self) -> "Outgoing":
-        """Another with the same manners that shares nothing with this one that could be used up: neither connections nor breakers nor
-        the threads that look up names. Closed with this one."""
+        """Another with the same manners that shares nothing with this one that could be used up: neither connections nor breakers
+        nor the threads that look up names. Closed with this one."""
         resolver = self._resolver or _OwnLookups()
         other = Outgoing(allow=self._allow, resolver=resolver, tls=self._tls, clock=self.clock)
         self._others.append(other)

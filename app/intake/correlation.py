@@ -5,13 +5,13 @@ the order we received them; that need not be the order in which they were true, 
 occurrence known last. A machine's "recovered" is recorded and told, and ends only what no human holds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
 import structlog
-from sqlalchemy import Table, exists, insert, or_, select
+from sqlalchemy import Table, exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
@@ -22,7 +22,7 @@ from app.incidents.tables import OPEN_STATES, Incident, State, Status, TimelineE
 from app.intake import ourselves, reading, signals, storms
 from app.intake.known import Known
 from app.intake.signals import Signal, SignalState
-from app.intake.tables import Outcome, Problem, Source, Verdict
+from app.intake.tables import Outcome, Problem, Receipt, Source, Verdict
 from app.levels import grading, matrix
 from app.notify.tables import Round, RoundState
 from app.wording import say
@@ -123,6 +123,18 @@ async def judge(session: AsyncSession, payloads: Sequence[Mapping[str, Any]], at
             }
         )
     await session.execute(insert(_VERDICTS), verdicts)
+    await _mark_judged(session, {payload["receipt_id"] for payload in payloads})
+
+
+async def _mark_judged(session: AsyncSession, receipts: Collection[str]) -> None:
+    """Whoever judges another signal of the same receipt at this moment marks it: nobody waits for that."""
+    waiting = select(Receipt.id).where(Receipt.id.in_(receipts), Receipt.unjudged)
+    await session.execute(
+        update(Receipt)
+        .where(Receipt.id.in_(waiting.with_for_update(skip_locked=True)))
+        .values(unjudged=False)
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def _first_word(told: _Told) -> Outcome:

@@ -137,6 +137,7 @@ def _receipt(
         "content_type": told.content_type[:200] if told.content_type else None,
         "body": _without(told.asking.shown.body, told.secrets),
         "signals": signals,
+        "unjudged": bool(signals),
         "state": ReceiptState.UNDERSTOOD if refusal is None else ReceiptState.NOT_UNDERSTOOD,
         "error": error,
     }
@@ -167,6 +168,7 @@ async def say_ourselves(session: AsyncSession, source: Source, signal: Signal, *
         "content_type": None,
         "body": b"{}",
         "signals": [said],
+        "unjudged": True,
         "state": ReceiptState.UNDERSTOOD,
         "error": None,
     }
@@ -180,6 +182,7 @@ async def read_again(session: AsyncSession, source: Source, receipt: Receipt, *,
     signals = signals_of(source, document_of(receipt.body, receipt.content_type))
     receipt.state, receipt.error = ReceiptState.UNDERSTOOD, None
     receipt.signals = [packed(signal) for signal in signals]
+    receipt.unjudged = bool(signals)
     await session.flush()
     await outbox.put_all(session, TOPIC, list(messages(source, receipt.id, receipt.signals, at)), at=at)
 

@@ -558,6 +558,7 @@ def upgrade() -> None:
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("signals", JSON, nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("unjudged", sa.Boolean(), nullable=False),
         sa.Column("error", JSON, nullable=True),
         sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("fk_receipts_source_id_sources")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_receipts")),
@@ -571,6 +572,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'not_understood'"),
     )
     op.create_index(op.f("ix_receipts_source_id"), "receipts", ["source_id"], unique=False)
+    op.create_index(
+        "ix_receipts_unjudged",
+        "receipts",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("unjudged"),
+        sqlite_where=sa.text("unjudged = 1"),
+    )
     op.create_table(
         "reviews",
         sa.Column("incident_id", sa.String(length=26), nullable=False),
@@ -1018,6 +1027,12 @@ def downgrade() -> None:
     )
     op.drop_table("rounds")
     op.drop_table("reviews")
+    op.drop_index(
+        "ix_receipts_unjudged",
+        table_name="receipts",
+        postgresql_where=sa.text("unjudged"),
+        sqlite_where=sa.text("unjudged = 1"),
+    )
     op.drop_index(op.f("ix_receipts_source_id"), table_name="receipts")
     op.drop_index(
         "ix_receipts_not_understood",

@@ -65,7 +65,7 @@ class World:
         async with self.db.transaction() as session:
             source = await enrolment.found(session, slug)
             receipt = Receipt(
-                id=new_id(at), source_id=source.id, received_at=at, body=b"{}", state=ReceiptState.UNDERSTOOD,
+                id=new_id(at), source_id=source.id, received_at=at, body=b"{}", state=ReceiptState.UNDERSTOOD, unjudged=bool(told),
                 signals=[packed(signal) for signal in told],
             )  # fmt: skip
             session.add(receipt)

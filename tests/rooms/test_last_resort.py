@@ -28,7 +28,7 @@ from app.watch.last_resort import MOST_AN_HOUR, PAUSE, LastResort, Reason
 from app.watch.self_test import Standing
 from app.watch.tables import SelfTest
 from app.wording import say
-from tests.receiver import Receiver, hang, status
+from tests.receiver import Line, Receiver, hang, status
 from tests.world import World
 
 NOON = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
@@ -108,12 +108,16 @@ async def test_channels_that_hang_with_every_connection_and_every_lookup_do_not_
     named = [SecretStr(far.url("/cry").replace("127.0.0.1", "localhost"))]
     guard, clock, _ = guarded(made.model_copy(update={"last_resort_url": named}), outgoing)
     clock.advance(timedelta(seconds=61))
-    no_name_server = threading.Event()
+    no_name_server, has_it = threading.Event(), asyncio.Event()
+
+    async def take_and_hang(line: Line) -> None:
+        has_it.set()
+        await hang(line)
+
     async with Receiver() as channel:
-        channel.always = hang
+        channel.always = take_and_hang
         stuck = asyncio.create_task(outgoing.request("POST", channel.url()))
-        while not channel.received:
-            await asyncio.sleep(0)
+        await has_it.wait()
         with ThreadPoolExecutor(1) as lookups:
             asyncio.get_running_loop().set_default_executor(lookups)
             looking = asyncio.get_running_loop().run_in_executor(None, no_name_server.wait)
