@@ -5,6 +5,7 @@ and those that follow it, and while anything about a grave level waits, only tha
 transaction ends, so that no other engine has the `ref` meanwhile. Nothing here knows what a topic means.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ ATTEMPTS: Final = 8  # reactions of one message; then it is parked
 _FIRST_WAIT: Final = timedelta(seconds=1)
 _TIMERS_AT_ONCE: Final = 500
 _GRAVE_REFS: Final = 256  # looked at together
+_UNFIT: Final = re.compile("[\x00\ud800-\udfff]")  # what a database does not keep, and an error may quote
 
 _PENDING: Final = inline(MessageState.PENDING)
 _ARMED: Final = inline(TimerState.ARMED)
@@ -179,7 +181,7 @@ async def note_failure(
     if message.state != MessageState.PENDING:
         return None
     message.attempts += 1
-    message.last_error = f"{type(error).__name__}: {error}"[:2000]
+    message.last_error = _UNFIT.sub("\ufffd", f"{type(error).__name__}: {error}"[:2000])
     message.not_before = at + _FIRST_WAIT * 2 ** (message.attempts - 1)
     if message.attempts >= ATTEMPTS:
         message.state = MessageState.PARKED
