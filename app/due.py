@@ -33,6 +33,7 @@ from app.outbox import MessageState, OutboxMessage, Timer, TimerState, Urgency
 
 ATTEMPTS: Final = 8  # reactions of one message; then it is parked
 _FIRST_WAIT: Final = timedelta(seconds=1)
+_LONGEST_WAIT: Final = timedelta(seconds=30)  # for an incident that somebody else holds
 _TIMERS_AT_ONCE: Final = 500
 _GRAVE_REFS: Final = 256  # looked at together
 _UNFIT: Final = re.compile("[\x00\ud800-\udfff]")  # what a database does not keep, and an error may quote
@@ -126,14 +127,19 @@ async def fire(session: AsyncSession, *, at: datetime, grave: bool) -> int:
     return int(put.rowcount)  # type: ignore[attr-defined]
 
 
-async def take(session: AsyncSession, *, at: datetime, limit: int, grave: bool) -> list[Taken]:
+async def take(
+    session: AsyncSession, *, at: datetime, limit: int, grave: bool, only: int | None = None
+) -> list[Taken]:
     """Up to `limit` messages to handle in this transaction, in the order to handle them.
 
     1. The oldest of each ref, where no other engine has it. `grave`: of refs about which something grave waits, unless none
        of them can be had: their oldest may have failed and wait for its next attempt, which holds up nobody else.
+       `only`: this message, if nobody has it.
     2. What follows them within the same ref: nobody else can have it while we hold the oldest.
     """
     heads = _columns().where(*_heads(at))
+    if only is not None:
+        heads = heads.where(OutboxMessage.id == only)
     if grave:
         urgent = aliased(OutboxMessage)
         refs = select(urgent.ref).where(_is_grave(urgent), *_pending(urgent, at))
@@ -170,6 +176,14 @@ async def mark_done(session: AsyncSession, ids: Sequence[int], *, at: datetime) 
     )
     if changed.rowcount != len(ids):  # type: ignore[attr-defined]
         raise Overtaken
+
+
+async def postpone(session: AsyncSession, ids: Sequence[int], *, at: datetime) -> None:
+    """Let messages whose incident somebody else holds wait as long again as they have waited: it is not held against them."""
+    query = select(OutboxMessage).where(OutboxMessage.id.in_(ids), OutboxMessage.state == _PENDING)
+    for message in await session.scalars(query):
+        message.not_before = at + min(max(at - message.created_at, _FIRST_WAIT), _LONGEST_WAIT)
+    await session.flush()
 
 
 async def note_failure(

@@ -47,8 +47,10 @@ _LONGEST_GROUP: Final = (
     0.05  # seconds; then requests have their turn, and the rows of several incidents are let go
 )
 _LETS_PASS: Final = 0.2  # seconds before each group that is not grave, while many signals wait to be stored
-# For the lock of an incident. A group holds locks itself: a longer wait could be two waiting for each other.
-_PATIENCE: Final = {"group": "50ms", "one": "2s"}
+# For the lock of an incident. A group holds locks itself: a longer wait could be two waiting for each other. Whoever waits longer
+# does so beside the others, with one message and a connection of its own.
+_PATIENCE: Final = {"group": "50ms", "beside": "2s"}
+_BESIDE_AT_ONCE: Final = 2
 _RECORDED_AT_ONCE: Final = 128
 _WHILE_STOPPING: Final = timedelta(seconds=1)  # between two looks at what is still under way
 _LOCK_TROUBLE: Final = frozenset({"40P01", "40001", "55P03"})  # deadlock, serialisation, lock not available
@@ -81,6 +83,7 @@ class Engine:
         self._one_by_one = 0  # so many messages are handled alone, after a group that came to nothing
         self._under_way: set[asyncio.Task[None]] = set()
         self._patient: set[asyncio.Task[None]] = set()  # those under way that are not grave
+        self._beside: set[asyncio.Task[None]] = set()  # those under way that wait for the lock of an incident
 
     @property
     def db(self) -> Database:
@@ -190,20 +193,24 @@ class Engine:
         try:
             async with self.db.transaction() as session:
                 taken = await due.take(session, at=now, limit=_MESSAGES_AT_ONCE, grave=grave)
-                await self._be_patient(session, "group" if len(taken) > 1 else "one")
-                await self._handle(session, taken, now)
+                await self._be_patient(session, "group")
+                locked = await self._handle(session, taken, now)
                 sends = _sends(session)
         except Exception as error:
             log.warning("group undone, its messages follow one by one", error=type(error).__name__)
             self._one_by_one = _MESSAGES_AT_ONCE
             return True
+        if locked:
+            await self._go_round(locked)
         if sends:
             # A person waits for it; the next reaction, mostly a line on a timeline, does not mind.
             await self._claim_deliveries()
         return bool(taken)
 
-    async def _handle(self, session: AsyncSession, taken: Sequence[Taken], now: datetime) -> None:
+    async def _handle(self, session: AsyncSession, taken: Sequence[Taken], now: datetime) -> list[Taken]:
+        """Says which messages met an incident that somebody holds."""
         done: list[int] = []
+        locked: list[Taken] = []
         failed: list[tuple[Taken, Exception]] = []
         broken: set[str] = set()  # refs whose message failed: what follows it waits for it
         loop = asyncio.get_running_loop()
@@ -218,18 +225,19 @@ class Engine:
                 async with session.begin_nested():
                     await self._run_reactions(session, portion, now)
             except Exception as error:
-                if _is_lock_trouble(error):
-                    broken.update(message.ref for message in portion)
-                    self._one_by_one = 1  # soon it waits for its lock longer, holding no other
-                    ends += loop.time() - began
-                    continue
-                if isinstance(error, Away):
+                in_the_way = _is_lock_trouble(error)
+                if isinstance(error, Away) and not in_the_way:
                     raise
+                if in_the_way and len(locked) < _BESIDE_AT_ONCE:
+                    ends += loop.time() - began  # the others have their time
                 if len(portion) > 1:
                     waiting.extendleft([message] for message in reversed(portion))
                     continue
                 broken.add(portion[0].ref)
-                failed.append((portion[0], error))
+                if in_the_way:
+                    locked.append(portion[0])
+                else:
+                    failed.append((portion[0], error))
             else:
                 done.extend(message.id for message in portion)
             if loop.time() > ends:
@@ -238,17 +246,40 @@ class Engine:
         for message, failure in failed:
             state = await due.note_failure(session, message.id, failure, at=now)
             self._told_of(message, failure, state)
+        return locked
 
-    async def _react_to_one(self, now: datetime, *, grave: bool) -> bool:
+    async def _go_round(self, locked: Sequence[Taken]) -> None:
+        """Let messages whose incident somebody holds wait for it beside the others; those that find no place there are put off."""
+        places = max(_BESIDE_AT_ONCE - len(self._beside), 0)
+        for message in locked[:places]:
+            self._wait_beside(message)
+        if later := [message.id for message in locked[places:]]:
+            async with self.db.transaction() as session:
+                await due.postpone(session, later, at=self.parts.clock.now())
+
+    def _wait_beside(self, message: Taken) -> None:
+        task = asyncio.ensure_future(self._react_beside(message))
+        for tasks in (self._under_way, self._beside):
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+        task.add_done_callback(lambda _: self.db.wake.set({Work.MESSAGES}))  # for what follows it
+
+    async def _react_beside(self, message: Taken) -> None:
+        try:
+            await self._react_to_one(self.parts.clock.now(), grave=False, only=message.id)
+        except Exception as error:
+            log.warning("not followed up beside the others", message=message.id, error=type(error).__name__)
+
+    async def _react_to_one(self, now: datetime, *, grave: bool, only: int | None = None) -> bool:
         message: Taken | None = None
         try:
             async with self.db.transaction() as session:
-                taken = await due.take(session, at=now, limit=1, grave=grave)
+                taken = await due.take(session, at=now, limit=1, grave=grave, only=only)
                 if not taken:
-                    self._one_by_one = 0
+                    self._one_by_one = self._one_by_one if only else 0
                     return False
                 message = taken[0]
-                await self._be_patient(session, "one")
+                await self._be_patient(session, "group" if only is None else "beside")
                 await self._run_reactions(session, [message], now)
                 await due.mark_done(session, [message.id], at=now)
                 sends = _sends(session)
@@ -256,6 +287,8 @@ class Engine:
             if message is None:
                 raise
             if _is_lock_trouble(error) or isinstance(error, due.Overtaken):
+                if only is None:
+                    await self._go_round([message])
                 return True  # done again, as a whole, or done by another
             async with self.db.transaction() as session:
                 state = await due.note_failure(session, message.id, error, at=now)

@@ -182,6 +182,28 @@ async def test_a_group_waits_for_no_lock_and_counts_that_against_nobody(world: W
     await world.nothing_failed()
 
 
+async def test_one_incident_that_somebody_holds_delays_no_other_turn(world: World, heard: Heard) -> None:
+    """The transaction that holds it may be frozen: whoever waits for it does so beside the others."""
+    if world.parts.db.is_sqlite:
+        return  # one writer: there is nobody to wait for
+    made = [await world.post("/incidents", {"title": "held", "type": "other", "level": 4}) for _ in range(3)]
+    async with world.parts.db.transaction() as session:
+        for incident in made:
+            await record.locked(session, incident["id"])
+        for n in range(6):
+            await put(world, (f"r{n}", n, Urgency.ORDINARY))
+            await world.engine.follow()
+            if n == 0:
+                await world.engine.follow()  # the first time, the three of them take the whole turn
+            assert (await messages(world))[f"r{n}"] == MessageState.DONE, "in its own turn"
+    async with world.parts.db.reading() as session:
+        put_off = OutboxMessage.not_before > world.clock.now()
+        assert await session.scalar(select(func.count()).select_from(OutboxMessage).where(put_off)) == 1
+    world.clock.advance(SECOND)
+    await world.settle()
+    await world.nothing_failed()
+
+
 # ── leases
 
 
