@@ -153,24 +153,25 @@ class _Side:
 class Database:
     """The connections to one database, and the kinds of transaction.
 
-    `deadline` is what one call of the database may take; `pooler` says that a transaction pooler stands before it;
-    `queue` is how many requests of a kind wait for their turn.
+    `deadline` is what one call of the database may take; none: as long as it takes, for a command that moves all there is.
+    `pooler` says that a transaction pooler stands before it; `queue` is how many requests of a kind wait for their turn.
     """
 
     def __init__(
-        self, url: str, *, deadline: timedelta = DEADLINE, pooler: bool = False, queue: int = QUEUE
+        self, url: str, *, deadline: timedelta | None = DEADLINE, pooler: bool = False, queue: int = QUEUE
     ) -> None:
         self.url = _async_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.wake = Wake()
         self._pooler = pooler
-        self._whole = deadline * _TRANSACTION
+        patience = deadline or DEADLINE
+        self._whole = patience * _TRANSACTION
         if self.is_sqlite:
             # One writer: its pool of one is a fair queue inside the process, where SQLite's own busy handler
             # polls and starves. Readers have connections of their own, which WAL lets run beside it.
             self._own = self._requests = _Side.of(
-                _sqlite_engine(self.url, writing=True, deadline=deadline, whole=self._whole),
-                _sqlite_engine(self.url, writing=False, deadline=deadline, whole=self._whole),
+                _sqlite_engine(self.url, writing=True, deadline=patience, whole=self._whole),
+                _sqlite_engine(self.url, writing=False, deadline=patience, whole=self._whole),
             )
             at_once = (1, READING_AT_ONCE)
         else:
@@ -181,7 +182,7 @@ class Database:
             self._own, self._requests = _Side.of(own, own), _Side.of(requests, requests)
             at_once = (REQUESTS_AT_ONCE, REQUESTS_AT_ONCE)
         self._to_write, self._to_read = (
-            Turns(at_once=number, waiting=queue, patience=deadline) for number in at_once
+            Turns(at_once=number, waiting=queue, patience=patience) for number in at_once
         )
 
     @property
@@ -238,6 +239,10 @@ class Database:
                 raise
             raise Away("the transaction took too long") from error
 
+    def at_leisure(self) -> "Database":
+        """The same database for work on all there is; dispose of it."""
+        return Database(self.url.render_as_string(hide_password=False), deadline=None, pooler=self._pooler)
+
     async def moment(self) -> datetime:
         """What time it is by the clock of a PostgreSQL server, to the microsecond."""
         async with self.reading() as session:
@@ -260,19 +265,12 @@ class Database:
                 await self._enforce_foreign_keys(connection, "OFF")
                 try:
                     async with connection.begin():
-                        await self._lift_limits(connection)
                         yield connection
                 finally:
                     await self._enforce_foreign_keys(connection, "ON")
         finally:
             if engine is not self.engine:
                 await engine.dispose()
-
-    async def _lift_limits(self, connection: AsyncConnection) -> None:
-        """Those that the role bears, where a pooler lets no session have its own."""
-        if not self.is_sqlite:
-            for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
-                await connection.exec_driver_sql(f"SET LOCAL {limit} = 0")
 
     async def _enforce_foreign_keys(self, connection: AsyncConnection, setting: str) -> None:
         if self.is_sqlite:

@@ -3,11 +3,12 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from typer.testing import CliRunner
 
 from app import installation, outbox
@@ -97,6 +98,30 @@ async def test_a_target_that_is_not_empty_is_replaced_only_when_asked(
         await backup.restore(file, url, replace=False, at=NIGHT)
     assert refused.value.detail.key == "service.copy.not_empty"
     await backup.restore(file, url, replace=True, at=NIGHT)
+
+
+async def test_what_takes_longer_than_a_call_of_the_service_may_is_restored_all_the_same(
+    world: World, tmp_path: Path, empty_database: Callable[[Kind], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await some_incidents(world)
+    file, url = await back_up(world, tmp_path), empty_database("postgresql")
+    await backup.restore(file, url, replace=False, at=NIGHT)
+    slow = (
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END'",
+        "CREATE TRIGGER slow BEFORE DELETE OR TRUNCATE ON incidents EXECUTE FUNCTION slow()",
+    )
+    target = Database(url)
+    async with target.transaction() as session:
+        for statement in slow:
+            await session.execute(text(statement))
+    await target.dispose()
+    usual = {**(Database.__init__.__kwdefaults__ or {}), "deadline": timedelta(seconds=0.25)}
+    monkeypatch.setattr(Database.__init__, "__kwdefaults__", usual)
+    seen: list[tuple[str, int]] = []
+    copied = await backup.restore(
+        file, url, replace=True, at=NIGHT, told=lambda table, rows: seen.append((table, rows))
+    )
+    assert dict(seen) == {name: tally.rows for name, tally in copied.tables.items() if tally.rows}
 
 
 async def test_a_backup_overwrites_nothing(world: World, tmp_path: Path) -> None:
