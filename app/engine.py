@@ -147,7 +147,8 @@ class Engine:
         grave = seen.grave_messages or (seen.grave_timers and fired)
         if seen.messages and not grave:
             await self.parts.rush.passing(most=_LETS_PASS)
-        reacted = (fired or seen.messages or grave) and await self._react(now, grave=grave)
+        urgent = grave or seen.urgent_messages
+        reacted = (fired or seen.messages or urgent) and await self._react(now, urgent=urgent)
         self.last_tick = self.parts.clock.now()  # also with more to do: a storm is no standstill
         return fired or reacted
 
@@ -178,7 +179,7 @@ class Engine:
         async with self.db.transaction() as session:
             return await due.fire(session, at=now, grave=grave) > 0
 
-    async def _react(self, now: datetime, *, grave: bool) -> bool:
+    async def _react(self, now: datetime, *, urgent: bool) -> bool:
         """Handle a group of messages in one transaction, each in a savepoint: one that fails is counted alone.
 
         What breaks the transaction itself is nobody's failure: the group is undone and its messages are handled one by one,
@@ -186,10 +187,10 @@ class Engine:
         """
         if self._one_by_one > 0:
             self._one_by_one -= 1
-            return await self._react_to_one(now, grave=grave)
+            return await self._react_to_one(now, urgent=urgent)
         try:
             async with self.db.transaction() as session:
-                taken = await due.take(session, at=now, limit=_MESSAGES_AT_ONCE, grave=grave)
+                taken = await due.take(session, at=now, limit=_MESSAGES_AT_ONCE, urgent=urgent)
                 await self._be_patient(session, "group" if len(taken) > 1 else "one")
                 await self._handle(session, taken, now)
                 sends = _sends(session)
@@ -239,11 +240,11 @@ class Engine:
             state = await due.note_failure(session, message.id, failure, at=now)
             self._told_of(message, failure, state)
 
-    async def _react_to_one(self, now: datetime, *, grave: bool) -> bool:
+    async def _react_to_one(self, now: datetime, *, urgent: bool) -> bool:
         message: Taken | None = None
         try:
             async with self.db.transaction() as session:
-                taken = await due.take(session, at=now, limit=1, grave=grave)
+                taken = await due.take(session, at=now, limit=1, urgent=urgent)
                 if not taken:
                     self._one_by_one = 0
                     return False

@@ -73,6 +73,19 @@ async def test_what_is_grave_overtakes_what_is_not_but_never_its_own_ref(world: 
     assert [n for _, n in heard[2:]] == [0, 1, 2, 3, 4]
 
 
+async def test_a_signal_that_may_be_grave_goes_before_a_storm_and_behind_what_is_judged_grave(
+    world: World, heard: Heard
+) -> None:
+    calm, hinted, grave = Urgency.ORDINARY, Urgency.HINTED, Urgency.GRAVE
+    await put(world, ("r", 0, calm), ("h", 1, hinted), ("i", 2, hinted), ("g", 3, grave), ("h", 4, calm))
+    assert await world.engine.follow()
+    assert heard == [("g", 3)]
+    assert await world.engine.follow()
+    assert heard[1:] == [("h", 1), ("i", 2), ("h", 4)]
+    await world.settle()
+    assert heard[4:] == [("r", 0)]
+
+
 async def test_a_grave_message_that_waits_for_its_next_attempt_holds_up_nobody_else(
     world: World, heard: Heard
 ) -> None:
@@ -266,7 +279,7 @@ async def test_an_engine_that_stood_still_between_claim_and_send_begins_nothing_
 ) -> None:
     await world.post("/incidents", {"title": "x", "type": "other", "level": 3})
     async with world.parts.db.transaction() as session:
-        taken = await due.take(session, at=world.clock.now(), limit=32, grave=False)
+        taken = await due.take(session, at=world.clock.now(), limit=32, urgent=False)
         await world.engine._handle(session, taken, world.clock.now())
     assert await world.engine._claim_deliveries()
     world.clock.advance(timedelta(seconds=10))  # before the send has its first turn
