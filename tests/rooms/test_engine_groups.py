@@ -18,7 +18,7 @@ from app.flow import REACTIONS
 from app.incidents import record
 from app.incidents.tables import Incident
 from app.notify.channel import DeliveryError, Message, Receipt
-from app.notify.delivery import MAX_UNTRIED, Result
+from app.notify.delivery import MAX_UNTRIED, MAX_UNTRIED_GRAVE, Result
 from app.notify.tables import Attempt, Delivery, DeliveryState
 from app.outbox import MessageState, OutboxMessage, Timer, Urgency
 from app.reactions.context import Happened
@@ -346,6 +346,21 @@ async def test_for_a_grave_level_the_next_contact_point_is_tried_at_once(world: 
     await world.post("/incidents", {"title": "x", "type": "other", "level": 1})
     await world.settle()
     assert ("Lin", "webhook") in {(one.who, one.channel) for one in world.messages()}
+
+
+async def test_of_a_grave_level_the_next_rung_is_told_when_nothing_could_be_tried(world: World) -> None:
+    cooling = DeliveryError(say("outgoing.cooling", host="gw"), retry_after=SECOND, untried=True)
+    for channel in world.channels.values():
+        channel.failure = cooling
+    await world.post("/incidents", {"title": "x", "type": "other", "level": 2})
+    await world.settle()
+    for _ in range(MAX_UNTRIED_GRAVE):
+        world.clock.advance(2 * SECOND)
+        await world.settle()
+    async with world.parts.db.reading() as session:
+        given_up = select(Delivery.untried).where(Delivery.state == DeliveryState.FAILED, Delivery.hop == 1)
+        assert set(await session.scalars(given_up)) == {MAX_UNTRIED_GRAVE + 1}
+        assert await session.scalar(select(func.max(Delivery.hop))) == 2
 
 
 async def test_a_message_whose_destination_never_comes_back_is_dead_and_shown(world: World) -> None:
