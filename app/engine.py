@@ -150,7 +150,8 @@ class Engine:
         grave = seen.grave_messages or (seen.grave_timers and fired)
         if seen.messages and not grave:
             await self.parts.rush.passing(most=_LETS_PASS)
-        reacted = (fired or seen.messages or grave) and await self._react(now, grave=grave)
+        urgent = grave or seen.urgent_messages
+        reacted = (fired or seen.messages or urgent) and await self._react(now, urgent=urgent)
         self.last_tick = self.parts.clock.now()  # also with more to do: a storm is no standstill
         return fired or reacted
 
@@ -181,7 +182,7 @@ class Engine:
         async with self.db.transaction() as session:
             return await due.fire(session, at=now, grave=grave) > 0
 
-    async def _react(self, now: datetime, *, grave: bool) -> bool:
+    async def _react(self, now: datetime, *, urgent: bool) -> bool:
         """Handle a group of messages in one transaction, each in a savepoint: one that fails is counted alone.
 
         What breaks the transaction itself is nobody's failure: the group is undone and its messages are handled one by one,
@@ -189,10 +190,10 @@ class Engine:
         """
         if self._one_by_one > 0:
             self._one_by_one -= 1
-            return await self._react_to_one(now, grave=grave)
+            return await self._react_to_one(now, urgent=urgent)
         try:
             async with self.db.transaction() as session:
-                taken = await due.take(session, at=now, limit=_MESSAGES_AT_ONCE, grave=grave)
+                taken = await due.take(session, at=now, limit=_MESSAGES_AT_ONCE, urgent=urgent)
                 await self._be_patient(session, "group")
                 locked = await self._handle(session, taken, now)
                 sends = _sends(session)
@@ -266,15 +267,15 @@ class Engine:
 
     async def _react_beside(self, message: Taken) -> None:
         try:
-            await self._react_to_one(self.parts.clock.now(), grave=False, only=message.id)
+            await self._react_to_one(self.parts.clock.now(), urgent=False, only=message.id)
         except Exception as error:
             log.warning("not followed up beside the others", message=message.id, error=type(error).__name__)
 
-    async def _react_to_one(self, now: datetime, *, grave: bool, only: int | None = None) -> bool:
+    async def _react_to_one(self, now: datetime, *, urgent: bool, only: int | None = None) -> bool:
         message: Taken | None = None
         try:
             async with self.db.transaction() as session:
-                taken = await due.take(session, at=now, limit=1, grave=grave, only=only)
+                taken = await due.take(session, at=now, limit=1, urgent=urgent, only=only)
                 if not taken:
                     self._one_by_one = self._one_by_one if only else 0
                     return False

@@ -51,7 +51,7 @@ INSERT INTO receipts (id, source_id, received_at, content_type, body, signals, s
   VALUES (lpad(:n::text, 26, '0'), (SELECT id FROM sources WHERE slug = 'prom'), now(), 'application/json',
           convert_to('{body}', 'UTF8'), '[{signal}]', 'understood');
 INSERT INTO outbox (topic, ref, payload, created_at, not_before, state, urgency, attempts)
-  VALUES ('signal.received', 'problem:' || :n, '{{"position": 0, "signal": {signal}}}', now(), now(), 'pending', 1, 0);
+  VALUES ('signal.received', 'problem:' || :n, '{{"position": 0, "signal": {signal}}}', now(), now(), 'pending', 2, 0);
 COMMIT;
 """
 

@@ -24,6 +24,7 @@ from app.intake.admission import Asking
 from app.intake.kinds import Kind
 from app.intake.signals import NotUnderstood, Signal, packed
 from app.intake.tables import Receipt, ReceiptState, Source, Verdict
+from app.outbox import Urgency
 from app.vault import Vault
 from app.wording import kept, say
 
@@ -110,7 +111,7 @@ async def keep(
         told_of.extend(messages(source, kept.receipt_id, signals, at))
     if receipts:
         await session.execute(insert(_RECEIPTS), receipts)
-        await outbox.put_all(session, TOPIC, told_of, at=at)
+        await send(session, told_of, at=at)
     return answers
 
 
@@ -158,6 +159,15 @@ def messages(
         yield ref_of(source.id, signal["dedup_key"]), payload
 
 
+async def send(session: AsyncSession, told: Sequence[tuple[str, Mapping[str, Any]]], *, at: datetime) -> None:
+    """Let these `messages` be judged: before all others where the source itself hints at level 1 or 2."""
+    for ref, payload in told:
+        hint = payload["signal"].get("level_hint")
+        if hint is not None and Urgency.of(hint) is Urgency.GRAVE:
+            outbox.speaks_of(session, ref, Urgency.HINTED)
+    await outbox.put_all(session, TOPIC, told, at=at)
+
+
 async def say_ourselves(session: AsyncSession, source: Source, signal: Signal, *, at: datetime) -> str:
     """Keep a signal of a source of our own, which sends no body, and send it to be judged; the id of its receipt."""
     said, receipt_id = packed(signal), new_id(at)
@@ -173,7 +183,7 @@ async def say_ourselves(session: AsyncSession, source: Source, signal: Signal, *
         "error": None,
     }
     await session.execute(insert(_RECEIPTS), [row])
-    await outbox.put_all(session, TOPIC, list(messages(source, receipt_id, [said], at)), at=at)
+    await send(session, list(messages(source, receipt_id, [said], at)), at=at)
     return receipt_id
 
 
@@ -184,7 +194,7 @@ async def read_again(session: AsyncSession, source: Source, receipt: Receipt, *,
     receipt.signals = [packed(signal) for signal in signals]
     receipt.unjudged = bool(signals)
     await session.flush()
-    await outbox.put_all(session, TOPIC, list(messages(source, receipt.id, receipt.signals, at)), at=at)
+    await send(session, list(messages(source, receipt.id, receipt.signals, at)), at=at)
 
 
 def ref_of(source_id: str, dedup_key: str) -> str:

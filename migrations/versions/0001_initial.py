@@ -86,6 +86,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("occurrence", sa.Integer(), nullable=False),
         sa.Column("signals", sa.Integer(), nullable=False),
+        sa.Column("grew_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("calls", sa.Integer(), nullable=False),
         sa.Column("facts", JSON, nullable=False),
         sa.Column("reporter", sa.String(length=200), nullable=True),
@@ -117,7 +118,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_incidents_detected_at"), "incidents", ["detected_at"], unique=False)
     op.create_index("ix_incidents_state", "incidents", ["state"], unique=False)
-    op.create_index("ix_incidents_storm", "incidents", ["source", "type", "detected_at"], unique=False)
+    op.create_index("ix_incidents_storm", "incidents", ["source", "type", "grew_at"], unique=False)
     op.create_index(
         "uq_incidents_open_dedup",
         "incidents",
@@ -214,14 +215,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
     )
     op.create_index(
-        "ix_outbox_grave",
-        "outbox",
-        ["urgency", "id"],
-        unique=False,
-        postgresql_where=sa.text("state = 'pending' and urgency = 0"),
-        sqlite_where=sa.text("state = 'pending' and urgency = 0"),
-    )
-    op.create_index(
         "ix_outbox_oldest",
         "outbox",
         ["id"],
@@ -244,6 +237,14 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("state = 'pending'"),
         sqlite_where=sa.text("state = 'pending'"),
+    )
+    op.create_index(
+        "ix_outbox_urgent",
+        "outbox",
+        ["urgency", "id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'pending' and urgency < 2"),
+        sqlite_where=sa.text("state = 'pending' and urgency < 2"),
     )
     op.create_table(
         "plan_revisions",
@@ -1098,6 +1099,12 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_plan_revisions_digest"), table_name="plan_revisions")
     op.drop_table("plan_revisions")
     op.drop_index(
+        "ix_outbox_urgent",
+        table_name="outbox",
+        postgresql_where=sa.text("state = 'pending' and urgency < 2"),
+        sqlite_where=sa.text("state = 'pending' and urgency < 2"),
+    )
+    op.drop_index(
         "ix_outbox_pending",
         table_name="outbox",
         postgresql_where=sa.text("state = 'pending'"),
@@ -1114,12 +1121,6 @@ def downgrade() -> None:
         table_name="outbox",
         postgresql_where=sa.text("state = 'pending'"),
         sqlite_where=sa.text("state = 'pending'"),
-    )
-    op.drop_index(
-        "ix_outbox_grave",
-        table_name="outbox",
-        postgresql_where=sa.text("state = 'pending' and urgency = 0"),
-        sqlite_where=sa.text("state = 'pending' and urgency = 0"),
     )
     op.drop_table("outbox")
     op.drop_table("number_series")

@@ -97,7 +97,7 @@ def _answer_not_kept() -> None:
 def _marked_done_first() -> None:
     react = Engine._react
 
-    async def early(self: Engine, now: Any, *, grave: bool) -> bool:
+    async def early(self: Engine, now: Any, *, urgent: bool) -> bool:
         async with self.db.transaction() as session:
             message = await session.scalar(
                 select(OutboxMessage).where(OutboxMessage.state == MessageState.PENDING).order_by(OutboxMessage.id).limit(1)
@@ -105,13 +105,13 @@ def _marked_done_first() -> None:
             if message is not None and message.topic in ("incident.detected", "signal.received"):
                 message.state = MessageState.DONE
         if message is None or message.topic not in ("incident.detected", "signal.received"):
-            return await react(self, now, grave=grave)
+            return await react(self, now, urgent=urgent)
         async with self.db.reading() as session:
             for _ in range(_LONG):  # where a process may die
                 await session.get(OutboxMessage, message.id, populate_existing=True)
         async with self.db.transaction() as session:
             (await session.get_one(OutboxMessage, message.id)).state = MessageState.PENDING
-        return await react(self, now, grave=grave)
+        return await react(self, now, urgent=urgent)
 
     _patch(Engine, "_react", early)
 

@@ -18,7 +18,7 @@ from app.flow import REACTIONS
 from app.incidents import record
 from app.incidents.tables import Incident
 from app.notify.channel import DeliveryError, Message, Receipt
-from app.notify.delivery import MAX_UNTRIED, Result
+from app.notify.delivery import MAX_UNTRIED, MAX_UNTRIED_GRAVE, Result
 from app.notify.tables import Attempt, Delivery, DeliveryState
 from app.outbox import MessageState, OutboxMessage, Timer, Urgency
 from app.reactions.context import Happened
@@ -72,6 +72,19 @@ async def test_what_is_grave_overtakes_what_is_not_but_never_its_own_ref(world: 
     await world.settle()
     assert heard[:2] == [("g", 10), ("g", 11)]
     assert [n for _, n in heard[2:]] == [0, 1, 2, 3, 4]
+
+
+async def test_a_signal_that_may_be_grave_goes_before_a_storm_and_behind_what_is_judged_grave(
+    world: World, heard: Heard
+) -> None:
+    calm, hinted, grave = Urgency.ORDINARY, Urgency.HINTED, Urgency.GRAVE
+    await put(world, ("r", 0, calm), ("h", 1, hinted), ("i", 2, hinted), ("g", 3, grave), ("h", 4, calm))
+    assert await world.engine.follow()
+    assert heard == [("g", 3)]
+    assert await world.engine.follow()
+    assert heard[1:] == [("h", 1), ("i", 2), ("h", 4)]
+    await world.settle()
+    assert heard[4:] == [("r", 0)]
 
 
 async def test_a_grave_message_that_waits_for_its_next_attempt_holds_up_nobody_else(
@@ -289,7 +302,7 @@ async def test_an_engine_that_stood_still_between_claim_and_send_begins_nothing_
 ) -> None:
     await world.post("/incidents", {"title": "x", "type": "other", "level": 3})
     async with world.parts.db.transaction() as session:
-        taken = await due.take(session, at=world.clock.now(), limit=32, grave=False)
+        taken = await due.take(session, at=world.clock.now(), limit=32, urgent=False)
         await world.engine._handle(session, taken, world.clock.now())
     assert await world.engine._claim_deliveries()
     world.clock.advance(timedelta(seconds=10))  # before the send has its first turn
@@ -356,6 +369,21 @@ async def test_for_a_grave_level_the_next_contact_point_is_tried_at_once(world: 
     await world.post("/incidents", {"title": "x", "type": "other", "level": 1})
     await world.settle()
     assert ("Lin", "webhook") in {(one.who, one.channel) for one in world.messages()}
+
+
+async def test_of_a_grave_level_the_next_rung_is_told_when_nothing_could_be_tried(world: World) -> None:
+    cooling = DeliveryError(say("outgoing.cooling", host="gw"), retry_after=SECOND, untried=True)
+    for channel in world.channels.values():
+        channel.failure = cooling
+    await world.post("/incidents", {"title": "x", "type": "other", "level": 2})
+    await world.settle()
+    for _ in range(MAX_UNTRIED_GRAVE):
+        world.clock.advance(2 * SECOND)
+        await world.settle()
+    async with world.parts.db.reading() as session:
+        given_up = select(Delivery.untried).where(Delivery.state == DeliveryState.FAILED, Delivery.hop == 1)
+        assert set(await session.scalars(given_up)) == {MAX_UNTRIED_GRAVE + 1}
+        assert await session.scalar(select(func.max(Delivery.hop))) == 2
 
 
 async def test_a_message_whose_destination_never_comes_back_is_dead_and_shown(world: World) -> None:

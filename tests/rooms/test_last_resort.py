@@ -14,12 +14,13 @@ from pydantic import SecretStr
 
 from app import installation
 from app.access.parts import Parts
+from app.breaker import FAILURES
 from app.clock import ManualClock
 from app.db import Database
 from app.installation import Hold
 from app.notify.channel import DeliveryError
 from app.notify.tables import Round
-from app.outgoing import LOCAL, Outgoing
+from app.outgoing import LOCAL, CallFailed, Outgoing
 from app.settings import Settings
 from app.vault import Vault
 from app.watch import self_test
@@ -169,6 +170,18 @@ async def test_it_is_held_to_a_rate(far: Receiver, outgoing: Outgoing) -> None:
         last.over(Reason.ENGINE)
         await last.tell(Reason.ENGINE, at=NOON + PAUSE)
     assert len(far.received) == MOST_AN_HOUR
+
+
+async def test_it_cries_to_a_destination_that_everything_else_leaves_alone(
+    far: Receiver, outgoing: Outgoing
+) -> None:
+    far.answers.extend([status(500)] * FAILURES)
+    for _ in range(FAILURES):
+        await outgoing.request("POST", far.url())
+    with pytest.raises(CallFailed, match="left alone"):
+        await outgoing.request("POST", far.url())
+    assert await resort(outgoing, far.url()).tell(Reason.ENGINE, at=NOON)
+    assert len(far.received) == FAILURES + 1
 
 
 async def test_every_address_is_called_and_one_that_answers_is_enough(
