@@ -7,9 +7,10 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import Any, Final
@@ -22,14 +23,17 @@ from tests.faults.runs import Ended, Ground, run
 _KILLS: Final = 50  # lives of one run
 _EQUAL_RUNS: Final = 3
 _KINDS: Final[tuple[Kind, ...]] = ("sqlite", "postgresql")
+_ATTACKERS: Final = 2  # processes per database: while one waits for the database, the other has the processor
+_TOLD_EVERY: Final = 30.0  # seconds between two lines of progress
 
 
-def attack(ground: Ground, kind: Kind, seed: int, count: int) -> Iterator[dict[str, Any]]:
-    """Runs on one database until `count` crash points were survived; gives after each what came of all so far."""
+def attack(ground: Ground, kind: Kind, seed: int, count: int, *, every: int = 1) -> Iterator[dict[str, Any]]:
+    """Runs on one database until `count` crash points were survived; gives after each what came of all so far. `every`: the
+    seeds between belong to others."""
     began, runs = time.monotonic(), list[Ended]()
     survived = 0
     while survived < count:
-        one = run(ground, kind, seed + len(runs), kills=min(_KILLS, count - survived))
+        one = run(ground, kind, seed + len(runs) * every, kills=min(_KILLS, count - survived))
         runs.append(one)
         survived += sum(one.survived.values())
         if one.found:
@@ -50,6 +54,17 @@ def _summed(runs: Sequence[Ended], seconds: float) -> dict[str, Any]:
         "messages": sum(one.sends for one in runs), "copies": sum(one.copies for one in runs),
         "frozen": sum(one.frozen for one in runs), "seconds": round(seconds, 1), "per_second": round(survived / seconds, 1),
     }  # fmt: skip
+
+
+def _joined(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What came of attacks that went on beside each other."""
+    joined: dict[str, Any] = {
+        name: sum(one[name] for one in parts) for name in ("survived", "runs", "messages", "copies", "frozen")
+    }
+    for name in ("found", "points"):
+        joined[name] = dict(sum((Counter(one[name]) for one in parts), Counter[str]()))
+    seconds = max(one["seconds"] for one in parts)
+    return {**joined, "seconds": seconds, "per_second": round(joined["survived"] / seconds, 1)}
 
 
 def equal_folds(ground: Ground, seed: int, number: int = _EQUAL_RUNS) -> dict[str, int]:
@@ -73,7 +88,7 @@ def main() -> int:
         return _everything(asked.seed, asked.count, write=asked.write)
     with _ground() as ground:
         if asked.db is not None:
-            for told in attack(ground, asked.db, asked.seed, asked.count):
+            for told in attack(ground, asked.db, asked.seed, asked.count, every=asked.every):
                 print(json.dumps(told), flush=True)
         elif asked.equal:
             print(json.dumps(equal_folds(ground, asked.seed, asked.equal)))
@@ -101,23 +116,42 @@ def _everything(seed: int, count: int, *, write: bool) -> int:
     with _ground() as ground:
         result["equal"] = equal_folds(ground, seed)
         result["mutants"] = {name: caught(ground, "sqlite", name) for name in MUTANTS}
-    one_at_a_time = threading.Lock()
+    parts: dict[tuple[Kind, int], dict[str, Any]] = {}
+    one_at_a_time, began, told = threading.Lock(), time.monotonic(), 0.0
 
-    def attacked(kind: Kind) -> int:
-        again = [sys.executable, "-m", "tests.faults", f"--seed={seed}", f"--count={count}", f"--db={kind}"]
-        with Popen(
-            again, stdout=PIPE
-        ) as running:  # a fork server of its own; this process forks nothing meanwhile
+    def heard(kind: Kind, number: int, line: bytes) -> None:
+        nonlocal told
+        with one_at_a_time:
+            parts[kind, number] = json.loads(line)
+            passed = time.monotonic() - began
+            result["databases"] = {
+                of: _joined([part for (on, _), part in parts.items() if on == of])
+                for of in sorted({on for on, _ in parts})
+            }
+            if write:
+                page.write(result)
+            if passed - told >= _TOLD_EVERY:
+                told = passed
+                come = (f"{of}: {one['survived']} of {count}" for of, one in result["databases"].items())
+                print(f"{passed:.0f} s, {', '.join(come)}", file=sys.stderr, flush=True)
+
+    def attacked(kind: Kind, number: int) -> int:
+        share = count // _ATTACKERS + (number < count % _ATTACKERS)
+        # A fork server of its own; this process forks nothing meanwhile.
+        again = [
+            sys.executable, "-m", "tests.faults", f"--seed={seed + number}", f"--every={_ATTACKERS}", f"--count={share}",
+            f"--db={kind}",
+        ]  # fmt: skip
+        with Popen(again, stdout=PIPE) as running:
             assert running.stdout is not None
             for line in running.stdout:
-                with one_at_a_time:
-                    result["databases"][kind] = json.loads(line)
-                    if write:
-                        page.write(result)
+                heard(kind, number, line)
         return running.returncode
 
-    with ThreadPoolExecutor(len(_KINDS)) as pool:
-        codes = list(pool.map(attacked, _KINDS))
+    with ThreadPoolExecutor(len(_KINDS) * _ATTACKERS) as pool:
+        codes = list(pool.map(attacked, *zip(*product(_KINDS, range(_ATTACKERS)), strict=True)))
+    for kind, one in result["databases"].items():
+        print(f"{kind}: {one['per_second']} crash points a second", file=sys.stderr, flush=True)
     print(json.dumps(result, indent=1, ensure_ascii=False))
     whole = not any(codes) and not any(one["found"] for one in result["databases"].values())
     equal = result["equal"]["same"] == result["equal"]["tried"]
@@ -128,6 +162,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=10_000, help="crash points to survive, per database")
+    parser.add_argument("--every", type=int, default=1, help="from the seed of one run to that of the next")
     parser.add_argument("--db", choices=("sqlite", "postgresql"), help="attack this one only")
     parser.add_argument("--equal", type=int, help="only compare so many fault-free runs of both databases")
     parser.add_argument(

@@ -79,7 +79,7 @@ class Service:
 
     def move_to(self, house: House, *, faulty: bool) -> None:
         """Work on another copy from now on, as a fork does; what is open goes on where it was."""
-        self.house.history.path = house.history.path  # every part holds this one
+        self.house.history.move_to(house.history.path)  # every part holds this one
         self.house = replace(house, history=self.house.history)
         for receiver in self.receivers.values():
             receiver.faulty = faulty
