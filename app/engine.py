@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import groupby
 from typing import Final
 
@@ -84,6 +85,8 @@ class Engine:
         self._under_way: set[asyncio.Task[None]] = set()
         self._patient: set[asyncio.Task[None]] = set()  # those under way that are not grave
         self._beside: set[asyncio.Task[None]] = set()  # those under way that wait for the lock of an incident
+        # What came of sends and calls and could not be written down, because the database was away.
+        self._unwritten: dict[tuple[Work, Fence], Callable[[], Awaitable[None]]] = {}
 
     @property
     def db(self) -> Database:
@@ -104,16 +107,19 @@ class Engine:
         """Wait for what is under way, so that no message is sent and then not written down. What takes longer is broken
         off, and taken up after its lease by whoever runs."""
         for _ in range(max(1, int(within / _WHILE_STOPPING))):
-            if not self._under_way:
-                return
-            await asyncio.wait(self._under_way, timeout=_WHILE_STOPPING.total_seconds())
             if self._under_way:
+                await asyncio.wait(self._under_way, timeout=_WHILE_STOPPING.total_seconds())
+            if self._under_way or self._unwritten:
                 await self._keep_what_is_left()
+            if not self._under_way:
+                break
         if left := set(self._under_way):
             log.warning("broken off while stopping", number=len(left))
             for task in left:
                 task.cancel()
             await asyncio.wait(left)
+        if self._unwritten:
+            log.warning("results not written down while stopping", number=len(self._unwritten))
 
     async def _keep_what_is_left(self) -> None:
         """A slow send outlasts a lease, and no tick extends it any more."""
@@ -383,7 +389,8 @@ class Engine:
 
     async def keep_leases(self) -> bool:
         """Extend the leases of what is in hand, where a good part of them has passed. What another engine has by now is not
-        begun any more. Never more to do at once."""
+        begun any more. What came of sends while the database was away is then written down, under a lease that was kept.
+        Never more to do at once."""
         now = self.parts.clock.now()
         asked = self.in_hand.to_extend(at=now)
         for work, fences in asked.items():
@@ -392,7 +399,21 @@ class Engine:
                 kept = await extend(session, fences, until=now + self.in_hand.lease)
             if lost := self.in_hand.extended(work, fences, kept, at=now):
                 log.warning("leases lost", work=work, number=len(lost))
+        await self._write_what_is_left()
         return False
+
+    async def _write_what_is_left(self) -> None:
+        """Fenced as ever: where another engine took one over meanwhile, its own result stands."""
+        while self._unwritten:
+            (work, fence), write = self._unwritten.popitem()
+            try:
+                await write()
+            except Away:
+                self._unwritten[work, fence] = write
+                raise
+            except Exception as error:
+                log.exception("result not recorded", work=work, row=fence[0], error=type(error).__name__)
+            self.in_hand.put_down(work, fence)
 
     def _begin(self, work: Work, fence: Fence, doing: Awaitable[None], *, at: datetime, grave: bool) -> None:
         self.in_hand.took(work, fence, at=at)
@@ -403,7 +424,8 @@ class Engine:
         task.add_done_callback(lambda ended: self._ended(ended, work, fence))
 
     def _ended(self, task: "asyncio.Task[None]", work: Work, fence: Fence) -> None:
-        self.in_hand.put_down(work, fence)
+        if (work, fence) not in self._unwritten:
+            self.in_hand.put_down(work, fence)
         was_full = len(self._under_way) >= AT_ONCE or len(self._patient) >= PATIENT_AT_ONCE
         self._under_way.discard(task)
         self._patient.discard(task)
@@ -415,10 +437,17 @@ class Engine:
             if not await self._may_begin(claimed):
                 return
             outcome = await self._send(claimed)
-            if outcome.result is Result.SENT:
-                await self._sent.add((claimed, outcome))
-            else:
-                await self._record(claimed, outcome)
+            try:
+                if outcome.result is Result.SENT:
+                    await self._sent.add((claimed, outcome))
+                else:
+                    await self._record(claimed, outcome)
+            except Away as error:
+                # The receiver has it: while this process lives, no second copy for want of a record.
+                log.warning(
+                    "delivery recorded later", delivery=claimed.delivery_id, error=type(error).__name__
+                )
+                self._unwritten[Work.DELIVERIES, _fence(claimed)] = partial(self._record, claimed, outcome)
         except Exception as error:
             # Not written down: its lease ends and it is sent again, under the same key.
             log.exception("delivery not recorded", delivery=claimed.delivery_id, error=type(error).__name__)
@@ -477,21 +506,24 @@ class Engine:
             answer = await external.call(
                 claimed, self.reach.outgoing, settings.connections, deadline=settings.request_deadline
             )
-            async with self.db.transaction() as session:
-                await external.note(session, claimed, answer, at=self.parts.clock.now())
+            await self._note(claimed, answer)
+        except Away as error:
+            log.warning("step recorded later", step=claimed.step_id, error=type(error).__name__)
+            self._unwritten[Work.CALLS, _fence(claimed)] = partial(self._note, claimed, answer)
         except Exception as error:
             log.exception("step not recorded", step=claimed.step_id, error=type(error).__name__)
             await self._give_up(claimed, error)
+
+    async def _note(self, claimed: external.Claimed, answer: external.Answer) -> None:
+        async with self.db.transaction() as session:
+            await external.note(session, claimed, answer, at=self.parts.clock.now())
 
     async def _give_up(self, claimed: external.Claimed, error: Exception) -> None:
         """What came of the call cannot be written down as it is: the step fails and a person is asked, else it would
         be called again with each lease, without end."""
         refusal = say("playbooks.unexpected", kind=type(error).__name__)
         try:
-            async with self.db.transaction() as session:
-                await external.note(
-                    session, claimed, external.Answer(refusal=refusal), at=self.parts.clock.now()
-                )
+            await self._note(claimed, external.Answer(refusal=refusal))
         except Exception as again:
             # The database itself is away; the lease ends and the step is called again, under the same key.
             log.exception("step not given up", step=claimed.step_id, error=type(again).__name__)

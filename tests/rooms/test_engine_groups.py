@@ -2,17 +2,21 @@
 still, and a destination that is left alone."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import due, outbox
 from app import engine as engine_module
-from app.db import Work
+from app.away import Away
+from app.db import Database, Work
 from app.engine import Engine
 from app.flow import REACTIONS
 from app.incidents import record
@@ -226,10 +230,13 @@ class Held:
     def __init__(self) -> None:
         self.entered: list[Message] = []
         self.go_on = asyncio.Event()
+        self.refuses = False
 
     async def send(self, to: str, message: Message) -> Receipt:
         self.entered.append(message)
         await self.go_on.wait()
+        if self.refuses:
+            raise DeliveryError(say("channel.log.unwritable"), permanent=True)
         return Receipt("kept")
 
 
@@ -295,6 +302,89 @@ async def test_what_a_frozen_engine_had_is_taken_up_within_ten_seconds_and_its_l
         row = (await session.scalars(select(Delivery).where(Delivery.attempts > 0))).one()
         ends = [one.outcome for one in await session.scalars(select(Attempt).order_by(Attempt.number))]
     assert (row.state, row.attempts, ends) == (DeliveryState.SENT, 2, ["sent", "sent"])
+
+
+# ── a database that is away between a send and its record
+
+
+@dataclass
+class Frozen:
+    """The database of a world, which answers no transaction while it is `frozen`."""
+
+    world: World
+    frozen: bool = False
+    refused: int = 0
+
+    @asynccontextmanager
+    async def transaction(self, *given: Any, **named: Any) -> AsyncIterator[AsyncSession]:
+        if self.frozen:
+            self.refused += 1
+            raise Away("frozen")
+        async with Database.transaction(self.world.parts.db, *given, **named) as session:
+            yield session
+
+
+@pytest.fixture
+def freezer(world: World, monkeypatch: pytest.MonkeyPatch) -> Frozen:
+    made = Frozen(world)
+    monkeypatch.setattr(world.parts.db, "transaction", made.transaction)
+    return made
+
+
+async def sent_while_frozen(world: World, held: Held, freezer: Frozen) -> None:
+    """The receiver has a message, and the database was away when that was to be written down, for longer than a lease."""
+    await begun(world, held)
+    freezer.frozen = True
+    held.go_on.set()
+    await asyncio.gather(*world.engine._under_way)
+    world.clock.advance(2 * world.engine.in_hand.lease)
+    with pytest.raises(Away):
+        await world.engine.keep_leases()
+    assert freezer.refused > 1
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+async def test_what_was_sent_while_the_database_was_away_is_written_down_and_not_sent_again(
+    world: World, held: Held, freezer: Frozen, *, refuses: bool
+) -> None:
+    held.refuses = refuses
+    await sent_while_frozen(world, held, freezer)
+    freezer.frozen = False
+    await world.engine.keep_leases()
+    assert len(world.engine.in_hand) == 0
+    async with world.parts.db.reading() as session:
+        row = (await session.scalars(select(Delivery).where(Delivery.attempts > 0))).one()
+        ends = [one.outcome for one in await session.scalars(select(Attempt))]
+    assert (row.state, ends) == (
+        (DeliveryState.FAILED, ["failed"]) if refuses else (DeliveryState.SENT, ["sent"])
+    )
+    await world.settle()
+    assert len([one for one in held.entered if one.key == held.entered[0].key]) == 1
+
+
+async def test_an_engine_that_stops_writes_down_what_it_could_not(
+    world: World, held: Held, freezer: Frozen
+) -> None:
+    await sent_while_frozen(world, held, freezer)
+    freezer.frozen = False
+    await world.engine.finish(SECOND)
+    await Engine(world.parts, world.engine.reach).settle()
+    assert len(held.entered) == 1
+
+
+async def test_what_another_engine_took_meanwhile_is_its_own_and_the_late_result_is_noted(
+    world: World, held: Held, freezer: Frozen
+) -> None:
+    """No promise can keep this copy away: the lease had ended, and nobody could know that the first was sent."""
+    await sent_while_frozen(world, held, freezer)
+    freezer.frozen = False
+    await Engine(world.parts, world.engine.reach).settle()
+    await world.engine.keep_leases()
+    assert len(world.engine.in_hand) == 0
+    assert [one.key for one in held.entered] == [held.entered[0].key] * 2
+    async with world.parts.db.reading() as session:
+        ends = [one.outcome for one in await session.scalars(select(Attempt).order_by(Attempt.number))]
+    assert ends == ["sent", "sent"]
 
 
 async def test_an_engine_that_stood_still_between_claim_and_send_begins_nothing_that_is_not_its_own(
