@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, bindparam, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -71,6 +71,30 @@ class Held:
     person_id: str | None
     until: datetime
     exercise: bool
+
+
+def _pools_reached() -> Select[Any]:
+    reached = select(Pool.id, Pool.next).where(Pool.id.in_(bindparam("named", expanding=True)))
+    following = reached.cte("reached", recursive=True)
+    return select(following.union(select(Pool.id, Pool.next).where(Pool.id == following.c.next)))
+
+
+def _candidates() -> Select[Any]:
+    wanted = Unit.pool_id.in_(bindparam("pools", expanding=True))
+    people = select(Unit.person_id).where(wanted, Unit.person_id.is_not(None))
+    return (
+        select(Unit)
+        .where(or_(wanted, Unit.person_id.in_(people)))
+        .order_by(Unit.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+
+
+# Built once: everybody who asks runs them, and building them costs more than their answer.
+_POOLS_REACHED: Final = _pools_reached()
+_CANDIDATES: Final = _candidates()
+_OF_KEY: Final = select(Reservation).where(Reservation.key == bindparam("key"))
 
 
 async def reserve(
@@ -218,9 +242,7 @@ async def _take_turns(session: AsyncSession, *, alone: bool) -> None:
 async def _pools_asked(session: AsyncSession, ask: Sequence[Ask]) -> dict[str, str | None]:
     """The pools the request may come to, each with its next tier: those named, their substitutes, and all that follow."""
     named = {demand.pool for one in ask for demand in (one, *one.substitutes)}
-    reached = select(Pool.id, Pool.next).where(Pool.id.in_(named)).cte("reached", recursive=True)
-    reached = reached.union(select(Pool.id, Pool.next).where(Pool.id == reached.c.next))
-    return {row.id: row.next for row in await session.execute(select(reached))}
+    return {row.id: row.next for row in await session.execute(_POOLS_REACHED, {"named": list(named)})}
 
 
 async def _locked_candidates(session: AsyncSession, pools: Iterable[str]) -> list[Unit]:
@@ -228,20 +250,11 @@ async def _locked_candidates(session: AsyncSession, pools: Iterable[str]) -> lis
 
     The last is what lets two requests that reach the same person by different pools meet at one row.
     """
-    wanted = list(pools)
-    people = select(Unit.person_id).where(Unit.pool_id.in_(wanted), Unit.person_id.is_not(None))
-    query = (
-        select(Unit)
-        .where(or_(Unit.pool_id.in_(wanted), Unit.person_id.in_(people)))
-        .order_by(Unit.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    return list(await session.scalars(query))
+    return list(await session.scalars(_CANDIDATES, {"pools": list(pools)}))
 
 
 async def _by_key(session: AsyncSession, key: str) -> Reservation | None:
-    found: Reservation | None = await session.scalar(select(Reservation).where(Reservation.key == key))
+    found: Reservation | None = await session.scalar(_OF_KEY, {"key": key})
     return found
 
 
