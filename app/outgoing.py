@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from types import TracebackType
 from typing import Final, Self
@@ -193,13 +193,9 @@ class Outgoing:
         self.breakers = breakers or Breakers()
         self.clock = clock or SystemClock()
         self._tls = tls or _system_and_bundled_roots()
-        self._client = httpx.AsyncClient(
-            transport=AiohttpTransport(client=self._open_session, verify=self._tls, trust_env=False),
-            trust_env=False,
-            follow_redirects=False,
-            timeout=None,  # noqa: S113 - per phase and so no promise; `request` holds the whole call to a deadline
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        )
+        # The transport alone: redirects, cookies, authentication and time-outs per phase are what the client above it adds,
+        # and nothing of that is wanted here.
+        self._transport = AiohttpTransport(client=self._open_session, verify=self._tls, trust_env=False)
 
     async def request(
         self,
@@ -242,7 +238,7 @@ class Outgoing:
         self, target: httpx.URL, method: str, headers: Mapping[str, str] | None, content: bytes | None,
         deadline: timedelta, byte_cap: int,
     ) -> Reply:  # fmt: skip
-        call = _Call(self._client, target, byte_cap)
+        call = _Call(self._transport, target, byte_cap)
         try:
             async with asyncio.timeout(deadline.total_seconds()):
                 return await call.make(method, {**(headers or {}), **_OUR_HEADERS}, content)
@@ -262,7 +258,7 @@ class Outgoing:
         return None
 
     async def aclose(self) -> None:
-        await self._client.aclose()
+        await self._transport.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -296,14 +292,16 @@ class Outgoing:
 class _Call:
     """One call under way; `status` is set as soon as the far side has answered."""
 
-    def __init__(self, client: httpx.AsyncClient, target: httpx.URL, byte_cap: int) -> None:
-        self._client = client
+    def __init__(self, transport: httpx.AsyncBaseTransport, target: httpx.URL, byte_cap: int) -> None:
+        self._transport = transport
         self._target = target
         self._byte_cap = byte_cap
         self.status: int | None = None
 
     async def make(self, method: str, headers: Mapping[str, str], content: bytes | None) -> Reply:
-        async with self._client.stream(method, self._target, headers=headers, content=content) as response:
+        request = httpx.Request(method, self._target, headers=headers, content=content)
+        response = await self._transport.handle_async_request(request)
+        try:
             self.status = response.status_code
             # A compressed reply is refused, not inflated: 200 kB on the wire can be 200 MB in memory.
             if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
@@ -314,6 +312,8 @@ class _Call:
                 if len(body) > self._byte_cap:
                     raise CallFailed(FailureKind.TOO_LARGE, self._target.host, status=self.status)
             return Reply(response.status_code, dict(response.headers), bytes(body))
+        finally:
+            await response.aclose()
 
 
 class _AddressDeniedError(OSError):
@@ -352,6 +352,7 @@ def _system_and_bundled_roots() -> ssl.SSLContext:
     return context
 
 
+@lru_cache(maxsize=1024)  # the same few destinations, again and again
 def _parsed(url: str) -> httpx.URL:
     try:
         target = httpx.URL(url)
