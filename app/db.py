@@ -283,10 +283,12 @@ class Database:
         await self._requests.dispose()
 
 
-async def in_turn(session: AsyncSession, name: str) -> None:
-    """Wait for our turn at what `name` stands for, and keep it until the transaction ends. SQLite has one writer anyway."""
+async def in_turn(session: AsyncSession, name: str, *, shared: bool = False) -> None:
+    """Wait for our turn at what `name` stands for, and keep it until the transaction ends. SQLite has one writer anyway.
+    `shared`: with all others who come for a shared turn."""
     if session.get_bind().dialect.name == "postgresql":
-        await session.execute(select(func.pg_advisory_xact_lock(_lock_number(name))))
+        take = func.pg_advisory_xact_lock_shared if shared else func.pg_advisory_xact_lock
+        await session.execute(select(take(_lock_number(name))))
 
 
 async def is_free(session: AsyncSession, name: str) -> bool:

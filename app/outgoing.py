@@ -17,8 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from functools import partial
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from functools import lru_cache, partial
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from types import TracebackType
 from typing import Final, Self
@@ -197,13 +196,9 @@ class Outgoing:
         self.clock = clock or SystemClock()
         self._tls = tls or _system_and_bundled_roots()
         self._others: list[Outgoing] = []
-        self._client = httpx.AsyncClient(
-            transport=AiohttpTransport(client=self._open_session, verify=self._tls, trust_env=False),
-            trust_env=False,
-            follow_redirects=False,
-            timeout=None,  # noqa: S113 - per phase and so no promise; `request` holds the whole call to a deadline
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        )
+        # The transport alone: redirects, cookies, authentication and time-outs per phase are what the client above it adds,
+        # and nothing of that is wanted here.
+        self._transport = AiohttpTransport(client=self._open_session, verify=self._tls, trust_env=False)
 
     def apart(self) -> "Outgoing":
         """Another with the same manners that shares nothing with this one that could be used up: neither connections nor breakers
@@ -254,7 +249,7 @@ class Outgoing:
         self, target: httpx.URL, method: str, headers: Mapping[str, str] | None, content: bytes | None,
         deadline: timedelta, byte_cap: int,
     ) -> Reply:  # fmt: skip
-        call = _Call(self._client, target, byte_cap)
+        call = _Call(self._transport, target, byte_cap)
         try:
             async with asyncio.timeout(deadline.total_seconds()):
                 return await call.make(method, {**(headers or {}), **_OUR_HEADERS}, content)
@@ -276,7 +271,7 @@ class Outgoing:
     async def aclose(self) -> None:
         for other in self._others:
             await other.aclose()
-        await self._client.aclose()
+        await self._transport.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -310,14 +305,16 @@ class Outgoing:
 class _Call:
     """One call under way; `status` is set as soon as the far side has answered."""
 
-    def __init__(self, client: httpx.AsyncClient, target: httpx.URL, byte_cap: int) -> None:
-        self._client = client
+    def __init__(self, transport: httpx.AsyncBaseTransport, target: httpx.URL, byte_cap: int) -> None:
+        self._transport = transport
         self._target = target
         self._byte_cap = byte_cap
         self.status: int | None = None
 
     async def make(self, method: str, headers: Mapping[str, str], content: bytes | None) -> Reply:
-        async with self._client.stream(method, self._target, headers=headers, content=content) as response:
+        request = httpx.Request(method, self._target, headers=headers, content=content)
+        response = await self._transport.handle_async_request(request)
+        try:
             self.status = response.status_code
             # A compressed reply is refused, not inflated: 200 kB on the wire can be 200 MB in memory.
             if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
@@ -328,6 +325,8 @@ class _Call:
                 if len(body) > self._byte_cap:
                     raise CallFailed(FailureKind.TOO_LARGE, self._target.host, status=self.status)
             return Reply(response.status_code, dict(response.headers), bytes(body))
+        finally:
+            await response.aclose()
 
 
 class _AddressDeniedError(OSError):
@@ -391,6 +390,7 @@ def _system_and_bundled_roots() -> ssl.SSLContext:
     return context
 
 
+@lru_cache(maxsize=1024)  # the same few destinations, again and again
 def _parsed(url: str) -> httpx.URL:
     try:
         target = httpx.URL(url)
