@@ -44,10 +44,9 @@ def _statement(table: Table, names: tuple[str, ...], dialect: Dialect) -> _State
         f"{name}::{column.type.compile(dialect=dialect)}" if isinstance(column.type, JSON) else name
         for name, column in zip(quoted, columns, strict=True)
     ]
-    sql = (
-        f"INSERT INTO {dialect.identifier_preparer.format_table(table)} ({', '.join(quoted)}) SELECT {', '.join(taken)}"
-        f" FROM unnest({', '.join(arrays)}) WITH ORDINALITY AS given ({', '.join(quoted)}, ordinality) ORDER BY ordinality"
-    )
+    into, named = dialect.identifier_preparer.format_table(table), ", ".join(quoted)
+    given = f"unnest({', '.join(arrays)}) WITH ORDINALITY AS given ({named}, place)"
+    sql = f"INSERT INTO {into} ({named}) SELECT {', '.join(taken)} FROM {given} ORDER BY place"  # noqa: S608 - our own names
     return _Statement(sql, [_to_driver(column.type, dialect) for column in columns])
 
 
