@@ -24,6 +24,7 @@ from app.db import Database
 from app.door import BodyLimit
 from app.engine import Engine, Reach
 from app.incidents.routes import router as incident_routes
+from app.intake.lane import StraightLane
 from app.intake.receiving import router as receiving_routes
 from app.intake.routes import router as intake_routes
 from app.levels.routes import router as level_routes
@@ -137,6 +138,7 @@ def create_app(
     app.mount("/static", static_files(), name="static")
     refusals.install(app)
     describe(app)
+    app.add_middleware(StraightLane, routes=receiving_routes.routes, refuse=refusals.answer)
     app.add_middleware(HoldHeader, watch=engine.hold)
     app.add_middleware(RequestLog, clock=parts.clock)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body)

@@ -21,7 +21,6 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    insert,
     text,
     update,
 )  # fmt: skip
@@ -31,6 +30,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, Work, wake
+from app.rows import insert_all
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
 
@@ -156,7 +156,7 @@ async def put_all(
         }
         for ref, payload in told
     ]
-    await session.execute(insert(_TABLE), rows)
+    await insert_all(session, _TABLE, rows)
     wake(session, Work.MESSAGES)
 
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
 import structlog
-from sqlalchemy import Table, insert, select, update
+from sqlalchemy import Table, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
@@ -24,6 +24,7 @@ from app.intake.known import Known
 from app.intake.signals import Signal, SignalState
 from app.intake.tables import Outcome, Problem, Receipt, Source, Verdict
 from app.levels import grading, matrix
+from app.rows import insert_all
 from app.wording import say
 
 # How long after the end a problem of the same occurrence is taken for a message overtaken on its way. Told
@@ -122,7 +123,7 @@ async def judge(session: AsyncSession, payloads: Sequence[Mapping[str, Any]], at
                 "at": at,
             }
         )
-    await session.execute(insert(_VERDICTS), verdicts)
+    await insert_all(session, _VERDICTS, verdicts)
     await _mark_judged(session, {payload["receipt_id"] for payload in payloads})
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
-from sqlalchemy import Select, Table, insert, select
+from sqlalchemy import Select, Table, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
@@ -25,6 +25,7 @@ from app.intake.kinds import Kind
 from app.intake.signals import NotUnderstood, Signal, packed
 from app.intake.tables import Receipt, ReceiptState, Source, Verdict
 from app.outbox import Urgency
+from app.rows import insert_all
 from app.vault import Vault
 from app.wording import kept, say
 
@@ -110,7 +111,7 @@ async def keep(
         receipts.append(_receipt(one, source, kept, signals, at))
         told_of.extend(messages(source, kept.receipt_id, signals, at))
     if receipts:
-        await session.execute(insert(_RECEIPTS), receipts)
+        await insert_all(session, _RECEIPTS, receipts)
         await send(session, told_of, at=at)
     return answers
 
@@ -182,7 +183,7 @@ async def say_ourselves(session: AsyncSession, source: Source, signal: Signal, *
         "state": ReceiptState.UNDERSTOOD,
         "error": None,
     }
-    await session.execute(insert(_RECEIPTS), [row])
+    await insert_all(session, _RECEIPTS, [row])
     await send(session, list(messages(source, receipt_id, [said], at)), at=at)
     return receipt_id
 
