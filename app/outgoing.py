@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from types import TracebackType
 from typing import Final, Self
@@ -382,9 +382,10 @@ class _OwnLookups(AbstractResolver):
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
+@cache
 def _system_and_bundled_roots() -> ssl.SSLContext:
     # The machine's own store knows the house's private authority; the bundle serves images that have no
-    # store.
+    # store. Reading both takes a tenth of a second, so it is done once.
     context = httpx.create_ssl_context(trust_env=False)
     context.load_default_certs()
     return context
