@@ -100,7 +100,19 @@ def run_tests() -> dict[str, Any]:
         report = Path(directory) / "report.xml"
         here = Path(__file__).parent
         left_out = f"--ignore={here / 'test_crashes.py'}"  # the short form of what has just been done
-        command = ["-m", "pytest", "-n", "0", "-q", "--tb=short", f"--junitxml={report}", left_out, str(here)]
+        command = [
+            "-m",
+            "pytest",
+            "-n",
+            "0",
+            "-q",
+            "--tb=short",
+            f"--junitxml={report}",
+            "-o",
+            "junit_family=xunit1",
+            left_out,
+            str(here),
+        ]
         subprocess.run([sys.executable, *command], cwd=here.parent.parent, check=False, stdout=sys.stderr)
         return page.told_by(report.read_text("utf-8"))
 
