@@ -154,7 +154,7 @@ def _lives(
         house.history.read()  # here, so that no life reads it all anew
         # A mistake may need a whole life to show: beside a mutant every second one is let live.
         spared = mutant is not None and number % 2 == 1
-        work = partial(_life, service, seed, number, acts=acts, spared=spared)
+        work = partial(_life, service, seed, number, acts=acts, spared=spared, draws=1 if mutant else _EARLY)
         in_child(work, house.history, may_die=True)
     rows: Rows = in_child(partial(_end, service, seed, acts=acts, retry=faulty), house.history)
     return rows
@@ -175,13 +175,13 @@ async def _opening(service: Service, seed: int, *, acts: int) -> None:
     await service.parts.db.dispose()
 
 
-async def _life(service: Service, seed: int, number: int, *, acts: int, spared: bool) -> None:
+async def _life(service: Service, seed: int, number: int, *, acts: int, spared: bool, draws: int) -> None:
     chance = random.Random(f"{seed}.{number}")
     service.reseed(random.Random(f"{seed}.{number}.far"))
     history = service.house.history.read()
     resume(service, chance)
     most = _DEADLIEST if service.seams.only is None else _DEADLIEST_ANSWER
-    deadly = min(chance.randint(1, most) for _ in range(_EARLY))
+    deadly = min(chance.randint(1, most) for _ in range(draws))
     service.seams.deadly = None if spared else deadly
     service.seams.armed = True
     async with service.client as client:
