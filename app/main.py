@@ -23,6 +23,7 @@ from app.console.watching import router as watch_pages
 from app.db import Database
 from app.door import BodyLimit
 from app.engine import Engine, Reach
+from app.hints import KEEP_EVERY, Hints
 from app.incidents.routes import router as incident_routes
 from app.intake.lane import StraightLane
 from app.intake.receiving import router as receiving_routes
@@ -156,6 +157,9 @@ async def running(engine: Engine, parts: Parts, watching: Guard | None = None) -
         parts.db.wake.set, "interval", seconds=parts.settings.poll_every.total_seconds(), id="tick"
     )
     await housekeeping.schedule(scheduler, parts)
+    hints = Hints(parts.db)
+    scheduler.add_job(hints.keep, "interval", seconds=KEEP_EVERY.total_seconds(), id="hints")
+    await hints.keep()
     for look, every in ((watching.watch, guard.LOOK_EVERY), (watching.beat, guard.BEAT_EVERY)):
         scheduler.add_job(look, "interval", seconds=every.total_seconds(), id=f"guard-{look.__name__}")
     scheduler.start()
@@ -165,6 +169,7 @@ async def running(engine: Engine, parts: Parts, watching: Guard | None = None) -
         yield
     finally:
         scheduler.shutdown(wait=False)
+        await hints.end()
         serving.cancel()
         with suppress(asyncio.CancelledError):
             await serving
