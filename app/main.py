@@ -14,6 +14,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 
+from app import installation
 from app.access.parts import Parts
 from app.access.routes import router as access_routes
 from app.clock import Clock, DatabaseClock, SystemClock, keep_in_step
@@ -157,6 +158,7 @@ async def running(engine: Engine, parts: Parts, watching: Guard | None = None) -
         parts.db.wake.set, "interval", seconds=parts.settings.poll_every.total_seconds(), id="tick"
     )
     await housekeeping.schedule(scheduler, parts)
+    scheduler.add_job(installation.remember, "interval", minutes=1, args=[parts.db], id="mark")
     hints = Hints(parts.db)
     scheduler.add_job(hints.keep, "interval", seconds=KEEP_EVERY.total_seconds(), id="hints")
     await hints.keep()
