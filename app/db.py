@@ -100,6 +100,20 @@ class Wake:
 
     def __init__(self) -> None:
         self._waiting: dict[asyncio.Event, Work] = {}
+        self._untold: set[Work] = set()
+        self.left = asyncio.Event()  # set when a commit left work that other processes may want to hear of
+
+    def committed(self, work: Collection[Work]) -> None:
+        """A commit of this process left such work."""
+        self.set(work)
+        self._untold.update(work)
+        self.left.set()
+
+    def taken(self) -> set[Work]:
+        """What was left since this was last asked."""
+        told, self._untold = self._untold, set()
+        self.left.clear()
+        return told
 
     def set(self, work: Collection[Work] = frozenset(Work)) -> None:
         for waiter, wanted in self._waiting.items():
@@ -189,6 +203,11 @@ class Database:
     def engine(self) -> AsyncEngine:
         return self._own.writer
 
+    @property
+    def may_listen(self) -> bool:
+        """Whether other processes can be heard through it: behind a transaction pooler no session is ours."""
+        return not (self.is_sqlite or self._pooler)
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """A writing session of the engine or a command, committed at the end or rolled back whole; sleepers are woken after
@@ -223,7 +242,7 @@ class Database:
         async with side.write.begin() as session:
             yield session
         if left := session.info.get("wakes"):
-            self.wake.set(left)
+            self.wake.committed(left)
 
     @asynccontextmanager
     async def _in_time(self) -> AsyncIterator[None]:

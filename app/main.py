@@ -14,6 +14,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 
+from app import installation
 from app.access.parts import Parts
 from app.access.routes import router as access_routes
 from app.clock import Clock, DatabaseClock, SystemClock, keep_in_step
@@ -23,6 +24,7 @@ from app.console.watching import router as watch_pages
 from app.db import Database
 from app.door import BodyLimit
 from app.engine import Engine, Reach
+from app.hints import KEEP_EVERY, Hints
 from app.incidents.routes import router as incident_routes
 from app.intake.lane import StraightLane
 from app.intake.receiving import router as receiving_routes
@@ -156,6 +158,10 @@ async def running(engine: Engine, parts: Parts, watching: Guard | None = None) -
         parts.db.wake.set, "interval", seconds=parts.settings.poll_every.total_seconds(), id="tick"
     )
     await housekeeping.schedule(scheduler, parts)
+    scheduler.add_job(installation.remember, "interval", minutes=1, args=[parts.db], id="mark")
+    hints = Hints(parts.db)
+    scheduler.add_job(hints.keep, "interval", seconds=KEEP_EVERY.total_seconds(), id="hints")
+    await hints.keep()
     for look, every in ((watching.watch, guard.LOOK_EVERY), (watching.beat, guard.BEAT_EVERY)):
         scheduler.add_job(look, "interval", seconds=every.total_seconds(), id=f"guard-{look.__name__}")
     scheduler.start()
@@ -165,6 +171,7 @@ async def running(engine: Engine, parts: Parts, watching: Guard | None = None) -
         yield
     finally:
         scheduler.shutdown(wait=False)
+        await hints.end()
         serving.cancel()
         with suppress(asyncio.CancelledError):
             await serving

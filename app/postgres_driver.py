@@ -56,11 +56,14 @@ def _server_settings(seconds: float | None) -> dict[str, str]:
     return settings
 
 
+TROUBLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)  # of the driver itself
+
+
 async def connect(*where: Any, **options: Any) -> Any:
     """A connection, or `Away`: whatever the reason is, there is no database."""
     try:
         return await asyncpg.connect(*where, **options)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except TROUBLE as error:
         raise Away(f"not connected: {type(error).__name__}: {error}") from error
 
 

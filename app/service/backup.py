@@ -9,12 +9,14 @@ import asyncio
 import hashlib
 import json
 import os
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -89,7 +91,7 @@ async def back_up(
 
 
 def read_manifest(file: Path) -> Manifest:
-    """What the backup says of itself, once it is found whole, unaltered and of this program's form. Raises `Refused`."""
+    """What the backup says of itself, once it is found whole, unaltered and of a form this program knows. Raises `Refused`."""
     with _opened(file) as connection:
         try:
             found = connection.execute("SELECT content FROM manifest").fetchone()
@@ -98,7 +100,7 @@ def read_manifest(file: Path) -> Manifest:
         said = json.loads(found[0]) if found else {}
         if said.get("format") != FORMAT:
             raise Refused(say("service.backup.no_backup", file=file.name))
-        if said["revision"] != copying.newest_revision():
+        if not copying.can_bring_up(said["revision"]):
             raise Refused(
                 say("service.backup.other_revision", theirs=said["revision"], ours=copying.newest_revision())
             )
@@ -186,11 +188,14 @@ def _read_only(file: Path) -> str:
 async def restore(
     file: Path, url: str, *, replace: bool, at: datetime, told: Progress = copying.untold
 ) -> Copied:
-    """Fill the database at `url` from a backup; it is in hold then. All of it in one transaction, or nothing. Raises `Refused`."""
+    """Fill the database at `url` from a backup; it is in hold then. All of it in one transaction, or nothing. Raises `Refused`.
+
+    A backup of an older form is copied aside and migrated there first, as a database in service is.
+    """
     manifest = await asyncio.to_thread(read_manifest, file)
     made = datetime.fromisoformat(manifest.created_at)
     with _alone(url):
-        async with _container(file) as source, _target(url) as target:
+        async with _container(file, manifest.revision) as source, _target(url) as target:
             reason = say("service.hold.restored", at=made)
             return await _fill(source, target, reason, replace=replace, at=at, told=told)
 
@@ -264,13 +269,31 @@ async def _target(url: str) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def _container(file: Path) -> AsyncIterator[AsyncSession]:
-    engine = create_async_engine(f"sqlite+aiosqlite:///{_read_only(file)}&uri=true")
+async def _container(file: Path, revision: str) -> AsyncIterator[AsyncSession]:
+    with ExitStack() as aside:
+        if revision != copying.newest_revision():
+            place = Path(aside.enter_context(TemporaryDirectory(prefix="muster-restore-")))
+            file = await asyncio.to_thread(_brought_up, file, place)
+        engine = create_async_engine(f"sqlite+aiosqlite:///{_read_only(file)}&uri=true")
+        try:
+            async with AsyncSession(engine) as session:
+                yield session
+        finally:
+            await engine.dispose()
+
+
+def _brought_up(file: Path, place: Path) -> Path:
+    copied = place / "older.db"
+    shutil.copyfile(file, copied)
+    starting.migrate(f"sqlite:///{copied}")
+    connection = sqlite3.connect(copied)
     try:
-        async with AsyncSession(engine) as session:
-            yield session
+        connection.execute(
+            "PRAGMA journal_mode=DELETE"
+        )  # one file again: it is opened as one that nobody changes
     finally:
-        await engine.dispose()
+        connection.close()
+    return copied
 
 
 @contextmanager

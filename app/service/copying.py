@@ -83,9 +83,18 @@ def all_tables() -> Sequence[Table]:
 
 def newest_revision() -> str:
     """The form of the tables this program works with."""
+    return _revisions().get_current_head() or ""
+
+
+def can_bring_up(revision: str) -> bool:
+    """Whether this program knows the way from that form of the tables to its own."""
+    return revision in {known.revision for known in _revisions().walk_revisions()}
+
+
+def _revisions() -> ScriptDirectory:
     config = Config()
     config.set_main_option("script_location", str(starting.MIGRATIONS))
-    return ScriptDirectory.from_config(config).get_current_head() or ""
+    return ScriptDirectory.from_config(config)
 
 
 async def revision_of(session: AsyncSession) -> str | None:
