@@ -63,11 +63,11 @@ class Groups:
         while self._waiting:
             group = [self._waiting.popleft() for _ in range(min(self._at_once, len(self._waiting)))]
             self._in_hand = len(group)
-            try:
-                await self._store_or_refuse(group)
-            except Exception as error:  # whoever waits is answered, and those behind them have their turn
+            # Gathered and not caught, as below: whoever waits is answered, and those behind them have their turn.
+            (broken,) = await asyncio.gather(self._store_or_refuse(group), return_exceptions=True)
+            if broken is not None:
                 self._answer_overloaded(group)
-                log.exception("writer broke", number=len(group), error=type(error).__name__)
+                log.error("writer broke", number=len(group), error=type(broken).__name__, exc_info=broken)
             self._in_hand = 0
             self._rush.now_waiting(len(self._waiting))
 
