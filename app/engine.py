@@ -47,7 +47,8 @@ _MESSAGES_AT_ONCE: Final = 32  # in one transaction
 _LONGEST_GROUP: Final = (
     0.05  # seconds; then requests have their turn, and the rows of several incidents are let go
 )
-_LETS_PASS: Final = 0.2  # seconds before each group that is not grave, while many signals wait to be stored
+_LETS_PASS: Final = 0.1  # seconds before each group that is not grave, while many signals wait to be stored …
+_IN_A_RUSH: Final = 8  # … and a group is no larger then: who waits behind it waits for all of it
 # For the lock of an incident. A group holds locks itself: a longer wait could be two waiting for each other. Whoever waits longer
 # does so beside the others, with one message and a connection of its own.
 _PATIENCE: Final = {"group": "50ms", "beside": "2s"}
@@ -199,7 +200,8 @@ class Engine:
             return await self._react_to_one(now, urgent=urgent)
         try:
             async with self.db.transaction() as session:
-                taken = await due.take(session, at=now, limit=_MESSAGES_AT_ONCE, urgent=urgent)
+                limit = _IN_A_RUSH if self.parts.rush.is_on and not urgent else _MESSAGES_AT_ONCE
+                taken = await due.take(session, at=now, limit=limit, urgent=urgent)
                 await self._be_patient(session, "group")
                 locked = await self._handle(session, taken, now)
                 sends = _sends(session)

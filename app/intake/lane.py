@@ -29,8 +29,8 @@ class StraightLane:
     def __init__(self, app: ASGIApp, *, routes: Iterable[BaseRoute], refuse: Refuse) -> None:
         self._app = app
         self._refuse = refuse
-        self._routes = [route for route in routes if isinstance(route, APIRoute)]
-        self._begins = tuple({f"/{route.path.split('/')[1]}/" for route in self._routes})
+        self.routes = [route for route in routes if isinstance(route, APIRoute)]
+        self._begins = tuple({f"/{route.path.split('/')[1]}/" for route in self.routes})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         endpoint = self._endpoint(scope)
@@ -51,7 +51,7 @@ class StraightLane:
         """What answers it, with the scope as a router would leave it."""
         if scope["type"] != "http" or not scope["path"].startswith(self._begins):
             return None
-        for route in self._routes:
+        for route in self.routes:
             match, found = route.matches(scope)
             if match is Match.FULL:
                 if any(name == _ONCE for name, _ in scope["headers"]):

@@ -5,13 +5,18 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.routing import Mount
 
 from app import flow
+from app.access import rights
 from app.access.edge import Edge
 from app.incidents.lifecycle import TRANSITIONS
+from app.intake.lane import StraightLane
+from app.intake.receiving import router as receiving_routes
 from app.main import ROUTERS
+from app.service import refusals
 from tests.architecture.source import Module, modules, patterns
 
 LONGEST = 500  # lines of a module; more is two modules
@@ -154,6 +159,14 @@ def test_every_route_passes_the_edge() -> None:
 
     assert [str(route) for route in routes if not isinstance(route, Edge)] == []
     assert all(isinstance(route, APIRoute | Mount) for route in routes)
+
+
+def test_only_what_sources_send_takes_the_straight_lane_past_the_edge() -> None:
+    lane = StraightLane(FastAPI(), routes=receiving_routes.routes, refuse=refusals.answer)
+
+    assert {
+        rights.RIGHTS.get((method, route.path_format)) for route in lane.routes for method in route.methods
+    } == {rights.Open.SOURCE}
 
 
 def test_every_topic_that_is_told_has_its_line_in_the_flow_and_the_reverse() -> None:

@@ -21,6 +21,7 @@ from app.errors import Problem
 from app.intake import enrolment, inbox
 from app.intake.groups import Groups
 from app.intake.kinds import KINDS
+from app.intake.lane import StraightLane
 from app.intake.receiving import router
 from app.intake.tables import Receipt
 from app.outbox import OutboxMessage
@@ -51,6 +52,7 @@ def service(world: World) -> FastAPI:
     async def refuse(request: object, problem: Problem) -> Response:
         return as_response(problem, "en", "/")
 
+    app.add_middleware(StraightLane, routes=router.routes, refuse=refuse)
     return app
 
 
