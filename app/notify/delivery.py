@@ -170,7 +170,7 @@ async def still_wanted(
     """Of messages taken a while ago, those that may still be sent: ours yet, and their rounds not over. One whose round is
     over is dropped here, as it would have been at the claim."""
     fences = sorted((one.delivery_id, one.attempt) for one in claimed)
-    found: Sequence[Row[Any]] = (
+    found: Sequence[Any] = (
         await session.execute(
             select(Delivery.id, Round.state.label("round_state"), Round.acknowledged_by)
             .outerjoin(Round, Round.id == Delivery.round_id)
