@@ -107,10 +107,8 @@ async def fire(session: AsyncSession, *, at: datetime, grave: bool) -> int:
     # All in the database: a row that is read only to be written back costs more than all the rest.
     if session.get_bind().dialect.name == "sqlite":
         # One writer: both statements see the same rows.
-        rows = select(Timer.topic, Timer.ref, Timer.payload, Timer.urgency, *begun).where(Timer.id.in_(due))
-        put = await session.execute(
-            message.from_select(told, rows.order_by(Timer.due_at, Timer.id), include_defaults=False)
-        )
+        rows = due.with_only_columns(Timer.topic, Timer.ref, Timer.payload, Timer.urgency, *begun)
+        put = await session.execute(message.from_select(told, rows, include_defaults=False))
         await session.execute(marked.where(Timer.id.in_(due)))
     else:
         fired = (

@@ -54,6 +54,10 @@ _IN_A_RUSH: Final = 8  # … and a group is no larger then: who waits behind it 
 _PATIENCE: Final = {"group": "50ms", "beside": "2s"}
 _BESIDE_AT_ONCE: Final = 2
 _RECORDED_AT_ONCE: Final = 128
+# When all places are taken, so many become free before more is claimed, or so many seconds pass: a claim of one costs as much as
+# a claim of many.
+_PLACES_TOGETHER: Final = 24
+_FOR_PLACES: Final = 0.01
 _WHILE_STOPPING: Final = timedelta(seconds=1)  # between two looks at what is still under way
 _LOCK_TROUBLE: Final = frozenset({"40P01", "40001", "55P03"})  # deadlock, serialisation, lock not available
 
@@ -81,6 +85,8 @@ class Engine:
         self.in_hand = InHand(parts.settings.lease)
         self._next_due: dict[Work, datetime | None] = {}  # as the last look saw it; a hint
         self._sent = Together(self._record_sent, most=_RECORDED_AT_ONCE)
+        self._doubted = Together(self._look_again, most=_RECORDED_AT_ONCE)
+        self._places_free = asyncio.Event()  # several of them
         self._claiming = asyncio.Lock()  # from counting the places to filling them
         self._one_by_one = 0  # so many messages are handled alone, after a group that came to nothing
         self._under_way: set[asyncio.Task[None]] = set()
@@ -99,7 +105,7 @@ class Engine:
         async with asyncio.TaskGroup() as workers:
             for number in range(reactors):
                 workers.create_task(self._serve(f"reactor-{number}", self.follow, Work.MESSAGES))
-            workers.create_task(self._serve("deliveries", self._start_deliveries, Work.DELIVERIES))
+            workers.create_task(self._serve("deliveries", self._keep_delivering, Work.DELIVERIES))
             workers.create_task(self._serve("steps", self._start_calls, Work.CALLS))
             # Woken by each tick.
             workers.create_task(self._serve("leases", self.keep_leases, Work.DELIVERIES))
@@ -337,6 +343,15 @@ class Engine:
         """Claim what is due and begin to send it; the sending goes on beside the next look."""
         return await self._claim_deliveries()
 
+    async def _keep_delivering(self) -> bool:
+        began = await self._claim_deliveries()
+        if began and self._room() <= 0:
+            self._places_free.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_FOR_PLACES):
+                    await self._places_free.wait()
+        return began
+
     async def _claim_deliveries(self) -> bool:
         async with self._claiming:
             return await self._claim_what_fits()
@@ -368,12 +383,16 @@ class Engine:
         room, patient = AT_ONCE - len(self._under_way), PATIENT_AT_ONCE - len(self._patient)
         return (min(room, patient), None) if patient > 0 else (room, max(GRAVE))
 
+    def _room(self) -> int:
+        """How many places there are for what is not grave."""
+        return min(AT_ONCE - len(self._under_way), PATIENT_AT_ONCE - len(self._patient))
+
     async def _start_calls(self) -> bool:
         async with self._claiming:
             return await self._claim_calls()
 
     async def _claim_calls(self) -> bool:
-        room = min(AT_ONCE - len(self._under_way), PATIENT_AT_ONCE - len(self._patient))
+        room = self._room()
         if room <= 0:
             return False
         await self.keep_leases()
@@ -431,6 +450,8 @@ class Engine:
         was_full = len(self._under_way) >= AT_ONCE or len(self._patient) >= PATIENT_AT_ONCE
         self._under_way.discard(task)
         self._patient.discard(task)
+        if self._room() >= _PLACES_TOGETHER:
+            self._places_free.set()
         if was_full:
             self.db.wake.set({Work.DELIVERIES, Work.CALLS})
 
@@ -459,10 +480,16 @@ class Engine:
         now = self.parts.clock.now()
         if now - claimed.at < delivery.FRESH and self.in_hand.holds(Work.DELIVERIES, _fence(claimed), at=now):
             return True
+        await self._doubted.add(claimed)
+        return self.in_hand.holds(Work.DELIVERIES, _fence(claimed), at=self.parts.clock.now())
+
+    async def _look_again(self, doubted: Sequence[delivery.Claimed]) -> None:
+        """What must not be sent any more is put down."""
         await self.keep_leases()
         async with self.db.transaction() as session:
-            wanted = await delivery.still_wanted(session, claimed, at=self.parts.clock.now())
-        return wanted and self.in_hand.holds(Work.DELIVERIES, _fence(claimed), at=self.parts.clock.now())
+            wanted = await delivery.still_wanted(session, doubted, at=self.parts.clock.now())
+        for one in {_fence(one) for one in doubted} - {_fence(one) for one in wanted}:
+            self.in_hand.put_down(Work.DELIVERIES, one)
 
     async def _send(self, claimed: delivery.Claimed) -> Outcome:
         settings = self.parts.settings
