@@ -200,14 +200,19 @@ class Databases:
             if kind == "postgresql":
                 self._shape = _in_a_thread(_cleared(url))
                 assert self._shape is not None
-        template = self._templates[kind]
-        if kind == "postgresql":
-            url = self._idle.pop() if self._idle else self._new_postgresql(template=_name(template))
-            self._uses[url] += 1
-            return url
-        url = self._new_file()
-        shutil.copyfile(_file(template), _file(url))
+        if kind == "sqlite":
+            return self.copy(self._templates[kind])
+        url = self._idle.pop() if self._idle else self.copy(self._templates[kind])
+        self._uses[url] += 1
         return url
+
+    def copy(self, url: str) -> str:
+        """Make a database that holds what that one holds, and give its URL. It is never used a second time."""
+        if not url.startswith("sqlite"):
+            return self._new_postgresql(template=_name(url))
+        made = self._new_file()
+        shutil.copyfile(_file(url), _file(made))
+        return made
 
     def empty(self, kind: Kind) -> str:
         """Make a database without any table, and give its URL."""

@@ -96,14 +96,7 @@ class Ground:
         house = self.furnished(kind)
         history = History(self.directory / f"{name}.history")
         history.path.unlink(missing_ok=True)
-        return replace(house, url=self._copied(kind, house.url), history=history)
-
-    def _copied(self, kind: Kind, url: str) -> str:
-        templates, self.databases._templates = self.databases._templates, {kind: url}
-        try:
-            return self.databases.fresh(kind)
-        finally:
-            self.databases._templates = templates
+        return replace(house, url=self.databases.copy(house.url), history=history)
 
     def close(self) -> None:
         for house in self._furnished.values():
