@@ -165,7 +165,9 @@ def test_only_what_sources_send_takes_the_straight_lane_past_the_edge() -> None:
     lane = StraightLane(FastAPI(), routes=receiving_routes.routes, refuse=refusals.answer)
 
     assert {
-        rights.RIGHTS.get((method, route.path_format)) for route in lane.routes for method in route.methods
+        rights.RIGHTS.get((method, route.path_format))
+        for route in lane.routes
+        for method in route.methods or ()
     } == {rights.Open.SOURCE}
 
 
