@@ -23,7 +23,7 @@ from app.incidents import record
 from app.incidents.tables import Incident
 from app.notify.channel import DeliveryError, Message, Receipt
 from app.notify.delivery import MAX_UNTRIED, MAX_UNTRIED_GRAVE, Result
-from app.notify.tables import Attempt, Delivery, DeliveryState
+from app.notify.tables import Attempt, Delivery, DeliveryState, Round, RoundState
 from app.outbox import MessageState, OutboxMessage, Timer, Urgency
 from app.reactions.context import Happened
 from app.wording import say
@@ -404,6 +404,45 @@ async def test_an_engine_that_stood_still_between_claim_and_send_begins_nothing_
         )
     await asyncio.gather(*world.engine._under_way)
     assert held.entered == []
+
+
+async def test_of_what_was_taken_a_while_ago_only_what_was_answered_meanwhile_is_dropped(
+    world: World, held: Held
+) -> None:
+    refs = [
+        (await world.post("/incidents", {"title": "x", "type": "other", "level": 3}))["id"] for _ in range(3)
+    ]
+    for _ in refs:  # a group ends when it took long
+        async with world.parts.db.transaction() as session:
+            taken = await due.take(session, at=world.clock.now(), limit=32, urgent=False)
+            await world.engine._handle(session, taken, world.clock.now())
+    assert await world.engine._claim_deliveries()
+    under_way = len(world.engine._under_way)
+    world.clock.advance(SECOND)  # before the sends have their first turn
+    async with world.parts.db.transaction() as session:
+        await session.execute(
+            update(Round)
+            .where(Round.ref == refs[1])
+            .values(state=RoundState.ACKNOWLEDGED, acknowledged_by="Ada")
+        )
+    held.go_on.set()
+    await asyncio.gather(*world.engine._under_way)
+    assert {message.ref for message in held.entered} == {refs[0], refs[2]}
+    assert len(held.entered) == under_way - 1
+    async with world.parts.db.reading() as session:
+        ends = {
+            row.ref: row.state
+            for row in await session.execute(
+                select(Delivery.ref, Delivery.state).where(Delivery.attempts > 0)
+            )
+        }
+        outcomes = sorted(await session.scalars(select(Attempt.outcome)))
+    assert ends == {
+        refs[0]: DeliveryState.SENT,
+        refs[1]: DeliveryState.DROPPED,
+        refs[2]: DeliveryState.SENT,
+    }
+    assert outcomes == ["sent", "sent", "untried"]
 
 
 async def test_the_worker_sleeps_until_the_next_row_is_due(world: World) -> None:
