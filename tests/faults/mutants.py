@@ -245,7 +245,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     "silently lost": Mutant("a channel is never called, the delivery is called sent", "sent_or_shown", _silently_lost),
     "no reason": Mutant("a delivery is dropped without a reason", "sent_or_shown", _dropped_without_reason),
     "outcome forgotten": Mutant("what came of a send is not written down", "few_copies", _outcome_forgotten),
-    "no fence": Mutant("a sender that lost its lease writes over the next one's result", "fenced", _no_fence),
+    "no fence": Mutant("a sender that lost its lease writes over the next one's result", "fenced", _no_fence, seed=35),
     "not stopped": Mutant("what is still to be sent of a round is sent when it is over", "silent_after_answer", _not_stopped),
     "answer not kept": Mutant("the answer to an Idempotency-Key is not stored", "accepted_once", _answer_not_kept,
                               seed=6, kills=1, dies_at="answer.before"),
