@@ -67,5 +67,6 @@ async def list_reservations(
 async def release(reservation_id: Id, session: Session, who: Who, now: Now) -> ReservationRead:
     """Give everything back; again changes nothing."""
     held = await reservation.reservation(session, reservation_id)
-    given_back = await reservation.release(session, held, by=who.name, at=now)
-    return ReservationRead.of(given_back, (await reservation.lines_of(session, [given_back]))[given_back.id])
+    if await reservation.release(session, held.id, by=who.name, at=now):
+        await session.refresh(held)
+    return ReservationRead.of(held, (await reservation.lines_of(session, [held]))[held.id])
