@@ -71,6 +71,8 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "duty.overdue": (readiness.tell_owner_again,),
     "improvement.overdue": (readiness.chase_improvement,),
     "stock.low": (readiness.ask_replenishment,),
+    "stocktake.due": (readiness.ask_for_a_look,),
+    "check.due": (readiness.ask_for_a_look,),
     "plan.enforced": (running.refresh_members,),
     # the product itself
     "self_test.due": (watching.send_self_test,),

@@ -6,7 +6,7 @@ the pools: it counts only what other reservations of its own ref hold, and takes
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final, Literal
 
 from sqlalchemy import Select, bindparam, select
@@ -19,6 +19,7 @@ from app.people import holders
 from app.resources import holding
 from app.resources.allocation import Found, Free, Served, Shelf, allocate
 from app.resources.document import Ask
+from app.resources.replenishment import is_expired
 from app.resources.tables import Pool, Reservation, ReservationLine, ReservationState, Unit, UnitState
 from app.wording import Wording, say
 
@@ -193,6 +194,14 @@ async def lines_of(session: AsyncSession, reservations: Iterable[Reservation]) -
     return found
 
 
+async def held_lines(session: AsyncSession, reservation_id: str) -> list[ReservationLine]:
+    """The lines of one reservation that are still held, as they are stored."""
+    query = select(ReservationLine).where(
+        ReservationLine.reservation_id == reservation_id, ReservationLine.held
+    )
+    return list(await session.scalars(query.execution_options(populate_existing=True)))
+
+
 def listing(*, ref: str | None = None, state: ReservationState | None = None) -> Select[Any]:
     query = select(Reservation)
     if ref is not None:
@@ -243,20 +252,24 @@ async def _shelf(
     *,
     at: datetime,
 ) -> Shelf:
-    """What is ready and can be called, people in staff order and things by name."""
+    """What is ready, not expired, and can be called; people in staff order, things by name and expiry."""
     people = [unit.person_id for unit in units if unit.person_id is not None]
     skills = await holders.available(session, people, at=at) if people else {}
     place = {person_id: number for number, person_id in enumerate(skills)}
     shelf: dict[str, list[Free]] = {slug: [] for slug in pools}
     for unit in units:
         ready = unit.state == UnitState.READY and (unit.person_id is None or unit.person_id in skills)
-        if ready and unit.pool_id in pools:
+        if ready and unit.pool_id in pools and not is_expired(unit.expires_on, at):
             has = skills[unit.person_id] if unit.person_id is not None else frozenset()
             shelf[unit.pool_id].append(
                 Free(unit.id, unit.pool_id, unit.name, free[unit.id], unit.person_id, has)
             )
+    # What expires first is used first; what keeps, last.
+    expiry = {unit.id: unit.expires_on or date.max for unit in units}
     for row in shelf.values():
-        row.sort(key=lambda one: (place.get(one.person_id or "", 0), one.name))
+        row.sort(
+            key=lambda one: (place.get(one.person_id or "", 0), one.name, expiry[one.unit_id], one.unit_id)
+        )
     return Shelf(shelf, pools)
 
 

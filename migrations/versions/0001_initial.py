@@ -283,6 +283,8 @@ def upgrade() -> None:
         sa.Column("owner", sa.String(length=63), nullable=False),
         sa.Column("next", sa.String(length=63), nullable=True),
         sa.Column("positions", JSON, nullable=False),
+        sa.Column("stocktake_every", sa.Integer(), nullable=True),
+        sa.Column("stocktake_due_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pools")),
     )
     op.create_table(
@@ -583,6 +585,30 @@ def upgrade() -> None:
         sqlite_where=sa.text("unjudged = 1"),
     )
     op.create_table(
+        "replenishments",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("pool_id", sa.String(length=63), nullable=False),
+        sa.Column("item", sa.String(length=63), nullable=False),
+        sa.Column("supplier", sa.String(length=63), nullable=True),
+        sa.Column("quantity", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ordered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("by", sa.String(length=200), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["pool_id"], ["pools.id"], name=op.f("fk_replenishments_pool_id_pools")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_replenishments")),
+    )
+    op.create_index(
+        "uq_replenishments_running",
+        "replenishments",
+        ["pool_id", "item"],
+        unique=True,
+        postgresql_where=sa.text("state <> 'received'"),
+        sqlite_where=sa.text("state <> 'received'"),
+    )
+    op.create_table(
         "reviews",
         sa.Column("incident_id", sa.String(length=26), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
@@ -747,16 +773,27 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=63), nullable=False),
         sa.Column("title", JSON, nullable=False),
         sa.Column("measure", JSON, nullable=True),
-        sa.Column("place", sa.String(length=200), nullable=True),
+        sa.Column("place", sa.String(length=200), nullable=False),
+        sa.Column("batch", sa.String(length=64), nullable=False),
+        sa.Column("expires_on", sa.Date(), nullable=True),
         sa.Column("person_id", sa.String(length=26), nullable=True),
         sa.Column("on_hand", sa.Integer(), nullable=False),
         sa.Column("held", sa.Integer(), nullable=False),
         sa.Column("minimum", sa.Integer(), nullable=False),
+        sa.Column("supplier", sa.String(length=63), nullable=True),
+        sa.Column("order", sa.Integer(), nullable=True),
+        sa.Column("counted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("standby_of", sa.String(length=63), nullable=True),
+        sa.Column("check_every", sa.Integer(), nullable=True),
+        sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("check_due_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("held >= 0 and held <= on_hand", name=op.f("ck_units_never_oversold")),
         sa.ForeignKeyConstraint(["pool_id"], ["pools.id"], name=op.f("fk_units_pool_id_pools")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_units")),
-        sa.UniqueConstraint("pool_id", "name", name=op.f("uq_units_pool_id_name")),
+        sa.UniqueConstraint(
+            "pool_id", "name", "place", "batch", name=op.f("uq_units_pool_id_name_place_batch")
+        ),
     )
     op.create_index(
         "ix_units_held",
@@ -1029,6 +1066,13 @@ def downgrade() -> None:
     )
     op.drop_table("rounds")
     op.drop_table("reviews")
+    op.drop_index(
+        "uq_replenishments_running",
+        table_name="replenishments",
+        postgresql_where=sa.text("state <> 'received'"),
+        sqlite_where=sa.text("state <> 'received'"),
+    )
+    op.drop_table("replenishments")
     op.drop_index(
         "ix_receipts_unjudged",
         table_name="receipts",

@@ -126,7 +126,9 @@ async def topics(db: Database) -> list[tuple[str, str]]:
 
 async def move(db: Database, kind: str, quantity: int, item: str = "phone", pool: str = "store") -> Movement:
     async with db.transaction() as session:
-        return await ledger.move(session, pool, item, MovementKind(kind), quantity, by="Ada", at=AT)
+        return await ledger.move(
+            session, pool, ledger.Lot(item), MovementKind(kind), quantity, by="Ada", at=AT
+        )
 
 
 # ── pools ─────────────────────────────────────────────────────────────────────────────────────────────────
