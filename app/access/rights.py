@@ -96,6 +96,9 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/api/v1/reservations"): READS,
     ("POST", "/api/v1/reservations"): MANAGES,
     ("POST", "/api/v1/reservations/{reservation_id}/release"): MANAGES,
+    ("POST", "/api/v1/reservations/{reservation_id}/extend"): MANAGES,
+    ("GET", "/api/v1/preemptions"): READS,
+    ("POST", "/api/v1/incidents/{incident_id}/preemptions"): MANAGES,
     ("GET", "/api/v1/incidents/{incident_id}/reservations"): READS,
     # plan
     ("GET", "/api/v1/plan"): SEES,

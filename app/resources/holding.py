@@ -75,10 +75,11 @@ _POOLS_REACHED: Final = {
 
 
 async def pools_reached(
-    session: AsyncSession, named: Collection[str], *, alone: bool
+    session: AsyncSession, named: Collection[str], *, alone: bool | None
 ) -> dict[str, str | None]:
-    """Take turns; then the pools named and all that follow them, each with its next tier."""
-    query = _POOLS_REACHED[session.get_bind().dialect.name == "postgresql", alone]
+    """Take turns; then the pools named and all that follow, each with its next tier. Who only looks says nothing for `alone`."""
+    turns = alone is not None and session.get_bind().dialect.name == "postgresql"
+    query = _POOLS_REACHED[turns, bool(alone)]
     return {row.id: row.next for row in await session.execute(query, {"named": list(named)})}
 
 
@@ -87,10 +88,11 @@ def _candidates() -> Select[Any]:
     people = select(_UNITS.c.person_id).where(wanted, _UNITS.c.person_id.is_not(None))
     looked_at = (_UNITS.c[name] for name in Candidate.__dataclass_fields__)
     chosen = or_(wanted, _UNITS.c.person_id.in_(people))
-    return select(*looked_at).where(chosen).order_by(_UNITS.c.id).with_for_update()
+    return select(*looked_at).where(chosen).order_by(_UNITS.c.id)
 
 
 _CANDIDATES: Final = _candidates()
+_LOCKED_CANDIDATES: Final = _CANDIDATES.with_for_update()
 
 
 async def locked_candidates(session: AsyncSession, pools: Iterable[str]) -> list[Candidate]:
@@ -98,6 +100,11 @@ async def locked_candidates(session: AsyncSession, pools: Iterable[str]) -> list
 
     The last is what lets two requests that reach the same person by different pools meet at one row.
     """
+    return [Candidate(*row) for row in await session.execute(_LOCKED_CANDIDATES, {"pools": list(pools)})]
+
+
+async def candidates(session: AsyncSession, pools: Iterable[str]) -> list[Candidate]:
+    """The same for who only looks."""
     return [Candidate(*row) for row in await session.execute(_CANDIDATES, {"pools": list(pools)})]
 
 

@@ -116,6 +116,26 @@ async def reserve(
     return made
 
 
+async def trial(
+    session: AsyncSession, ask: Sequence[Ask], given_back: Sequence[ReservationLine], *, at: datetime
+) -> list[Served]:
+    """How a request would be served if these lines were given back; locks and takes nothing."""
+    asked = {demand.pool for one in ask for demand in (one, *one.substitutes)}
+    pools = await holding.pools_reached(session, asked, alone=None)
+    units = await holding.candidates(session, pools)
+    back: dict[str, int] = {}
+    for line in given_back:
+        back[line.unit_id] = back.get(line.unit_id, 0) + line.quantity
+    people = {line.person_id for line in given_back if line.person_id is not None}
+    free = await _free(session, units)
+    for unit in units:
+        if unit.person_id in people:
+            free[unit.id] = 1
+        elif unit.person_id is None:
+            free[unit.id] += back.get(unit.id, 0)
+    return allocate(ask, await _shelf(session, pools, units, free, at=at))
+
+
 async def reserve_or_refuse(
     session: AsyncSession,
     *,

@@ -7,12 +7,14 @@ from fastapi import APIRouter, Path, Query
 from app.access.edge import Edge, Now, Session, Who, problems
 from app.access.paging import Page, Paging, paged
 from app.errors import NotFound, Refused
-from app.resources import checks, ledger, pools, replenishment, reservation
+from app.resources import checks, leases, ledger, pools, preemption, replenishment, reservation
 from app.resources.schemas import (
+    ExtendReservation,
     MovementRead,
     OrderReplenishment,
     PoolRead,
     PoolWithUnits,
+    PreemptionRead,
     ReceiveReplenishment,
     ReplenishmentRead,
     ReservationRead,
@@ -23,6 +25,8 @@ from app.resources.schemas import (
 )
 from app.resources.tables import (
     MovementKind,
+    Preemption,
+    PreemptionState,
     Replenishment,
     ReplenishmentState,
     Reservation,
@@ -145,3 +149,23 @@ async def release(reservation_id: Id, session: Session, who: Who, now: Now) -> R
     if await reservation.release(session, held.id, by=who.name, at=now):
         await session.refresh(held)
     return ReservationRead.of(held, (await reservation.lines_of(session, [held]))[held.id])
+
+
+@router.post(
+    "/reservations/{reservation_id}/extend", response_model=ReservationRead, responses=problems(NotFound, Refused)
+)  # fmt: skip
+async def extend(
+    reservation_id: Id, new: ExtendReservation, session: Session, who: Who, now: Now
+) -> ReservationRead:
+    """Let it end later."""
+    held = await leases.extend(session, reservation_id, new.until, by=who.name, at=now)
+    return ReservationRead.of(held, (await reservation.lines_of(session, [held]))[held.id])
+
+
+@router.get("/preemptions", response_model=Page[PreemptionRead], responses=problems())
+async def list_preemptions(
+    session: Session, part: Paging, state: PreemptionState | None = None
+) -> Page[PreemptionRead]:
+    """Conflicts over resources: what would be taken from which incident for which, and how it was decided."""
+    rows, following = await paged(session, preemption.listing(state=state), Preemption.id, part)
+    return Page(items=[PreemptionRead.of(row) for row in rows], next=following)

@@ -12,6 +12,8 @@ from app.resources.reservation import Held
 from app.resources.tables import (
     Movement,
     MovementKind,
+    Preemption,
+    PreemptionState,
     Replenishment,
     ReplenishmentState,
     Reservation,
@@ -215,6 +217,49 @@ class RequestUnits(BaseModel):
     ask: Annotated[list[Ask], Field(min_length=1, max_length=50)]
     until: Moment
     exercise: bool = False
+
+
+class WantPreemption(BaseModel):
+    """All of this, taken from less grave incidents if their graver one's commander says so."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ask: Annotated[list[Ask], Field(min_length=1, max_length=50)]
+    until: Moment
+
+
+class PreemptionWanted(BaseModel):
+    """What was asked will be looked into."""
+
+    incident_id: str
+    key: str
+
+
+class PreemptionRead(BaseModel):
+    """A conflict over resources: what would be taken from whom, and how that was decided (EP-4.2.4)."""
+
+    id: str
+    ref: str
+    asked: list[Any]
+    until: datetime
+    takings: list[Any]
+    state: PreemptionState
+    decision_id: str | None
+    proposed_at: datetime
+    decided_at: datetime | None
+    decided_by: str | None
+
+    @classmethod
+    def of(cls, row: Preemption) -> "PreemptionRead":
+        return cls(**{name: getattr(row, name) for name in cls.model_fields})
+
+
+class ExtendReservation(BaseModel):
+    """It is needed for longer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    until: Moment
 
 
 class LineRead(BaseModel):

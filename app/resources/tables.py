@@ -140,6 +140,7 @@ class Reservation(Base):
     released_at: Mapped[datetime | None]
     by: Mapped[str] = mapped_column(String(200))
     asked: Mapped[list[Any]]  # the request, as it was
+    decision_id: Mapped[str | None] = mapped_column(String(26), index=True)  # asks whether it is extended
     version: Mapped[int] = mapped_column(default=1)
 
     __table_args__ = (
@@ -171,3 +172,29 @@ class ReservationLine(Base):
         # How much of a unit is held, counted from the lines.
         Index("ix_reservation_lines_held", "unit_id", postgresql_where=text("held"), sqlite_where=text("held = 1")),
     )  # fmt: skip
+
+
+class PreemptionState(StrEnum):
+    PROPOSED = "proposed"  # somebody is asked
+    CARRIED_OUT = "carried_out"  # taken and reserved, together
+    REFUSED = "refused"  # whoever commands said no
+    VOID = "void"  # things had changed by the time of the answer; nothing was taken
+
+
+class Preemption(Base):
+    """What would be taken from whom, for what is graver: a conflict, and how it was decided (EP-4.2.4)."""
+
+    __tablename__ = "preemptions"
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    ref: Mapped[str] = mapped_column(String(64), index=True)  # what it is for
+    key: Mapped[str] = mapped_column(String(200))  # of the reservation it would become
+    step: Mapped[str | None] = mapped_column(String(26))  # that is short, and goes on when it is carried out
+    asked: Mapped[list[Any]]
+    until: Mapped[datetime]
+    takings: Mapped[list[Any]]  # of which reservations, how many of which unit
+    state: Mapped[PreemptionState] = mapped_column(String(16), default=PreemptionState.PROPOSED)
+    decision_id: Mapped[str | None] = mapped_column(String(26), index=True)
+    proposed_at: Mapped[datetime]
+    decided_at: Mapped[datetime | None]
+    decided_by: Mapped[str | None] = mapped_column(String(200))

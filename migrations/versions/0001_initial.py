@@ -288,6 +288,24 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pools")),
     )
     op.create_table(
+        "preemptions",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("ref", sa.String(length=64), nullable=False),
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("step", sa.String(length=26), nullable=True),
+        sa.Column("asked", JSON, nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("takings", JSON, nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("decision_id", sa.String(length=26), nullable=True),
+        sa.Column("proposed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("decided_by", sa.String(length=200), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_preemptions")),
+    )
+    op.create_index(op.f("ix_preemptions_decision_id"), "preemptions", ["decision_id"], unique=False)
+    op.create_index(op.f("ix_preemptions_ref"), "preemptions", ["ref"], unique=False)
+    op.create_table(
         "reservations",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("ref", sa.String(length=64), nullable=False),
@@ -299,10 +317,12 @@ def upgrade() -> None:
         sa.Column("released_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("by", sa.String(length=200), nullable=False),
         sa.Column("asked", JSON, nullable=False),
+        sa.Column("decision_id", sa.String(length=26), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reservations")),
         sa.UniqueConstraint("key", name=op.f("uq_reservations_key")),
     )
+    op.create_index(op.f("ix_reservations_decision_id"), "reservations", ["decision_id"], unique=False)
     op.create_index(
         "ix_reservations_held",
         "reservations",
@@ -1133,7 +1153,11 @@ def downgrade() -> None:
         postgresql_where=sa.text("state = 'held'"),
         sqlite_where=sa.text("state = 'held'"),
     )
+    op.drop_index(op.f("ix_reservations_decision_id"), table_name="reservations")
     op.drop_table("reservations")
+    op.drop_index(op.f("ix_preemptions_ref"), table_name="preemptions")
+    op.drop_index(op.f("ix_preemptions_decision_id"), table_name="preemptions")
+    op.drop_table("preemptions")
     op.drop_table("pools")
     op.drop_index(
         "uq_plan_revisions_in_force",

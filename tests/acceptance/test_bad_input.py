@@ -255,7 +255,9 @@ FURTHER: dict[str, tuple[str, ...]] = {
         "skills",
         "contacts",
     ),
-    "/api/v1/pools/{pool_id}/movements": ("note",),
+    "/api/v1/pools/{pool_id}/movements": ("note", "place", "batch", "to", "expires_on"),
+    "/api/v1/pools/{pool_id}/assets/{name}/state": ("checked",),
+    "/api/v1/replenishments/{replenishment_id}/receive": ("place", "batch", "expires_on"),
     "/api/v1/reservations": ("key", "exercise"),
     "/api/v1/keys": ("person_id", "expires_at"),
 }
