@@ -62,7 +62,9 @@ _write: Final = json.JSONEncoder(ensure_ascii=False, default=repr).encode
 
 
 def _rendered(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> _Line:
-    return _Line(_write(line))
+    text = _write(line)
+    # What somebody sent may hold half a character, and whoever reads the log decodes strictly.
+    return _Line(text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def redact(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
