@@ -164,6 +164,28 @@ async def after_failure(session: AsyncSession, failed: Delivery, *, at: datetime
     return False
 
 
+async def pass_over(
+    session: AsyncSession, told: Round, person_id: str, reason: Wording, *, at: datetime
+) -> bool:
+    """Lose no time over somebody who cannot be called any more, in a round the caller has locked; says whether it was theirs.
+
+    1. What of theirs is not sent yet is dropped, with the reason; the rungs to come look for themselves.
+    2. When nobody else of the present rung was told, the next rung is told now.
+    """
+    theirs = (Delivery.round_id == told.id, Delivery.person_id == person_id)
+    concerned = await session.scalar(select(Delivery.id).where(*theirs).limit(1)) is not None
+    await session.execute(
+        update(Delivery)
+        .where(*theirs, Delivery.state == DeliveryState.PENDING)
+        .values(state=DeliveryState.DROPPED, reason=kept(reason))
+    )
+    rung = (Delivery.round_id == told.id, Delivery.lap == told.lap, Delivery.hop == told.hop)
+    was_told = await session.scalar(select(Delivery.id).where(*rung, *theirs).limit(1)) is not None
+    if was_told and not await _hopeful(session, *rung, Delivery.person_id != person_id):
+        await _hasten(session, f"round:{told.id}:{told.lap}:{told.hop + 1}", at=at)
+    return concerned
+
+
 async def try_next_contact(session: AsyncSession, failed: Delivery, *, at: datetime) -> bool:
     """Let the person's next contact point of this rung wait no longer; says whether there is one."""
     upcoming = await session.scalar(
@@ -231,7 +253,7 @@ def _to_person(told: Round, notice: Notice, hop: Hop, who: Receiver, *, at: date
     waits = contact_times(len(contacts), within=hop.within, wait=hop.contact_wait)
     rung = Rung(told.id, told.lap, told.hop)
     return [
-        pipeline.draft(notice, who, contact, rung=rung, asks=True, not_before=at + wait, at=at)
+        pipeline.draft(notice, who, contact, rung=rung, asks=True, not_before=at, after=wait, at=at)
         for contact, wait in zip(contacts, waits, strict=True)
     ]
 

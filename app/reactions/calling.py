@@ -13,6 +13,8 @@ from app.incidents.tables import Incident, State, Status
 from app.incidents.transitions import Command, carry_out
 from app.notify import acknowledgement, chain, digest
 from app.notify.tables import Round, RoundState
+from app.people import holders
+from app.people.rota import Absent
 from app.reactions.context import Happened, is_exercise, is_open
 from app.wording import restored
 
@@ -145,6 +147,37 @@ async def call_those_now_known(happened: Happened) -> None:
     for called in await happened.session.scalars(waiting):
         payload = {"round_id": called.id, "lap": called.lap + 1, "hop": 1}
         outbox.put(happened.session, "rung.due", payload, ref=called.ref, at=happened.at)
+
+
+async def leave_out_who_cannot_be_called(happened: Happened) -> None:
+    """Somebody fell ill or went on leave: every chain that is calling now passes them over (EO-1)."""
+    if not happened.payload.get("unavailable"):
+        return
+    person_id = happened.payload["person_id"]
+    why = await holders.absent(happened.session, person_id, at=happened.at)
+    if why is None:
+        return  # they are back by now
+    for called in await happened.session.scalars(select(Round).where(Round.state == RoundState.CALLING)):
+        payload = {"round_id": called.id, "person_id": person_id, "why": why.value}
+        outbox.put(happened.session, "chain.passed_over", payload, ref=called.ref, at=happened.at)
+
+
+async def pass_over(happened: Happened) -> None:
+    """In one chain: what was not sent is not sent, and where nobody else was told the next rung is told now."""
+    incident = await happened.incident()
+    called = await chain.locked(happened.session, happened.payload["round_id"])
+    if called is None or called.state != RoundState.CALLING or not is_open(incident):
+        return
+    person_id, why = happened.payload["person_id"], holders.said_of(Absent(happened.payload["why"]))
+    positions = {position for hop in called.chain["hops"] for position in hop["tell"]}
+    holding = await holders.members(happened.session, positions, at=happened.at)
+    told = await chain.pass_over(happened.session, called, person_id, why, at=happened.at)
+    if told or person_id in holding:
+        names = await holders.names(happened.session, [person_id])
+        timeline.append(
+            happened.session, incident, "chain.passed_over", actor="plan", at=happened.at,
+            person=names.get(person_id, person_id), why=why,
+        )  # fmt: skip
 
 
 async def page_for_new_occurrence(happened: Happened) -> None:
