@@ -106,7 +106,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/api/v1/calendar-feeds"): READS,
     ("POST", "/api/v1/calendar-feeds"): ACTS,
     ("POST", "/api/v1/calendar-feeds/{feed_id}/revoke"): ACTS,
-    ("GET", "/calendars/{mark}.ics"): Open.PUBLIC,
+    ("GET", "/calendars/{feed_mark}.ics"): Open.PUBLIC,
     # resources
     ("GET", "/api/v1/pools"): READS,
     ("GET", "/api/v1/pools/{pool_id}"): READS,

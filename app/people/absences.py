@@ -116,6 +116,7 @@ async def take_in(
                 person_id, kind, one.begins, one.ends, who=who, approved=approved, at=at, uid=one.uid
             )
             session.add(absence)
+            known[one.uid, one.begins] = absence
             added += 1
         elif absence.ends != one.ends and absence.state in {AbsenceState.REQUESTED, AbsenceState.APPROVED}:
             absence.ends = one.ends

@@ -308,10 +308,12 @@ async def revoke_feed(feed_id: Id, session: Session, who: Who, now: Now) -> Feed
     return FeedRead.of(await feeds.revoke(session, feed_id, who=who, at=now))
 
 
-@router.get("/calendars/{mark}.ics", responses={**problems(NotFound), **_ICS_ANSWER}, response_class=Response)
-async def open_feed(mark: str, session: Session, now: Now) -> Response:
+@router.get(
+    "/calendars/{feed_mark}.ics", responses={**problems(NotFound), **_ICS_ANSWER}, response_class=Response
+)
+async def open_feed(feed_mark: str, session: Session, now: Now) -> Response:
     """The calendar behind a secret address; the address is the right, to this one calendar and to nothing else."""
-    return _ics(await feeds.opened(session, mark[:100], at=now))
+    return _ics(await feeds.opened(session, feed_mark[:100], at=now))
 
 
 def _ics(body: bytes) -> Response:

@@ -38,7 +38,7 @@ async def overrides(
             continue
         row = known.get((entry.uid, entry.begins))
         if row is None:
-            await rosters.put_in(
+            known[entry.uid, entry.begins] = await rosters.put_in(
                 session, position, found[0], begins=entry.begins, ends=entry.ends, by=by, at=at, uid=entry.uid
             )
             added += 1
