@@ -182,6 +182,12 @@ async def layer_of_position(session: AsyncSession, position: str) -> Layer:
     return Layer(found.layer)
 
 
+async def positions_of(session: AsyncSession, person_id: str) -> set[str]:
+    """The positions that are somebody's."""
+    query = select(Assignment.position_id).where(Assignment.person_id == person_id)
+    return set(await session.scalars(query))
+
+
 async def members(session: AsyncSession, positions: Iterable[str], *, at: datetime) -> Mapping[str, str]:
     """Everybody who holds one of the positions, on duty or not: name by person id, in staff order."""
     holding = select(Assignment.person_id).where(Assignment.position_id.in_(list(positions)))

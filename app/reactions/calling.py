@@ -12,7 +12,7 @@ from app.incidents.lifecycle import Event
 from app.incidents.tables import Incident, State, Status
 from app.incidents.transitions import Command, carry_out
 from app.notify import acknowledgement, chain, digest
-from app.notify.tables import Round, RoundState
+from app.notify.tables import Delivery, Round, RoundState
 from app.people import holders
 from app.people.rota import Absent
 from app.reactions.context import Happened, is_exercise, is_open
@@ -150,29 +150,48 @@ async def call_those_now_known(happened: Happened) -> None:
 
 
 async def leave_out_who_cannot_be_called(happened: Happened) -> None:
-    """Somebody fell ill or went on leave: every chain that is calling now passes them over (EO-1)."""
+    """Somebody fell ill or went on leave: every chain that calls them, or will, passes them over from now on (EO-1)."""
     if not happened.payload.get("unavailable"):
         return
-    person_id = happened.payload["person_id"]
-    why = await holders.absent(happened.session, person_id, at=happened.at)
+    person_id, session = happened.payload["person_id"], happened.session
+    why = await holders.absent(session, person_id, at=happened.at)
     if why is None:
         return  # they are back by now
-    for called in await happened.session.scalars(select(Round).where(Round.state == RoundState.CALLING)):
-        payload = {"round_id": called.id, "person_id": person_id, "why": why.value}
-        outbox.put(happened.session, "chain.passed_over", payload, ref=called.ref, at=happened.at)
+    calling = list(await session.scalars(select(Round).where(Round.state == RoundState.CALLING)))
+    theirs = await holders.positions_of(session, person_id)
+    told = set(
+        await session.scalars(
+            select(Delivery.round_id)
+            .join(Round, Round.id == Delivery.round_id)
+            .where(Delivery.person_id == person_id, Round.state == RoundState.CALLING)
+        )
+    )
+    noted: set[str] = set()
+    for called in calling:
+        positions = {position for hop in called.chain["hops"] for position in hop["tell"]}
+        if called.id in told or positions & theirs:
+            payload = {
+                "round_id": called.id,
+                "person_id": person_id,
+                "why": why.value,
+                "note": called.ref not in noted,
+            }
+            noted.add(called.ref)
+            outbox.put(
+                session, "chain.passed_over", payload, ref=called.ref, at=happened.at,
+                urgency=outbox.Urgency.of(called.level),
+            )  # fmt: skip
 
 
 async def pass_over(happened: Happened) -> None:
     """In one chain: what was not sent is not sent, and where nobody else was told the next rung is told now."""
-    incident = await happened.incident()
-    called = await chain.locked(happened.session, happened.payload["round_id"])
+    incident, said = await happened.incident(), happened.payload
+    called = await chain.locked(happened.session, said["round_id"])
     if called is None or called.state != RoundState.CALLING or not is_open(incident):
         return
-    person_id, why = happened.payload["person_id"], holders.said_of(Absent(happened.payload["why"]))
-    positions = {position for hop in called.chain["hops"] for position in hop["tell"]}
-    holding = await holders.members(happened.session, positions, at=happened.at)
-    told = await chain.pass_over(happened.session, called, person_id, why, at=happened.at)
-    if told or person_id in holding:
+    person_id, why = said["person_id"], holders.said_of(Absent(said["why"]))
+    await chain.pass_over(happened.session, called, person_id, why, at=happened.at)
+    if said["note"]:
         names = await holders.names(happened.session, [person_id])
         timeline.append(
             happened.session, incident, "chain.passed_over", actor="plan", at=happened.at,

@@ -162,6 +162,9 @@ async def test_whoever_reports_ill_is_passed_over_at_once_in_a_chain_that_is_cal
     world: World,
 ) -> None:
     known = await roster(world)
+    for name in ("Mia", "Zoe"):  # nobody can stand in
+        await world.call("PATCH", f"/people/{known[name]}", {"availability": "leave"})
+    await world.settle()
     raised = await world.post("/incidents", {"title": "Lines dead", "type": "system_outage", "level": 1})
     await world.settle()
     assert world.told() == ["Lin"]
@@ -177,8 +180,8 @@ async def test_whoever_reports_ill_is_passed_over_at_once_in_a_chain_that_is_cal
     passed = [one["summary"] for one in timeline if one["kind"] == "chain.passed_over"]
     assert len(passed) == 1
     assert passed[0].startswith("Lin ")
+    await world.call("PATCH", f"/people/{known['Mia']}", {"availability": "on_duty"})
     assert await on_call(world, world.clock.now()) == ("Mia", "stand_in", "Lin")
-
     await world.advance(hours=1)  # further laps
     assert "Mia" in world.told()
     assert "Lin" not in world.told()
@@ -194,7 +197,7 @@ async def test_whoever_reports_ill_is_passed_over_at_once_in_a_chain_that_is_cal
     await called_as(world, "Lin", "POST", f"/people/{known['Cs1']}/check-ins", {"health": "well"}, expect=403)
 
 
-async def test_leave_that_begins_while_the_chain_calls_is_heard_of_when_it_begins(world: World) -> None:
+async def test_when_leave_begins_while_the_chain_calls_whoever_stands_in_is_told_then(world: World) -> None:
     known = await roster(world)
     begins = NIGHT + timedelta(minutes=2)
     leave = {"kind": "leave", "begins": begins.isoformat(), "ends": (begins + HOUR).isoformat()}
@@ -203,7 +206,9 @@ async def test_leave_that_begins_while_the_chain_calls_is_heard_of_when_it_begin
     await world.advance(seconds=119)
     assert world.told() == ["Lin"]
     await world.advance(seconds=1)
-    assert world.told()[:1] == ["Ben"]
+    assert world.told() == ["Mia"]
+    await world.advance(minutes=3)
+    assert world.told() == ["Ben", "Tao"]
 
 
 async def test_quiet_hours_keep_what_can_wait_and_nothing_of_levels_1_and_2(world: World) -> None:
