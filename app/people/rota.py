@@ -195,11 +195,10 @@ def turns(rotation: Rotation, start: datetime, end: datetime) -> list[Turn]:
     first = datetime.combine(rotation.starts_on, rotation.handover)
     passed = start.astimezone(zone).replace(tzinfo=None) - first - _EARLIER
     number = max(passed // rotation.length, 0)
-    begins = _moment(first + number * rotation.length, zone)
+    begins = _begin(first + number * rotation.length, rotation.length, zone)
     found: list[Turn] = []
     while begins < end:
-        # Where a zone skipped more than a turn, the wall runs ahead of itself: a turn never ends before it begins.
-        ends = max(_moment(first + (number + 1) * rotation.length, zone), begins)
+        ends = _begin(first + (number + 1) * rotation.length, rotation.length, zone)
         if ends > start and ends > begins:
             found.append(Turn(begins, ends, number))
         begins, number = ends, number + 1
@@ -383,6 +382,19 @@ def _open(
         else:
             found.append((begins, ends))
     return found
+
+
+def _begin(wall: datetime, length: timedelta, zone: ZoneInfo) -> datetime:
+    """When the turn begins that the wall says begins then.
+
+    Where a zone skipped more than a turn, the turns it skipped have no length: one never begins after the next.
+    """
+    moment = begins = _moment(wall, zone)
+    while moment.astimezone(zone).replace(tzinfo=None) != wall:
+        wall += length
+        moment = _moment(wall, zone)
+        begins = min(begins, moment)
+    return begins
 
 
 def _moment(wall: datetime, zone: ZoneInfo) -> datetime:

@@ -121,6 +121,7 @@ def test_turns_of_hours_join_without_gap_where_a_zone_skipped_a_day() -> None:
     found = turns(hourly, since, until)
     assert all(one.ends == two.begins for one, two in pairwise(found))
     assert (found[0].begins, found[-1].ends) == (since, until)
+    assert found[-1].number == 50  # hours of the wall from nine on the 29th to eleven on the 31st
 
 
 # ── layers, restrictions ──────────────────────────────────────────────────────────────────────────────────
@@ -138,6 +139,13 @@ def test_the_upper_layer_wins_while_its_restrictions_let_it() -> None:
     assert (found.person, found.why, found.rotation) == (ADA, Why.TURN, "office")
     assert who(wall("Asia/Shanghai", monday + "18:00:00"), upper, lower) == BEN
     assert who(wall("Asia/Shanghai", "2026-01-10T12:00:00"), upper, lower) == BEN  # a Saturday
+
+
+def test_a_restriction_from_a_time_to_the_same_is_a_whole_day() -> None:
+    sundays = rotation(people=[ADA], windows=[Window(time(8), time(8), frozenset({7}))])
+    assert who(wall("Asia/Shanghai", "2026-01-11T08:00:00"), sundays) == ADA
+    assert who(wall("Asia/Shanghai", "2026-01-12T07:59:59"), sundays) == ADA
+    assert who(wall("Asia/Shanghai", "2026-01-12T08:00:00"), sundays) is None
 
 
 def test_a_restriction_over_midnight_belongs_to_the_day_it_begins_on() -> None:
