@@ -89,6 +89,15 @@ class Calendar:
     names: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class _Gathered:
+    """People with what is known of when they are away, or work remotely (from, to; none: without end)."""
+
+    people: list[Person]
+    away: dict[str, list[Away]]
+    remote: dict[str, list[tuple[datetime | None, datetime | None]]]
+
+
 async def holders(session: AsyncSession, position: str, *, at: datetime) -> list[Holder]:
     """Who is called for a position, in order: the one whose turn it is, else all who are assigned."""
     return list((await answer(session, position, at=at)).holders)
@@ -105,12 +114,12 @@ async def answer(session: AsyncSession, position: str, *, at: datetime, history:
     Without a roster, before its first day, or with nobody of it to be had: all available assigned, in staff order. With `history`
     a moment of the past is answered as things stood then.
     """
-    post, people = await _post(session, position, at, at + _AHEAD[-1], history=history)
+    post, found = await _post(session, position, at, at + _AHEAD[-1], history=history)
     [now] = rota.called(post, at, at + _MOMENT)
-    by_id = {one.id: one for one in people}
+    by_id = {one.id: one for one in found.people}
     contacts = await _contacts(session, now.people)
     return Answer(
-        tuple(_holder(by_id[one], contacts, now, by_id, at) for one in now.people),
+        tuple(_holder(by_id[one], contacts, now, found, at) for one in now.people),
         tuple(
             PassedOver(one.person, by_id[one.person].name, said_of(one.why))
             for one in now.skipped
@@ -124,8 +133,8 @@ async def calendar(
     session: AsyncSession, position: str, start: datetime, end: datetime, *, at: datetime
 ) -> Calendar:
     """Who is called for a position from `start` up to `end`; what lies before `at`, the present, as it stood then."""
-    post, people = await _post(session, position, start, end, history=start < at)
-    return Calendar(rota.called(post, start, end), {one.id: one.name for one in people})
+    post, found = await _post(session, position, start, end, history=start < at)
+    return Calendar(rota.called(post, start, end), {one.id: one.name for one in found.people})
 
 
 async def picture(
@@ -204,19 +213,19 @@ async def available(
     if not wanted:
         return {}
     query = _with_absences(select(Person, Absence), at, at + _MOMENT).where(Person.id.in_(wanted))
-    people, away = _gathered(await session.execute(query))
+    found = _gathered(await session.execute(query))
     return {
         person.id: skills_of(person, at)
-        for person in sorted(people, key=_staff_order)
-        if rota.why_away(away[person.id], at) is None
+        for person in sorted(found.people, key=_staff_order)
+        if rota.why_away(found.away[person.id], at) is None
     }
 
 
 async def absent(session: AsyncSession, person_id: str, *, at: datetime) -> Absent | None:
     """Why somebody cannot be called at a moment; `None` when they can."""
     query = _with_absences(select(Person, Absence), at, at + _MOMENT).where(Person.id == person_id)
-    people, away = _gathered(await session.execute(query))
-    return rota.why_away(away[people[0].id], at) if people else Absent.LEFT
+    found = _gathered(await session.execute(query))
+    return rota.why_away(found.away[person_id], at) if found.people else Absent.LEFT
 
 
 def skills_of(person: Person, at: datetime) -> frozenset[str]:
@@ -271,7 +280,7 @@ async def person_with_contacts(session: AsyncSession, person_id: str) -> tuple[P
 
 async def _post(
     session: AsyncSession, position: str, since: datetime, until: datetime, *, history: bool
-) -> tuple[Post, list[Person]]:
+) -> tuple[Post, _Gathered]:
     """The position between two moments, and everybody who comes into it."""
     query = _with_absences(select(Person, Absence, Assignment), since, until)
     rows = list(
@@ -281,7 +290,8 @@ async def _post(
             )
         )
     )
-    people, away = _gathered(rows)
+    found = _gathered(rows)
+    people, away = found.people, found.away
     assigned = {one.id for one in people}
     if history:
         assigned |= await _former(session, position, since, until, rows, away)
@@ -289,15 +299,16 @@ async def _post(
     wanted = assigned | _people_of(roster)
     if missing := wanted - {one.id for one in people}:
         query = _with_absences(select(Person, Absence), since, until).where(Person.id.in_(sorted(missing)))
-        others, their = _gathered(await session.execute(query))
-        people += others
-        for person in others:
-            away[person.id] = their[person.id] + away.get(person.id, [])
+        others = _gathered(await session.execute(query))
+        people += others.people
+        found.remote.update(others.remote)
+        for person in others.people:
+            away[person.id] = others.away[person.id] + away.get(person.id, [])
             if person.id not in assigned and person.id in _in_turn(roster):
                 # Who no longer holds the position has no turn, even if the roster has not heard.
                 away[person.id].append(Away(None, None, Absent.NOT_ASSIGNED))
     people.sort(key=_staff_order)
-    return Post(tuple(one.id for one in people if one.id in assigned), roster, away), people
+    return Post(tuple(one.id for one in people if one.id in assigned), roster, away), found
 
 
 async def _former(
@@ -326,28 +337,33 @@ async def _former(
 
 
 def _with_absences(query: Any, since: datetime, until: datetime) -> Any:
-    """People, each as often as they have absences that count and touch the span, or once."""
+    """People, each as often as they have absences (remote work too) that count and touch the span, or once."""
     touches = and_(
         Absence.person_id == Person.id,
         Absence.state == AbsenceState.APPROVED,
-        Absence.kind.in_([kind.value for kind in _AWAY]),
         Absence.ends > since,
         or_(Absence.begins.is_(None), Absence.begins < until),
     )
     return query.select_from(Person).outerjoin(Absence, touches)
 
 
-def _gathered(rows: Iterable[Any]) -> tuple[list[Person], dict[str, list[Away]]]:
+def _gathered(rows: Iterable[Any]) -> _Gathered:
     people: dict[str, Person] = {}
-    away: dict[str, list[Away]] = {}
+    found = _Gathered([], {}, {})
     for row in rows:
         person, absence = row[0], row[1]
         if person.id not in people:
             people[person.id] = person
-            away[person.id] = _as_it_stands(person)
-        if absence is not None:
-            away[person.id].append(Away(absence.begins, absence.ends, _AWAY[absence.kind]))
-    return list(people.values()), away
+            found.people.append(person)
+            found.away[person.id] = _as_it_stands(person)
+            found.remote[person.id] = []
+            if person.availability == Availability.REMOTE:
+                found.remote[person.id].append((person.available_since, None))
+        if absence is not None and absence.kind in _AWAY:
+            found.away[person.id].append(Away(absence.begins, absence.ends, _AWAY[absence.kind]))
+        elif absence is not None:
+            found.remote[person.id].append((absence.begins, absence.ends))
+    return found
 
 
 def _as_it_stands(person: Person) -> list[Away]:
@@ -376,15 +392,17 @@ def _next_change(post: Post, at: datetime) -> datetime | None:
 
 
 def _holder(
-    person: Person, contacts: Mapping[str, Sequence[Contact]], now: Called, people: Mapping[str, Person], at: datetime
+    person: Person, contacts: Mapping[str, Sequence[Contact]], now: Called, found: _Gathered, at: datetime
 ) -> Holder:  # fmt: skip
     assert now.why is not None  # somebody is called
-    instead = people.get(now.instead_of or "")
-    # What is kept of remote work lies in the past; at this moment the person's own word counts.
+    instead = next((one.name for one in found.people if one.id == now.instead_of), None)
+    remote = any(
+        (begins is None or begins <= at) and (ends is None or at < ends)
+        for begins, ends in found.remote[person.id]
+    )
     return Holder(
-        person.id, person.name, person.language, tuple(contacts[person.id]), now.why, now.rotation,
-        instead.name if instead else None,
-        person.availability if person.availability in REACHABLE else Availability.ON_DUTY, quiet_of(person),
+        person.id, person.name, person.language, tuple(contacts[person.id]), now.why, now.rotation, instead,
+        Availability.REMOTE if remote else Availability.ON_DUTY, quiet_of(person),
     )  # fmt: skip
 
 

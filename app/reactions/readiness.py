@@ -1,6 +1,7 @@
 """Duties of the calendar, handovers, and what stands on shelves: whom they concern hears of them (EP-6.2, EP-8, EP-9.2)."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,7 @@ from app.notify import pipeline, receivers
 from app.people import holders
 from app.plan import revisions
 from app.reactions.context import Happened
+from app.readiness import handovers
 from app.reviews import improvements
 from app.wording import localised, say
 
@@ -39,6 +41,8 @@ async def ask_replenishment(happened: Happened) -> None:
 async def tell_handover(happened: Happened) -> None:
     """Both who had the duty and who has it now hear so, the latter whatever the hour, with what is open."""
     said, session = happened.payload, happened.session
+    if happened.at - datetime.fromisoformat(said["at"]) > handovers.LATEST:
+        return  # the engine was away, or held: whoever has the duty knows by now
     position = said["position"]
     names = await holders.names(session, [one for one in (said["from_id"], said["to_id"]) if one])
     query = record.search(open_=True).where(Incident.status == Status.ACTUAL).order_by(Incident.id).limit(20)

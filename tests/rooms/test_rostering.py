@@ -150,6 +150,11 @@ async def test_remote_work_and_leave_are_asked_for_and_nobody_approves_their_own
     assert await on_call(world, NINE) == ("Zoe", "stand_in", "Mia")
     await called_as(world, "Mia", "POST", path, {"event": "withdraw"})
     assert await on_call(world, NINE) == ("Mia", "turn", None)
+    await called_as(
+        world, "Ben", "POST", f"/people/{known['Mia']}/absences", {**asked, "kind": "remote"}, expect=201
+    )
+    [item] = (await world.get(f"/on-call?at={NINE:%Y-%m-%dT%H:%M:%SZ}&position=duty_lead"))["items"]
+    assert [(one["name"], one["availability"]) for one in item["holders"]] == [("Mia", "remote")]
     own = await called_as(world, "Ben", "POST", f"/people/{known['Ben']}/absences", asked, expect=201)
     assert own["state"] == "requested"
     await called_as(world, "Mia", "POST", f"/people/{known['Lin']}/absences", asked, expect=403)
@@ -289,8 +294,11 @@ async def test_at_a_handover_both_are_told_once_and_what_is_open(world: World) -
 
 async def test_a_handover_long_past_is_not_told_any_more(world: World) -> None:
     await roster(world)
-    world.clock.move_to(NINE + HOUR)
+    async with world.parts.db.transaction() as session:
+        assert len(await handovers.fire_due(session, at=NINE)) == 1
+    world.clock.move_to(NINE + HOUR)  # held, or nobody ran until now
     assert await hand_over(world) == []
+    assert world.told() == []
 
 
 # ── calendars ─────────────────────────────────────────────────────────────────────────────────────────────
