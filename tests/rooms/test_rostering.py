@@ -12,6 +12,7 @@ from sqlalchemy import select
 from app.access import keys
 from app.access.tables import Role
 from app.notify.tables import Delivery, DeliveryState
+from app.people import holders, rota
 from app.readiness import handovers
 from app.wording import LANGUAGES
 from tests.world import NIGHT, World, a_world
@@ -91,6 +92,11 @@ async def test_who_is_on_call_is_answered_for_any_moment_with_who_and_why(world:
     asked = await world.post(f"/people/{known['Mia']}/absences", leave, expect=201)
     assert asked["state"] == "approved"
     assert await on_call(world, NINE + 4 * HOUR) == ("Zoe", "stand_in", "Mia")
+    async with world.parts.db.reading() as session:
+        posts = await holders.posts(session, since=NIGHT, until=NINE + 24 * HOUR)
+        for position, post in posts.items():
+            one = await holders.calendar(session, position, NIGHT, NINE + 24 * HOUR, at=NIGHT)
+            assert rota.called(post, NIGHT, NINE + 24 * HOUR) == one.stretches
     turns = (await world.get("/rosters/duty_lead/turns"))["items"]
     assert [(one["people"][0]["name"], one["why"]) for one in turns[:5]] == [
         ("Lin", "turn"), ("Ben", "override"), ("Mia", "turn"), ("Zoe", "stand_in"), ("Mia", "turn"),
