@@ -14,6 +14,7 @@ from app.access.tables import Role
 from app.notify.tables import Delivery, DeliveryState
 from app.people import holders, rota
 from app.readiness import handovers
+from app.telemetry import redact
 from app.wording import LANGUAGES
 from tests.world import NIGHT, World, a_world
 
@@ -377,7 +378,12 @@ async def test_turns_are_subscribed_to_by_a_secret_address_that_can_be_revoked(w
         str(one["SUMMARY"]).rpartition(": ")[2] for one in events_of(whole)
     }  # fmt: skip
     assert "url" not in (await world.get("/calendar-feeds"))["items"][0]
+    assert redact(None, "", {"event": f"GET {address}"})["event"] == "GET /calendars/[hidden].ics"
     await world.post(f"/calendar-feeds/{feed['id']}/revoke")
+    assert (await world.client.get(address)).status_code == 404
+    other = await world.post("/calendar-feeds", {"person_id": known["Zoe"]}, expect=201)
+    address = other["url"].removeprefix("http://muster.example")
+    await world.post(f"/people/{known['Zoe']}/leave")
     assert (await world.client.get(address)).status_code == 404
 
 
