@@ -10,7 +10,7 @@ from typing import Final
 
 from app.plan.document import PlanDocument
 from app.plan.finding import Finding, Severity
-from app.plan.rules import clauses, expressions, references, resources, steps
+from app.plan.rules import clauses, dead_ends, expressions, references, resources, steps
 
 Rule = Callable[[PlanDocument], Iterable[Finding]]
 
@@ -26,6 +26,12 @@ RULES: Final[Sequence[Rule]] = (
     steps.needs_share_a_level,
     steps.needs_have_no_cycle,
     steps.outsiders_are_told_after_approval,
+    dead_ends.conditions_can_hold,
+    dead_ends.waits_come_to_an_end,
+    dead_ends.rules_can_decide,
+    dead_ends.escalations_go_up,
+    dead_ends.levels_have_steps,
+    dead_ends.answers_are_due_in_time,
     expressions.names_are_known,
     expressions.names_are_awaited,
     expressions.facts_are_spelt_alike,

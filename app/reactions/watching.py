@@ -76,7 +76,7 @@ async def _tell(happened: Happened, what: str, *, via: Sequence[str] = (), **sai
 
 async def _position(happened: Happened, plan: PlanDocument, via: Sequence[str]) -> str:
     first = plan.organisation.default_position
-    chain = [position for hop in plan.chains[_GRAVEST].hops for position in hop.tell]
+    chain = [position for hop in plan.chain_of(_GRAVEST, None).hops for position in hop.tell]
     for position in dict.fromkeys([first, *chain]):
         for who in await receivers.at_position(happened.session, position, at=happened.at):
             if any(not via or contact.channel in via for contact in who.contacts):
