@@ -519,11 +519,11 @@ def _weigh(node: _Node, found: dict[str, set[Any]]) -> bool:
         ):
             return _weighed_against(name, operator, against, found, turned=node.left is against)
         case _Every(terms=inner) | _Some(terms=inner):
-            return all([_weigh(one, found) for one in inner])
+            return all(_weigh(one, found) for one in inner)
         case _Not(operand=one) | _IsDefined(operand=one) | _IsNone(operand=one):
             return _weigh(one, found)
         case _Choice(question=question, then=then, otherwise=otherwise):
-            return all([_weigh(one, found) for one in (question, then, otherwise) if one is not None])
+            return all(_weigh(one, found) for one in (question, then, otherwise) if one is not None)
         case _Filter(apply=apply, operand=_Path() as path, args=(_Constant(),)) if apply is _default:
             return _weigh(path, found)
         case _:

@@ -16,6 +16,7 @@ Rule = Callable[[PlanDocument], Iterable[Finding]]
 
 RULES: Final[Sequence[Rule]] = (
     references.positions_exist,
+    references.positions_are_free_to_name,
     references.departments_exist,
     references.playbooks_exist,
     references.command_posts_exist,
@@ -57,7 +58,13 @@ RULES: Final[Sequence[Rule]] = (
 def check(document: PlanDocument) -> list[Finding]:
     """All that does not hold, errors first, each in the order of the rules."""
     found = [finding for rule in RULES for finding in rule(document)]
-    return sorted(found, key=lambda finding: finding.severity is not Severity.ERROR)
+    return in_order(found)
+
+
+def in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """The gravest first, each kind in the order given."""
+    order = list(Severity)
+    return sorted(findings, key=lambda finding: order.index(finding.severity))
 
 
 def refuses(findings: Iterable[Finding]) -> bool:

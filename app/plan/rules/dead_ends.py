@@ -39,14 +39,15 @@ def waits_come_to_an_end(plan: PlanDocument) -> Iterator[Finding]:
             condition = Condition.compile(step.params.until)
             cases = _cases(plan, name, step, while_waiting=True)
             holds = any(can_hold(condition, given) for given in cases)
-            said = {"name": step.id, "condition": step.params.until}
             if step.timeout is None and not holds:
                 for_ever.add(step.id)
-                yield error("wait_without_end", "EP-4.2.3", path, **said)
+                yield error("wait_without_end", "EP-4.2.3", path, name=step.id, condition=step.params.until)
             elif not holds:
-                yield warning("wait_never_holds", "EP-4.2.3", path, **said)
+                yield warning("wait_never_holds", "EP-4.2.3", path, name=step.id, condition=step.params.until)
             elif step.timeout is None:
-                yield warning("wait_without_limit", "EP-4.2.3", path, **said)
+                yield warning(
+                    "wait_without_limit", "EP-4.2.3", path, name=step.id, condition=step.params.until
+                )
         for index, step in enumerate(playbook.steps):
             if stuck := sorted(for_ever & awaited(playbook.steps, step)):
                 path = f"playbooks.{name}.steps.{index}.needs"
@@ -92,10 +93,10 @@ def answers_are_due_in_time(plan: PlanDocument) -> Iterator[Finding]:
     """What is asked for is due before the step is given up."""
     for path, _, step in steps_of(plan):
         if isinstance(step, (ApprovalStep, NoticeStep)) and step.timeout is not None:
-            due = step.params.due
-            if due > step.timeout:
-                said = {"due": write_span(due), "timeout": write_span(step.timeout)}
-                yield warning("due_after_timeout", "EP-4.2.3", f"{path}.with.due", name=step.id, **said)
+            due, timeout = write_span(step.params.due), write_span(step.timeout)
+            if step.params.due > step.timeout:
+                at = f"{path}.with.due"
+                yield warning("due_after_timeout", "EP-4.2.3", at, name=step.id, due=due, timeout=timeout)
 
 
 def _cases(plan: PlanDocument, playbook: str, step: Step, *, while_waiting: bool = False) -> Iterator[Given]:

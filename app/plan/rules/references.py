@@ -62,6 +62,13 @@ def positions_exist(plan: PlanDocument) -> Iterator[Finding]:
     return _missing("unknown_position", _positions_named(plan), plan.organisation.positions)
 
 
+def positions_are_free_to_name(plan: PlanDocument) -> Iterator[Finding]:
+    """The word for the head of whichever department it is stands for no position of its own."""
+    if DEPARTMENT_HEAD in plan.organisation.positions:
+        path = f"organisation.positions.{DEPARTMENT_HEAD}"
+        yield error("position_reserved", "EP-4.2.1", path, name=DEPARTMENT_HEAD)
+
+
 def departments_exist(plan: PlanDocument) -> Iterator[Finding]:
     return _missing("unknown_department", _departments_named(plan), plan.organisation.departments)
 

@@ -28,8 +28,8 @@ def can_hold(condition: Condition, given: Given, *, refused: Sequence[Condition]
             if each is condition:
                 return True
             return can_hold(condition, given, refused=[one for one in refused if one.weighed() is not None])
-        for name, values in found.items():
-            weighed.setdefault(name, set()).update(values)
+        for name, constants in found.items():
+            weighed.setdefault(name, set()).update(constants)
     names = sorted(weighed)
     if any(other.startswith(f"{name}.") for name in names for other in names):
         return True
