@@ -88,10 +88,10 @@ def test_the_check_speaks_in_json_too(tmp_path: Path) -> None:
     plan.write_text(shipped.replace("default_position: duty_lead", "default_position: nobody_there"), "utf-8")
     for language, word in (("en", "There is no"), ("zh-Hans", "没有")):
         checked = CliRunner().invoke(app, ["check", str(plan), "--json", "--lang", language])
-        (finding,) = [one for one in json.loads(checked.stdout) if one["severity"] == "error"]
+        (finding,) = [one for one in json.loads(checked.stdout)["findings"] if one["severity"] == "error"]
         assert word.lower() in finding["message"].lower()
         assert "plan.check" not in finding["message"] + finding["mend"]
     plan.write_text(shipped.replace("default_position:", "default_positio:"), "utf-8")
-    (mistake, *_) = json.loads(CliRunner().invoke(app, ["check", str(plan), "--json"]).stdout)
+    (mistake, *_) = json.loads(CliRunner().invoke(app, ["check", str(plan), "--json"]).stdout)["mistakes"]
     assert isinstance(mistake["message"], str)
     assert mistake["line"] > 1

@@ -16,7 +16,15 @@ from app.plan.outlook import chains, spans
 from app.plan.outlook.chains import LONGEST, Directory, Walk
 from app.plan.outlook.spans import Interval, Spans
 from app.plan.rules.references import steps_of
-from app.playbooks.document import ApprovalStep, EscalateStep, NoticeStep, NotifyStep, ReserveStep, TaskStep
+from app.playbooks.document import (
+    ApprovalStep,
+    EscalateStep,
+    NoticeStep,
+    NotifyStep,
+    ReserveStep,
+    Step,
+    TaskStep,
+)
 from app.vocabulary import Layer, write_span
 from app.wording import Wording, say
 
@@ -248,21 +256,24 @@ def _rough(takes: int) -> str:
 
 
 def approvals_can_be_given(outlook: Outlook) -> Iterator[Finding]:
-    """Somebody who may say yes can be asked, at every moment."""
-    for path, _, step in steps_of(outlook.plan):
+    """Somebody who may say yes can be asked, at every moment; told once for each group of positions."""
+    asked: dict[tuple[str, ...], list[tuple[str, str, Step]]] = defaultdict(list)
+    for path, playbook, step in steps_of(outlook.plan):
         if isinstance(step, ApprovalStep):
-            positions, at = step.params.by, f"{path}.with.by"
+            asked[tuple(sorted(set(step.params.by)))].append((f"{path}.with.by", playbook, step))
         elif isinstance(step, NoticeStep) and step.params.approve_by:
-            positions, at = step.params.approve_by, f"{path}.with.approve_by"
-        else:
-            continue
+            asked[tuple(sorted(set(step.params.approve_by)))].append(
+                (f"{path}.with.approve_by", playbook, step)
+            )
+    for positions, steps in asked.items():
         if silent := outlook.nobody(positions):
-            grave = any(level in _GRAVE for level in step.levels)
+            levels = sorted({level for _, _, step in steps for level in step.levels})
             trail = outlook.why(positions, silent[0][0])
             yield found(
-                Severity.ERROR if grave else Severity.WARNING, "approval_by_nobody", "EP-2.1", at,
-                witness=outlook.witness(silent, trail=trail), name=step.id, positions=outlook.titles(positions),
-                levels=list(step.levels), why=trail, at=outlook.clock(silent[0][0]),
+                Severity.ERROR if set(levels) & set(_GRAVE) else Severity.WARNING, "approval_by_nobody", "EP-2.1",
+                steps[0][0], witness=outlook.witness(silent, trail=trail), positions=outlook.titles(positions),
+                names=[f"{playbook}.{step.id}" for _, playbook, step in steps], levels=levels, why=trail,
+                at=outlook.clock(silent[0][0]),
             )  # fmt: skip
 
 

@@ -6,7 +6,6 @@ somebody can be reached by is all the check needs.
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from pathlib import Path
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
@@ -92,10 +91,14 @@ class Stock(Part):
     """It is lent, and back from this moment on."""
 
 
+def _usual() -> list[ChannelName]:
+    return ["mail", "webhook"]
+
+
 class OrganisationFile(Part):
     """`organisation.yaml`: who there is, who is on when, and what is in store."""
 
-    channels: list[ChannelName] = Field(default_factory=lambda: ["mail", "webhook"])
+    channels: list[ChannelName] = Field(default_factory=_usual)
     """Those that are set up."""
     people: dict[Slug, Staff]
     rosters: dict[Slug, Rotation] = Field(default_factory=dict)
@@ -133,10 +136,6 @@ def read(text: str | bytes, plan: PlanDocument, *, file: str) -> OrganisationFil
     if mistakes:
         raise BadOrganisation(mistakes, file=file)
     return found
-
-
-def read_file(path: Path, plan: PlanDocument) -> OrganisationFile:
-    return read(path.read_bytes(), plan, file=path.name)
 
 
 def snapshot(

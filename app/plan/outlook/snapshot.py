@@ -86,3 +86,8 @@ class Snapshot:
     """None: what the plan says the pools hold when full."""
     channels: frozenset[str] = USABLE
     """Those that are set up; a message by another fails at once, and the next way is tried."""
+
+
+def reaching(*, mail: bool) -> frozenset[str]:
+    """The channels of an installation that reach people; mail only where a server is named."""
+    return USABLE if mail else USABLE - {"mail"}
