@@ -163,23 +163,34 @@ class Walk:
         A start that none covers is one after which none of them is told within `LONGEST`.
         """
         found: list[Told] = []
+        waiting: list[Told] = []  # told, but only after the chain has gone on
+        ever = self._ever(whom)
         states: dict[int, Spans] = {0: (starts,)}
         while states:
             for number, hop in enumerate(self.chain.hops):
                 following: dict[int, list[Interval]] = defaultdict(list)
                 last = number == len(self.chain.hops) - 1
-                for after, span in sorted(states.items()):
-                    left = spans.without(span, _told_by(found, after)) if found else span
+                for after, span in states.items():
+                    left = spans.common(span, _before(ever, after))
+                    left = spans.without(left, _told_by(waiting, after)) if waiting and left else left
                     for telling, part in _pieces(self.rungs[number], left, after):
-                        found += self._tells(telling, part, after, whom)
-                        waits = self._lap if last else spans.ticks(hop.within) if telling.waits else 0
-                        following[after + waits].append(part)
-                states = {
-                    after: spans.union(parts) for after, parts in following.items()
-                    if after <= spans.ticks(LONGEST)
-                }  # fmt: skip
-                states = {after: span for after, span in states.items() if span}
+                        told = list(self._tells(telling, part, after, whom))
+                        found += told
+                        next_at = after + (self._lap if last else spans.ticks(hop.within) if telling.waits else 0)
+                        if any(one.after is not None and one.after <= next_at and one[:2] == part for one in told):
+                            continue
+                        waiting += told
+                        if next_at <= spans.ticks(LONGEST):
+                            following[next_at].append(part)
+                states = {after: spans.union(parts) for after, parts in following.items()}
         return found
+
+    def _ever(self, whom: frozenset[str] | None) -> Spans:
+        """The moments at which some rung tells one of them."""
+        return spans.union(
+            (one.begins, one.ends) for rung in self.rungs for one in rung
+            if (one.told if whom is None else any(person in whom for person, _ in one.told))
+        )  # fmt: skip
 
     def steps(self, start: int, until: int) -> Iterator[Step]:
         """The walk of one start, rung by rung, up to the moment `until`."""
@@ -233,7 +244,7 @@ def worst(found: Sequence[Told], among: Spans) -> tuple[int, int | None]:
         edges.update(one.begins for one in found if begins <= one.begins < ends)
         edges.update(one.ends for one in found if begins <= one.ends < ends)
     answers: list[tuple[int, int | None]] = []
-    rows = sorted(found)
+    rows = sorted(found, key=lambda one: one.begins)
     place = 0
     active: list[Told] = []
     for edge in sorted(edges):
@@ -252,6 +263,12 @@ def _told_by(found: Iterable[Told], limit: int) -> Spans:
         for one in found
         if one.after is None or one.after <= limit
     )  # fmt: skip
+
+
+def _before(ever: Spans, after: int) -> Spans:
+    """The starts after which, so long after or later, a rung may yet tell one of those who are meant."""
+    longest = spans.ticks(LONGEST)
+    return spans.union((begins - longest, ends - after) for begins, ends in ever)
 
 
 def _pieces(row: Sequence[Telling], span: Spans, after: int) -> Iterator[tuple[Telling, Interval]]:

@@ -88,7 +88,7 @@ def look(plan: PlanDocument, snapshot: Snapshot | None, *, since: datetime, days
     looked = snapshot is not None and not refuses(findings)
     findings += list(_bases_expire(plan, begins, ends)) if not refuses(findings) else []
     if snapshot is not None and looked:
-        findings += _over_the_days(plan, snapshot, begins, ends)
+        findings += over(plan, snapshot, begins=begins, ends=ends)
     try:
         zone: tzinfo = plan.grading().zone
     except (OSError, ValueError, KeyError):
@@ -97,7 +97,8 @@ def look(plan: PlanDocument, snapshot: Snapshot | None, *, since: datetime, days
     return Report(ordered, tuple(_clauses(plan, ordered, looked)), begins, ends, zone, looked)
 
 
-def _over_the_days(plan: PlanDocument, snapshot: Snapshot, begins: datetime, ends: datetime) -> list[Finding]:
+def over(plan: PlanDocument, snapshot: Snapshot, *, begins: datetime, ends: datetime) -> list[Finding]:
+    """What would come of the plan between two moments; everything it names must be there."""
     days = (spans.moment(begins), spans.moment(ends))
     outlook = Outlook(plan, Directory(snapshot, days[0], days[1] + spans.ticks(BEYOND)), days)
     pools = Supply.of(outlook)
