@@ -3,7 +3,7 @@
 Each entry says in its name what was done. The first entry is the plan as it is shipped: nothing is found.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -17,13 +17,16 @@ from app.plan.document import PlanDocument
 from app.plan.finding import Finding
 from app.plan.outlook import organisation_file, report
 from app.plan.outlook.organisation_file import OrganisationFile
-from app.plan.outlook.report import Report, Standing
+from app.plan.outlook.report import Standing
+from app.plan.outlook.snapshot import Snapshot
 from app.wording import LANGUAGES, render
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = strict_yaml.load((ROOT / "playbooks.yaml").read_bytes()).document
 SAMPLE = strict_yaml.load((ROOT / "docs" / "examples" / "organisation.yaml").read_bytes()).document
-START = datetime(2026, 4, 9, 16, 0, tzinfo=UTC)  # Friday midnight in Shanghai; the general manager is away from Monday on
+START = datetime(
+    2026, 4, 9, 16, 0, tzinfo=UTC
+)  # Friday midnight in Shanghai; the general manager is away from Monday on
 DAYS = 9
 TEXT = {"zh": "文", "en": "text"}
 Document = dict[str, Any]
@@ -35,12 +38,20 @@ def shipped_plan() -> PlanDocument:
     return PlanDocument.model_validate(SHIPPED)
 
 
-def looked_at(plan: Document | None, organisation: Document, days: int = DAYS) -> Report:
-    document = shipped_plan() if plan is None else PlanDocument.model_validate(plan)
+def snapshot_of(organisation: Document, plan: PlanDocument, days: int) -> Snapshot:
     found = OrganisationFile.model_validate(organisation)
     ends = START + timedelta(days=days) + report.BEYOND
-    snapshot = organisation_file.snapshot(found, document, begins=START, ends=ends)
-    return report.look(document, snapshot, since=START, days=days)
+    return organisation_file.snapshot(found, plan, begins=START, ends=ends)
+
+
+def found_in(plan: Document, organisation: Document, code: str) -> Sequence[Finding]:
+    """What is found in the plan by itself, and where that is not enough, in the days to come."""
+    document = shipped_plan() if plan == SHIPPED else PlanDocument.model_validate(plan)
+    by_itself = () if plan == SHIPPED else report.look(document, None, since=START, days=DAYS).findings
+    if code in {one.code for one in by_itself}:
+        return by_itself
+    snapshot = snapshot_of(organisation, document, DAYS)
+    return report.over(document, snapshot, begins=START, ends=START + timedelta(days=DAYS))
 
 
 def step(plan: Document, playbook: str, name: str) -> Document:
@@ -130,8 +141,8 @@ BROKEN: dict[str, tuple[str, str, Change]] = {
     "the whole leadership is away for a day": (
         "leadership_never_told", "levels.2.told_within.leadership",
         both(person("gao_yuan", leave=MONDAY), person("shen_lan", leave=off(date(2026, 4, 13), date(2026, 4, 14))))),
-    "leadership away one short day, told when it ends": (
-        "leadership_told_late", "levels.3.told_within.leadership", person("shen_lan", leave=MONDAY)),
+    "leadership in its quiet hours, at a level that waits for them": (
+        "leadership_told_late", "levels.3.told_within.leadership", person("shen_lan", quiet={"begins": "20:00", "ends": "08:00"})),
     "no duty lead and no heads: the first to be told is a leader, in time; the heads never": (
         "department_head_never_told", "levels.1.told_within.department_head",
         nobody_at("customer_service_head", "technical_head")),
@@ -236,7 +247,7 @@ BROKEN: dict[str, tuple[str, str, Change]] = {
         plan_with("types", "system_outage", "grading", 1, "if", to="facts.service_share >= 0.9")),
     "an escalation to the level it runs at": (
         "escalation_goes_nowhere", "playbooks.system_outage.steps.17.with.to_level",
-        step_with("system_outage", "escalate_to_level_1", params={"to_level": 2})),
+        step_with("system_outage", "raise_to_level_1", params={"to_level": 2})),
     "a level with nothing to do": (
         "level_without_steps", "playbooks.equipment_failure.steps",
         lambda plan, _: [one.update(levels=[1, 2, 3]) for one in plan["playbooks"]["equipment_failure"]["steps"]]),
@@ -279,8 +290,7 @@ BROKEN: dict[str, tuple[str, str, Change]] = {
             "ask": [{"pool": "protective_supplies", "item": "thermometer", "quantity": 28}], "hold": "1h",
             "when_short": "duty_lead"}})),
     "two incidents that need the same few things": (
-        "pair_short", "types.mass_complaints",
-        stock(pool="service_supplies", item="announcement_slot", quantity=1)),
+        "pair_short", "types.natural_disaster", stock(pool="protective_supplies", item="first_aid_kit", quantity=2)),
     # ── what the clauses ask
     "a law that goes out of force": (
         "legal_basis_expires", "plan.legal_bases.0.expires",
@@ -298,9 +308,19 @@ BROKEN: dict[str, tuple[str, str, Change]] = {
 
 
 def test_the_shipped_plan_passes_its_own_check_with_the_sample_organisation() -> None:
-    looked = looked_at(None, SAMPLE, days=90)
+    plan = shipped_plan()
+    looked = report.look(plan, snapshot_of(SAMPLE, plan, 90), since=START, days=90)
     assert looked.findings == ()
-    assert {clause.id: clause.standing for clause in looked.clauses} == dict.fromkeys(report.ASKED, Standing.HOLDS)
+    assert {clause.id: clause.standing for clause in looked.clauses} == dict.fromkeys(
+        report.ASKED, Standing.HOLDS
+    )
+
+
+def test_without_an_organisation_the_clauses_about_people_are_left_open() -> None:
+    looked = report.look(shipped_plan(), None, since=START)
+    assert looked.ok
+    open_ones = {clause.id for clause in looked.clauses if clause.standing is Standing.UNKNOWN}
+    assert open_ones == {"told", "reached", "decisions", "resources"}
 
 
 def test_there_are_at_least_forty_of_them() -> None:
@@ -311,12 +331,15 @@ def test_there_are_at_least_forty_of_them() -> None:
 def test_a_broken_plan_is_found_out(code: str, path: str, change: Change) -> None:
     plan, organisation = deepcopy(SHIPPED), deepcopy(SAMPLE)
     change(plan, organisation)
-    looked = looked_at(None if plan == SHIPPED else plan, organisation)
-    assert (code, path) in {(one.code, one.path) for one in looked.findings}
-    against = [clause for clause in looked.clauses if clause.standing is Standing.FAILS]
-    assert against or code in {"pair_short", "position_reserved"}
-    for one in looked.findings:
+    found = found_in(plan, organisation, code)
+    assert (code, path) in {(one.code, one.path) for one in found}
+    for one in found:
         assert_told(one)
+
+
+def test_each_kind_of_finding_speaks_against_a_clause() -> None:
+    against = {code for asked in report.ASKED.values() for code in asked.against}
+    assert {code for code, _, _ in BROKEN.values()} - against == {"pair_short", "position_reserved"}
 
 
 def assert_told(finding: Finding) -> None:

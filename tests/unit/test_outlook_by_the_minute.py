@@ -61,7 +61,8 @@ class World:
 
     def snapshot(self) -> Snapshot:
         away = {
-            name: tuple(Away(at(a), at(b), Absent.LEAVE) for a, b in one.away) for name, one in self.people.items()
+            name: tuple(Away(at(a), at(b), Absent.LEAVE) for a, b in one.away)
+            for name, one in self.people.items()
         }
         people = {
             name: Person(
@@ -97,9 +98,7 @@ def random_world(seed: int) -> World:
         )
         for name in names
     }  # fmt: skip
-    assigned = {
-        position: sorted(dice.sample(names, dice.randint(0, 3))) for position in LAYERS
-    }
+    assigned = {position: sorted(dice.sample(names, dice.randint(0, 3))) for position in LAYERS}
     # Members of pools are in one pool each: two people who are as good as each other are then one and the same.
     assigned["spare"] = [name for name in assigned["spare"] if name not in assigned["agent"]]
     turns = {}
@@ -113,9 +112,14 @@ def random_world(seed: int) -> World:
             order.append(order.pop(0))
             begins += length
         turns[position] = row
+    always, never = -99, 99_999
+
+    def some_time() -> tuple[int, int]:
+        edge = dice.randint(0, WINDOW)
+        return dice.choice([(always, never), (edge, never), (always, edge)])
+
     lots = [
-        (pool, "thing", dice.randint(1, 3), *dice.choice([(-99, 99_999), (dice.randint(0, WINDOW), 99_999), (-99, dice.randint(0, WINDOW))]))
-        for pool in ("store", "annex") for _ in range(dice.randint(1, 2))
+        (pool, "thing", dice.randint(1, 3), *some_time()) for pool in ("store", "annex") for _ in range(dice.randint(1, 2))
     ]  # fmt: skip
     return World(PlanDocument.model_validate(random_plan(dice)), people, assigned, turns, lots)
 
@@ -133,21 +137,51 @@ def random_plan(dice: Random) -> dict[str, Any]:
         },
     }
     plan["pools"] = {
-        "team": {"kind": "people", "title": WORDS, "owner": "lead", "positions": ["agent"], "next": "reserve"},
+        "team": {
+            "kind": "people",
+            "title": WORDS,
+            "owner": "lead",
+            "positions": ["agent"],
+            "next": "reserve",
+        },
         "reserve": {"kind": "people", "title": WORDS, "owner": "lead", "positions": ["spare"]},
-        "store": {"kind": "materials", "title": WORDS, "owner": "lead", "next": "annex", "items": {"thing": thing(9)}},
+        "store": {
+            "kind": "materials",
+            "title": WORDS,
+            "owner": "lead",
+            "next": "annex",
+            "items": {"thing": thing(9)},
+        },
         "annex": {"kind": "materials", "title": WORDS, "owner": "lead", "items": {"thing": thing(9)}},
     }
-    post = {"title": WORDS, "function": "command", "filled_by": dice.sample(sorted(LAYERS), 2), "duties": WORDS}
+    post = {
+        "title": WORDS,
+        "function": "command",
+        "filled_by": dice.sample(sorted(LAYERS), 2),
+        "duties": WORDS,
+    }
     plan["command_posts"] = {"standard": {"title": WORDS, "roles": {"commander": post}}}
     plan["chains"] = {}
     for level in ("1", "2", "3", "4"):
         spec = plan["levels"][level]
-        spec |= {"update_owner": "lead", "command_post": "standard", "declared_by": dice.choice(["leadership", "management"])}
-        spec["told_within"] = {
-            name: f"{dice.randint(0, 90)}m" for name in ("first", "department_head", "leadership") if dice.random() < 0.9
+        spec |= {
+            "update_owner": "lead",
+            "command_post": "standard",
+            "declared_by": dice.choice(["leadership", "management"]),
         }
-        tells = [["lead"], ["department_head"], ["head_a", "head_b"], ["boss"], ["vice", "boss"], ["agent", "lead"]]
+        spec["told_within"] = {
+            name: f"{dice.randint(0, 90)}m"
+            for name in ("first", "department_head", "leadership")
+            if dice.random() < 0.9
+        }
+        tells = [
+            ["lead"],
+            ["department_head"],
+            ["head_a", "head_b"],
+            ["boss"],
+            ["vice", "boss"],
+            ["agent", "lead"],
+        ]
         plan["chains"][level] = {
             "hops": [
                 {
@@ -160,8 +194,18 @@ def random_plan(dice: Random) -> dict[str, Any]:
         }  # fmt: skip
     plan["playbooks"] = {name: random_playbook(dice) for name in ("one", "two", "three")}
     plan["types"] = {
-        name: {"title": WORDS, "category": "technical", "department": department, "playbook": playbook, "default_level": 2}
-        for name, department, playbook in (("other", "a", "one"), ("fire", "b", "two"), ("flood", "b", "three"))
+        name: {
+            "title": WORDS,
+            "category": "technical",
+            "department": department,
+            "playbook": playbook,
+            "default_level": 2,
+        }
+        for name, department, playbook in (
+            ("other", "a", "one"),
+            ("fire", "b", "two"),
+            ("flood", "b", "three"),
+        )
     }
     return plan
 
@@ -182,12 +226,13 @@ def random_playbook(dice: Random) -> dict[str, Any]:
             one["substitutes"] = [{"pool": "annex", "item": "thing", "quantity": 1}]
         return one
 
-    steps: list[dict[str, Any]] = []
-    for number in range(dice.randint(1, 2)):
-        steps.append({
+    steps: list[dict[str, Any]] = [
+        {
             "id": f"reserve_{number}", "kind": "reserve", "title": WORDS, "levels": sorted(dice.sample([1, 2, 3, 4], 2)),
             "with": {"ask": [ask() for _ in range(dice.randint(1, 2))], "hold": "1h", "when_short": "lead"},
-        })  # fmt: skip
+        }
+        for number in range(dice.randint(1, 2))
+    ]  # fmt: skip
     steps.append({
         "id": "approve", "kind": "approval", "title": WORDS, "levels": [dice.randint(1, 4)],
         "with": {"by": dice.sample(sorted(LAYERS), dice.randint(1, 2)), "text": WORDS, "due": "5m"},
@@ -310,7 +355,9 @@ class Brute:
             for one in answers:
                 for taken in one.taken:
                     units = shelf.units[taken.unit.pool_id]
-                    shelf = Shelf({**shelf.units, taken.unit.pool_id: [less(unit, taken) for unit in units]}, shelf.next)
+                    shelf = Shelf(
+                        {**shelf.units, taken.unit.pool_id: [less(unit, taken) for unit in units]}, shelf.next
+                    )
         return all_served
 
     def findings(self) -> Iterator[Said]:
@@ -323,7 +370,10 @@ class Brute:
         leaders = {one for name in ("boss", "vice") for one in self.world.assigned[name]}
         heads = {"a": "head_a", "b": "head_b"}
         for level, spec in self.plan.levels.items():
-            targets: list[tuple[str, str | None, set[str] | None]] = [("first", None, None), ("leadership", None, leaders)]
+            targets: list[tuple[str, str | None, set[str] | None]] = [
+                ("first", None, None),
+                ("leadership", None, leaders),
+            ]
             targets += [("department_head", head, set(self.world.assigned[head])) for head in heads.values()]
             for name, head, whom in targets:
                 limit = getattr(spec.told_within, name)
@@ -338,7 +388,12 @@ class Brute:
                     never = None in values
                     code = f"{name}_never_told" if never else f"{name}_told_late"
                     worst = None if never else float(max(one for one in values if one is not None))
-                    yield code, f"levels.{level}.told_within.{name}", worst, stretches(lambda m, late=late: late[m])
+                    yield (
+                        code,
+                        f"levels.{level}.told_within.{name}",
+                        worst,
+                        stretches(lambda m, late=late: late[m]),
+                    )
 
     def _rungs(self) -> Iterator[Said]:
         for level, chain in self.plan.chains.items():
@@ -356,7 +411,7 @@ class Brute:
             return stretches(lambda minute: not any(self.asked(one, minute) for one in positions))
 
         approvals: dict[tuple[str, ...], str] = {}
-        groups = {("lead",): None}
+        groups: dict[tuple[str, ...], None] = {("lead",): None}
         for name, playbook in self.plan.playbooks.items():
             for index, step in enumerate(playbook.steps):
                 path = f"playbooks.{name}.steps.{index}.with.by"
@@ -390,7 +445,11 @@ class Brute:
             for index, step in enumerate(playbook.steps):
                 if step.kind == "reserve":
                     ask = step.params.ask
-                    if spans := stretches(lambda m, ask=ask: not served([ask], m)):
+
+                    def short(minute: int, ask: Any = ask) -> bool:
+                        return not served([ask], minute)
+
+                    if spans := stretches(short):
                         code = "demand_never_met" if spans == ((0, WINDOW),) else "demand_short"
                         yield code, f"playbooks.{name}.steps.{index}.with.ask", None, spans
             told = []
@@ -413,7 +472,11 @@ class Brute:
 
             def both(minute: int, mine: Any = mine, theirs: Any = theirs) -> bool:
                 alone = self.served(mine, minute) and self.served(theirs, minute)
-                return alone and not self.served([*mine, *theirs], minute) and not self.served([*theirs, *mine], minute)
+                return (
+                    alone
+                    and not self.served([*mine, *theirs], minute)
+                    and not self.served([*theirs, *mine], minute)
+                )
 
             if spans := stretches(both):
                 found[f"{one}+{other}"] = spans
@@ -432,7 +495,9 @@ class Brute:
 def less(unit: Free, taken: Any) -> Free:
     if unit.unit_id != taken.unit.unit_id:
         return unit
-    return Free(unit.unit_id, unit.pool_id, unit.name, unit.quantity - taken.quantity, unit.person_id, unit.skills)
+    return Free(
+        unit.unit_id, unit.pool_id, unit.name, unit.quantity - taken.quantity, unit.person_id, unit.skills
+    )
 
 
 def merged(spans: Sequence[Span]) -> list[Span]:
@@ -484,8 +549,15 @@ def test_the_check_finds_what_every_minute_by_itself_shows(seed: int) -> None:
     mine = sorted((said(one) for one in found if one.code not in TIMELESS), key=str)
     assert mine == sorted(brute.findings(), key=str)
     pairs = brute.pairs()
-    told = {pair: minutes_of(one) for one in found if one.code == "pair_short" for pair in one.message.params["pairs"][:1]}
-    assert {pair for one in found if one.code == "pair_short" for pair in one.message.params["pairs"]} == set(pairs)
+    told = {
+        pair: minutes_of(one)
+        for one in found
+        if one.code == "pair_short"
+        for pair in one.message.params["pairs"][:1]
+    }
+    assert {pair for one in found if one.code == "pair_short" for pair in one.message.params["pairs"]} == set(
+        pairs
+    )
     assert all(pairs[pair] == spans for pair, spans in told.items())
 
 
@@ -493,7 +565,9 @@ def test_the_worlds_are_varied_enough_to_show_every_kind_of_finding() -> None:
     codes = set()
     for seed in range(24):
         world = random_world(seed)
-        codes |= {one.code for one in report.over(world.plan, world.snapshot(), begins=START, ends=at(WINDOW))}
+        codes |= {
+            one.code for one in report.over(world.plan, world.snapshot(), begins=START, ends=at(WINDOW))
+        }
     assert codes >= {
         "first_told_late", "first_never_told", "department_head_told_late", "leadership_told_late", "leadership_never_told",
         "department_head_never_told", "rung_reaches_nobody", "approval_by_nobody", "no_commander", "nobody_declares",

@@ -176,8 +176,12 @@ class Walk:
                     for telling, part in _pieces(self.rungs[number], left, after):
                         told = list(self._tells(telling, part, after, whom))
                         found += told
-                        next_at = after + (self._lap if last else spans.ticks(hop.within) if telling.waits else 0)
-                        if any(one.after is not None and one.after <= next_at and one[:2] == part for one in told):
+                        next_at = after + (
+                            self._lap if last else spans.ticks(hop.within) if telling.waits else 0
+                        )
+                        if any(
+                            one.after is not None and one.after <= next_at and one[:2] == part for one in told
+                        ):
                             continue
                         waiting += told
                         if next_at <= spans.ticks(LONGEST):
