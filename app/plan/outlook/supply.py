@@ -5,11 +5,12 @@ ends; between two such moments every request is decided as `resources.allocation
 the pools hold the same are decided once.
 """
 
-from collections import Counter, defaultdict
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import combinations, pairwise
+from itertools import combinations, groupby, pairwise
 from typing import Final, NamedTuple
 
 from app.plan.document import PlanDocument
@@ -20,7 +21,7 @@ from app.plan.outlook.snapshot import Lot, Person
 from app.plan.outlook.spans import Interval, Spans
 from app.plan.rules.references import steps_of, tiers_of
 from app.playbooks.document import ReserveStep
-from app.resources.allocation import Free, Shelf, allocate
+from app.resources.allocation import Free, Shelf, in_turn
 from app.resources.document import Ask, MaterialsPool, PeoplePool, TechnologyPool
 from app.wording import Wording, say
 
@@ -47,8 +48,22 @@ class Kind(NamedTuple):
     skills: frozenset[str]
 
 
-State = frozenset[tuple[Kind, int]]
-"""How many of each kind there are."""
+State = tuple[int, ...]
+"""How many there are of each kind of a board."""
+
+
+@dataclass(frozen=True)
+class Board:
+    """What some pools hold, stretch after stretch without a gap."""
+
+    kinds: tuple[Kind, ...]
+    begins: tuple[int, ...]
+    states: tuple[State, ...]
+    when: Mapping[State, Spans]
+    """Each state once, with all the time it holds."""
+
+    def at(self, moment: int) -> State:
+        return self.states[bisect_right(self.begins, moment) - 1]
 
 
 class Short(NamedTuple):
@@ -83,50 +98,57 @@ class Supply:
         lots = tuple(full(outlook.plan)) if snapshot.lots is None else snapshot.lots
         return cls(outlook.plan, snapshot.people, members, lots, outlook.days)
 
-    def states(self, requests: Iterable[Request]) -> Mapping[State, Spans]:
-        """All that the pools which these requests could come to will hold, and when."""
+    @cached_property
+    def sharing(self) -> Mapping[str, frozenset[str]]:
+        """For each pool, the pools that have some of its people."""
+        return {
+            name: frozenset(
+                other
+                for other, theirs in self.members.items()
+                if theirs & self.members.get(name, frozenset())
+            )
+            for name in self.plan.pools
+        }
+
+    def board(self, requests: Sequence[Request], only: frozenset[str] | None = None) -> Board:
+        """What the pools hold that these requests could come to; of those, `only` some."""
         asked = [demand for request in requests for ask in request.asks for demand in (ask, *ask.substitutes)]
         pools = frozenset(name for demand in asked for name in tiers_of(self.plan, demand.pool))
         skills = frozenset(demand.skill for demand in asked if demand.skill is not None)
-        return self._states(pools, skills)
+        key = (pools if only is None else pools & only, skills)
+        if key not in self._boards:
+            self._boards[key] = _swept(self._there(*key), self.days)
+        return self._boards[key]
 
     def short(self, requests: Sequence[Request]) -> list[tuple[Spans, tuple[Short, ...]]]:
         """When these requests, one after the other, cannot all be served, and what is short then."""
-        found: dict[tuple[Short, ...], list[Interval]] = defaultdict(list)
-        for state, when in self.states(requests).items():
-            if missing := self.decide(state, requests):
-                found[missing].extend(when)
-        return [(spans.union(when), missing) for missing, when in found.items()]
+        key = tuple(requests)
+        if key not in self._short:
+            found: dict[tuple[Short, ...], list[Interval]] = defaultdict(list)
+            board = self.board(requests)
+            for state, when in board.when.items():
+                if missing := self.decide(board, state, requests):
+                    found[missing].extend(when)
+            self._short[key] = [(spans.union(when), missing) for missing, when in found.items()]
+        return self._short[key]
 
-    def decide(self, state: State, requests: Sequence[Request]) -> tuple[Short, ...]:
+    def served(self, requests: Sequence[Request]) -> Spans:
+        """When all of them can be served."""
+        return spans.without((self.days,), spans.union(*(when for when, _ in self.short(requests))))
+
+    def decide(self, board: Board, state: State, requests: Sequence[Request]) -> tuple[Short, ...]:
         """What is short when they are made one after the other; nothing: all are served."""
-        key = (state, tuple(requests))
-        if key not in self._decided:
-            self._decided[key] = tuple(self._one_after_the_other(state, requests))
-        return self._decided[key]
+        if plenty(board, state, requests):
+            return ()
+        answers = in_turn([request.asks for request in requests], self._shelf(board, state))
+        return tuple(
+            Short(one.ask.pool, one.ask.item, one.ask.skill, one.ask.quantity, one.missing)
+            for served in answers for one in served if one.missing
+        )  # fmt: skip
 
-    def _one_after_the_other(self, state: State, requests: Sequence[Request]) -> Iterator[Short]:
-        shelf = self._shelf(state)
-        for request in requests:
-            served = allocate(request.asks, shelf)
-            short = [one for one in served if one.missing]
-            for one in short:
-                ask = one.ask
-                yield Short(ask.pool, ask.item, ask.skill, ask.quantity, one.missing)
-            if not short:
-                taken = Counter[str]()
-                busy = set()
-                for one in served:
-                    for each in one.taken:
-                        taken[each.unit.unit_id] += each.quantity
-                        busy.add(each.unit.person_id)
-                shelf = _less(shelf, taken, busy - {None})
-
-    def _shelf(self, state: State) -> Shelf:
+    def _shelf(self, board: Board, state: State) -> Shelf:
         units: dict[str, list[Free]] = defaultdict(list)
-        for place, (kind, quantity) in enumerate(
-            sorted(state, key=lambda one: (one[0].pools, one[0].name, sorted(one[0].skills)))
-        ):
+        for place, (kind, quantity) in enumerate(zip(board.kinds, state, strict=True)):
             if len(kind.pools) == 1:
                 pool = kind.pools[0]
                 units[pool].append(Free(f"{place}", pool, kind.name, quantity, None, kind.skills))
@@ -136,24 +158,23 @@ class Supply:
                     Free(f"{place}.{n}.{pool}", pool, kind.name, 1, f"{place}.{n}", kind.skills)
                     for n in range(quantity)
                 ]
-        return Shelf(units, {name: pool.next for name, pool in self.plan.pools.items()})
+        return Shelf(units, self._next)
 
     @cached_property
-    def _decided(self) -> dict[tuple[State, tuple[Request, ...]], tuple[Short, ...]]:
+    def _next(self) -> Mapping[str, str | None]:
+        return {name: pool.next for name, pool in self.plan.pools.items()}
+
+    @cached_property
+    def _short(self) -> dict[tuple[Request, ...], list[tuple[Spans, tuple[Short, ...]]]]:
         return {}
 
     @cached_property
-    def _known(self) -> dict[tuple[frozenset[str], frozenset[str]], Mapping[State, Spans]]:
+    def _boards(self) -> dict[tuple[frozenset[str], frozenset[str]], Board]:
         return {}
 
     @cached_property
     def _free(self) -> Mapping[str, Spans]:
         return {name: _free(person, self.days) for name, person in self.people.items()}
-
-    def _states(self, pools: frozenset[str], skills: frozenset[str]) -> Mapping[State, Spans]:
-        if (pools, skills) not in self._known:
-            self._known[pools, skills] = self._swept(list(self._there(pools, skills)))
-        return self._known[pools, skills]
 
     def _there(self, pools: frozenset[str], skills: frozenset[str]) -> Iterator[tuple[int, Kind, int]]:
         """Each change of what is there: when, of which kind, and by how many."""
@@ -177,19 +198,55 @@ class Supply:
                     yield begins, kind, lot.quantity
                     yield ends, kind, -lot.quantity
 
-    def _swept(self, changes: list[tuple[int, Kind, int]]) -> Mapping[State, Spans]:
-        found: dict[State, list[Interval]] = defaultdict(list)
-        there = Counter[Kind]()
-        reached, end = self.days
-        changes.sort(key=lambda one: one[0])
-        for at, kind, by in [*changes, (end, Kind((), "", frozenset()), 0)]:
-            if at > reached:
-                found[frozenset((one, number) for one, number in there.items() if number)].append(
-                    (reached, min(at, end))
-                )
-                reached = at
-            there[kind] += by
-        return {state: spans.union(when) for state, when in found.items()}
+
+def _swept(changes: Iterable[tuple[int, Kind, int]], days: Interval) -> Board:
+    rows = sorted(changes, key=lambda one: one[0])
+    kinds = tuple(
+        sorted({kind for _, kind, _ in rows}, key=lambda one: (one.pools, one.name, sorted(one.skills)))
+    )
+    place = {kind: number for number, kind in enumerate(kinds)}
+    there = [0] * len(kinds)
+    begins: list[int] = []
+    states: list[State] = []
+    when: dict[State, list[Interval]] = defaultdict(list)
+    reached, end = days
+    for at, changed in [
+        *((at, list(group)) for at, group in groupby(rows, key=lambda one: one[0])),
+        (end, []),
+    ]:
+        if at > reached:
+            state = tuple(there)
+            begins.append(reached)
+            states.append(state)
+            when[state].append((reached, at))
+            reached = at
+        for _, kind, by in changed:
+            there[place[kind]] += by
+    return Board(kinds, tuple(begins), tuple(states), {one: spans.union(span) for one, span in when.items()})
+
+
+def plenty(board: Board, state: State, requests: Iterable[Request]) -> bool:
+    """Whether each pool holds as much as all that is asked of it first, so that nothing has to be weighed up."""
+    wanted: dict[tuple[str, str | None, str | None], int] = defaultdict(int)
+    whole: dict[str, int] = defaultdict(int)
+    for request in requests:
+        for ask in request.asks:
+            wanted[ask.pool, ask.item, ask.skill] += ask.quantity
+            whole[ask.pool] += ask.quantity
+    for (pool, item, skill), quantity in wanted.items():
+        there = 0
+        for kind, number in zip(board.kinds, state, strict=True):
+            if pool not in kind.pools:
+                continue
+            if len(kind.pools) > 1:
+                return False
+            if (item is None or kind.name == item) and (skill is None or skill in kind.skills):
+                there += number
+        # Of a named item only those who name it take, unless somebody takes whatever there is.
+        others = item is None or any(key[0] == pool and key[1] is None for key in wanted)
+        if there < (whole[pool] if others or skill is not None else quantity):
+            return False
+    return True
 
 
 def full(plan: PlanDocument) -> Iterator[Lot]:
@@ -290,14 +347,10 @@ def pairs(outlook: Outlook, supply: Supply) -> Iterator[tuple[str, str, Spans, t
         for name, kind in plan.types.items()
         if kind.playbook in plan.playbooks
     }
-    reach = {name: _pools_of(plan, requests) for name, requests in asked.items()}
     answered: dict[
         tuple[tuple[Request, ...], tuple[Request, ...]], list[tuple[Spans, tuple[Short, ...]]]
     ] = {}
     for one, other in combinations(asked, 2):
-        # Units are shared through a pool, and people through pools they are members of.
-        if not _share(supply, reach[one], reach[other]):
-            continue
         key = (tuple(asked[one]), tuple(asked[other]))
         if key not in answered:
             answered[key] = _together(supply, asked[one], asked[other])
@@ -309,60 +362,47 @@ def pairs(outlook: Outlook, supply: Supply) -> Iterator[tuple[str, str, Spans, t
 def _together(
     supply: Supply, one: Sequence[Request], other: Sequence[Request]
 ) -> list[tuple[Spans, tuple[Short, ...]]]:
-    if _plenty(supply, [*one, *other]):
+    """When they are short together while each is served alone.
+
+    Only the pools both could come to, and what these lean on, make a difference: moments at which those hold the
+    same are decided once.
+    """
+    contested = _contested(supply, one, other)
+    if not contested or not (alone := spans.common(supply.served(one), supply.served(other))):
         return []
     found: dict[tuple[Short, ...], list[Interval]] = defaultdict(list)
-    for state, when in supply.states([*one, *other]).items():
-        if supply.decide(state, one) or supply.decide(state, other):
+    both, turned = [*one, *other], [*other, *one]
+    whole = supply.board(both)
+    board = supply.board(both, contested)
+    mine = [Request.of([ask for ask in request.asks if ask.pool in contested]) for request in both]
+    for state, when in board.when.items():
+        if plenty(board, state, mine) or not (here := spans.common(when, alone)):
             continue
-        missing = supply.decide(state, [*one, *other])
-        if missing and supply.decide(state, [*other, *one]):
-            found[missing].extend(when)
+        full_state = whole.at(here[0][0])
+        missing = supply.decide(whole, full_state, both)
+        if missing and supply.decide(whole, full_state, turned):
+            found[missing].extend(here)
     return [(spans.union(when), missing) for missing, when in found.items()]
 
 
-def _plenty(supply: Supply, requests: Sequence[Request]) -> bool:
-    """Whether the pools that are asked first hold at all times as much as all of it: no need to look closer."""
-    wanted: Counter[tuple[str, str | None]] = Counter()
-    skills: dict[str, set[str]] = defaultdict(set)
-    for request in requests:
-        for ask in request.asks:
-            wanted[ask.pool, ask.item] += ask.quantity
-            if ask.skill is not None:
-                skills[ask.pool].add(ask.skill)
-    by_pool: Counter[str] = Counter()
-    for (pool, _), quantity in wanted.items():
-        by_pool[pool] += quantity
-    for state in supply.states(requests):
-        for (pool, item), quantity in wanted.items():
-            mine = [(kind, number) for kind, number in state if pool in kind.pools]
-            if any(len(kind.pools) > 1 for kind, _ in mine):
-                return False
-            if sum(number for kind, number in mine if item is None or kind.name == item) < (
-                by_pool[pool] if item is None else quantity
-            ):
-                return False
-            if any(
-                sum(n for kind, n in mine if skill in kind.skills) < by_pool[pool] for skill in skills[pool]
-            ):
-                return False
-            if item is not None and wanted.get((pool, None)):
-                return False
-    return True
+def _contested(supply: Supply, one: Sequence[Request], other: Sequence[Request]) -> frozenset[str]:
+    """The pools both incidents could come to, and those their requests could go to instead."""
+    groups = [
+        [_reach(supply, ask) for request in requests for ask in request.asks] for requests in (one, other)
+    ]
+    mine, theirs = (frozenset(pool for reach in group for pool in reach) for group in groups)
+    found = mine & theirs
+    while True:
+        more = found.union(*(reach for group in groups for reach in group if reach & found))
+        if more == found:
+            return found
+        found = more
 
 
-def _pools_of(plan: PlanDocument, requests: Iterable[Request]) -> frozenset[str]:
-    asked = (demand for request in requests for ask in request.asks for demand in (ask, *ask.substitutes))
-    return frozenset(name for demand in asked for name in tiers_of(plan, demand.pool))
-
-
-def _share(supply: Supply, one: frozenset[str], other: frozenset[str]) -> bool:
-    if one & other:
-        return True
-    mine, theirs = (
-        {person for pool in pools for person in supply.members.get(pool, ())} for pools in (one, other)
-    )
-    return bool(mine & theirs)
+def _reach(supply: Supply, ask: Ask) -> frozenset[str]:
+    """The pools an ask could come to, and those that share people with them."""
+    pools = {name for demand in (ask, *ask.substitutes) for name in tiers_of(supply.plan, demand.pool)}
+    return frozenset(pools.union(*(supply.sharing[pool] for pool in pools)))
 
 
 def _first(answers: Sequence[tuple[Spans, tuple[Short, ...]]], at: int | None = None) -> tuple[Short, ...]:
@@ -405,15 +445,3 @@ def _bounds(begins: object, ends: object, days: Interval) -> Interval:
     first = days[0] if begins is None else max(spans.moment(begins), days[0])  # type: ignore[arg-type]
     last = days[1] if ends is None else min(spans.moment(ends), days[1])  # type: ignore[arg-type]
     return first, max(first, last)
-
-
-def _less(shelf: Shelf, taken: Mapping[str, int], busy: Iterable[str | None]) -> Shelf:
-    gone = set(busy)
-    units = {
-        pool: [
-            replace(unit, quantity=unit.quantity - taken.get(unit.unit_id, 0)) for unit in row
-            if unit.person_id is None or unit.person_id not in gone
-        ]
-        for pool, row in shelf.units.items()
-    }  # fmt: skip
-    return Shelf(units, shelf.next)
