@@ -388,12 +388,7 @@ class Brute:
                     never = None in values
                     code = f"{name}_never_told" if never else f"{name}_told_late"
                     worst = None if never else float(max(one for one in values if one is not None))
-                    yield (
-                        code,
-                        f"levels.{level}.told_within.{name}",
-                        worst,
-                        stretches(lambda m, late=late: late[m]),
-                    )
+                    yield code, f"levels.{level}.told_within.{name}", worst, stretches(late.__getitem__)
 
     def _rungs(self) -> Iterator[Said]:
         for level, chain in self.plan.chains.items():

@@ -81,6 +81,7 @@ class Snapshot:
     """All of it. Positions that are missing are held by nobody."""
 
     people: Mapping[str, Person] = field(default_factory=dict)
+    """In the order in which they are taken out of pools: that of their staff numbers."""
     posts: Mapping[str, Post] = field(default_factory=dict)
     lots: tuple[Lot, ...] | None = None
     """None: what the plan says the pools hold when full."""

@@ -43,6 +43,8 @@ class Request:
 class Kind(NamedTuple):
     """Units that are as good as each other: in the same pools, of the same name, with the same skills."""
 
+    place: int
+    """The place in staff order, where it matters who of several is taken first; otherwise the same for all."""
     pools: tuple[str, ...]
     name: str
     skills: frozenset[str]
@@ -81,7 +83,7 @@ class Supply:
     """The pools of a plan over the days looked at."""
 
     plan: PlanDocument
-    people: Mapping[str, Person]
+    people: Mapping[str, Person]  # in staff order
     members: Mapping[str, frozenset[str]]
     """For each pool of people, who is in it."""
     lots: tuple[Lot, ...]
@@ -110,12 +112,14 @@ class Supply:
             for name in self.plan.pools
         }
 
-    def board(self, requests: Sequence[Request], only: frozenset[str] | None = None) -> Board:
-        """What the pools hold that these requests could come to; of those, `only` some."""
+    def board(
+        self, requests: Sequence[Request], only: frozenset[str] | None = None, *, one_by_one: bool = False
+    ) -> Board:
+        """What the pools hold that these requests could come to; of those, `only` some. `one_by_one`: each person apart."""
         asked = [demand for request in requests for ask in request.asks for demand in (ask, *ask.substitutes)]
         pools = frozenset(name for demand in asked for name in tiers_of(self.plan, demand.pool))
         skills = frozenset(demand.skill for demand in asked if demand.skill is not None)
-        key = (pools if only is None else pools & only, skills)
+        key = (pools if only is None else pools & only, skills, one_by_one)
         if key not in self._boards:
             self._boards[key] = _swept(self._there(*key), self.days)
         return self._boards[key]
@@ -124,11 +128,17 @@ class Supply:
         """When these requests, one after the other, cannot all be served, and what is short then."""
         key = tuple(requests)
         if key not in self._short:
-            found: dict[tuple[Short, ...], list[Interval]] = defaultdict(list)
             board = self.board(requests)
-            for state, when in board.when.items():
-                if missing := self.decide(board, state, requests):
-                    found[missing].extend(when)
+            doubtful = spans.union(
+                *(when for state, when in board.when.items() if not plenty(board, state, requests))
+            )
+            found: dict[tuple[Short, ...], list[Interval]] = defaultdict(list)
+            if doubtful:
+                board = self.board(requests, one_by_one=self._order_matters(requests))
+                for state, when in board.when.items():
+                    here = spans.common(when, doubtful)
+                    if here and (missing := self.decide(board, state, requests)):
+                        found[missing].extend(here)
             self._short[key] = [(spans.union(when), missing) for missing, when in found.items()]
         return self._short[key]
 
@@ -136,10 +146,49 @@ class Supply:
         """When all of them can be served."""
         return spans.without((self.days,), spans.union(*(when for when, _ in self.short(requests))))
 
+    def together(
+        self, one: Sequence[Request], other: Sequence[Request]
+    ) -> list[tuple[Spans, tuple[Short, ...]]]:
+        """When they are short whichever comes first, while each is served alone.
+
+        Only the pools both could come to, and what these lean on, make a difference: moments at which those hold
+        the same are decided once.
+        """
+        contested = _contested(self, one, other)
+        if not contested:
+            return []
+        both, turned = [*one, *other], [*other, *one]
+        mine = [Request.of([ask for ask in request.asks if ask.pool in contested]) for request in both]
+        board = self.board(both, contested)
+        doubtful = spans.union(
+            *(when for state, when in board.when.items() if not plenty(board, state, mine))
+        )
+        if not doubtful or not (
+            doubtful := spans.common(spans.common(self.served(one), self.served(other)), doubtful)
+        ):
+            return []
+        apart = self._order_matters(both)
+        whole = self.board(both, one_by_one=apart)
+        found: dict[tuple[Short, ...], list[Interval]] = defaultdict(list)
+        for when in self.board(both, contested, one_by_one=apart).when.values():
+            if not (here := spans.common(when, doubtful)):
+                continue
+            state = whole.at(here[0][0])
+            missing = self.decide(whole, state, both)
+            if missing and self.decide(whole, state, turned):
+                found[missing].extend(here)
+        return [(spans.union(when), missing) for missing, when in found.items()]
+
+    def _order_matters(self, requests: Sequence[Request]) -> bool:
+        """Whether it makes a difference who of a pool is taken first: not where one is as good as the other."""
+        asks = [ask for request in requests for ask in request.asks]
+        chosen = any(demand.skill is not None for ask in asks for demand in (ask, *ask.substitutes))
+        return len(asks) > 1 and (
+            chosen or any(len(_reach(self, ask)) > len(_tiers(self, ask)) for ask in asks)
+        )
+
     def decide(self, board: Board, state: State, requests: Sequence[Request]) -> tuple[Short, ...]:
         """What is short when they are made one after the other; nothing: all are served."""
-        if plenty(board, state, requests):
-            return ()
         answers = in_turn([request.asks for request in requests], self._shelf(board, state))
         return tuple(
             Short(one.ask.pool, one.ask.item, one.ask.skill, one.ask.quantity, one.missing)
@@ -169,14 +218,20 @@ class Supply:
         return {}
 
     @cached_property
-    def _boards(self) -> dict[tuple[frozenset[str], frozenset[str]], Board]:
+    def _boards(self) -> dict[tuple[frozenset[str], frozenset[str], bool], Board]:
         return {}
+
+    @cached_property
+    def _place(self) -> Mapping[str, int]:
+        return {name: number for number, name in enumerate(self.people)}
 
     @cached_property
     def _free(self) -> Mapping[str, Spans]:
         return {name: _free(person, self.days) for name, person in self.people.items()}
 
-    def _there(self, pools: frozenset[str], skills: frozenset[str]) -> Iterator[tuple[int, Kind, int]]:
+    def _there(
+        self, pools: frozenset[str], skills: frozenset[str], one_by_one: bool
+    ) -> Iterator[tuple[int, Kind, int]]:
         """Each change of what is there: when, of which kind, and by how many."""
         belongs: dict[str, list[str]] = defaultdict(list)
         for pool in sorted(pools & self.members.keys()):
@@ -186,7 +241,7 @@ class Supply:
             if person not in self.people:
                 continue
             for has, when in _by_skill(self.people[person], skills, self.days):
-                kind = Kind(tuple(mine), "", has)
+                kind = Kind(self._place[person] if one_by_one else 0, tuple(mine), "", has)
                 for begins, ends in spans.common(self._free[person], when):
                     yield begins, kind, 1
                     yield ends, kind, -1
@@ -194,16 +249,14 @@ class Supply:
             if lot.pool in pools and lot.quantity > 0:
                 begins, ends = _bounds(lot.begins, lot.ends, self.days)
                 if begins < ends:
-                    kind = Kind((lot.pool,), lot.name, frozenset())
+                    kind = Kind(0, (lot.pool,), lot.name, frozenset())
                     yield begins, kind, lot.quantity
                     yield ends, kind, -lot.quantity
 
 
 def _swept(changes: Iterable[tuple[int, Kind, int]], days: Interval) -> Board:
     rows = sorted(changes, key=lambda one: one[0])
-    kinds = tuple(
-        sorted({kind for _, kind, _ in rows}, key=lambda one: (one.pools, one.name, sorted(one.skills)))
-    )
+    kinds = tuple(sorted({kind for _, kind, _ in rows}, key=lambda one: (*one[:3], sorted(one.skills))))
     place = {kind: number for number, kind in enumerate(kinds)}
     there = [0] * len(kinds)
     begins: list[int] = []
@@ -353,36 +406,10 @@ def pairs(outlook: Outlook, supply: Supply) -> Iterator[tuple[str, str, Spans, t
     for one, other in combinations(asked, 2):
         key = (tuple(asked[one]), tuple(asked[other]))
         if key not in answered:
-            answered[key] = _together(supply, asked[one], asked[other])
+            answered[key] = supply.together(asked[one], asked[other])
         if answered[key]:
             when = spans.union(*(each for each, _ in answered[key]))
             yield one, other, when, _first(answered[key], when[0][0])
-
-
-def _together(
-    supply: Supply, one: Sequence[Request], other: Sequence[Request]
-) -> list[tuple[Spans, tuple[Short, ...]]]:
-    """When they are short together while each is served alone.
-
-    Only the pools both could come to, and what these lean on, make a difference: moments at which those hold the
-    same are decided once.
-    """
-    contested = _contested(supply, one, other)
-    if not contested or not (alone := spans.common(supply.served(one), supply.served(other))):
-        return []
-    found: dict[tuple[Short, ...], list[Interval]] = defaultdict(list)
-    both, turned = [*one, *other], [*other, *one]
-    whole = supply.board(both)
-    board = supply.board(both, contested)
-    mine = [Request.of([ask for ask in request.asks if ask.pool in contested]) for request in both]
-    for state, when in board.when.items():
-        if plenty(board, state, mine) or not (here := spans.common(when, alone)):
-            continue
-        full_state = whole.at(here[0][0])
-        missing = supply.decide(whole, full_state, both)
-        if missing and supply.decide(whole, full_state, turned):
-            found[missing].extend(here)
-    return [(spans.union(when), missing) for missing, when in found.items()]
 
 
 def _contested(supply: Supply, one: Sequence[Request], other: Sequence[Request]) -> frozenset[str]:
@@ -401,8 +428,14 @@ def _contested(supply: Supply, one: Sequence[Request], other: Sequence[Request])
 
 def _reach(supply: Supply, ask: Ask) -> frozenset[str]:
     """The pools an ask could come to, and those that share people with them."""
-    pools = {name for demand in (ask, *ask.substitutes) for name in tiers_of(supply.plan, demand.pool)}
-    return frozenset(pools.union(*(supply.sharing[pool] for pool in pools)))
+    pools = _tiers(supply, ask)
+    return pools.union(*(supply.sharing[pool] for pool in pools))
+
+
+def _tiers(supply: Supply, ask: Ask) -> frozenset[str]:
+    return frozenset(
+        name for demand in (ask, *ask.substitutes) for name in tiers_of(supply.plan, demand.pool)
+    )
 
 
 def _first(answers: Sequence[tuple[Spans, tuple[Short, ...]]], at: int | None = None) -> tuple[Short, ...]:
