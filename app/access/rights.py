@@ -94,6 +94,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/api/v1/incidents/{incident_id}/reservations"): READS,
     # plan
     ("GET", "/api/v1/plan"): SEES,
+    ("GET", "/api/v1/plan/check"): MANAGES,
     ("POST", "/api/v1/plan/check"): MANAGES,
     ("GET", "/api/v1/plan/revisions"): READS,
     ("POST", "/api/v1/plan/revisions"): MANAGES,
