@@ -140,6 +140,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/people/{person_id}/availability"): MANAGES,
     ("GET", "/parked"): OVERSEES,
     ("GET", "/sources"): OVERSEES,
+    ("GET", "/plan/check"): MANAGES,
     ("POST", "/parked/{parked_id}/retry"): MANAGES,
     # the service itself
     ("GET", "/healthz"): Open.PUBLIC,

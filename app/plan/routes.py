@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -11,12 +10,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from app.access.edge import Edge, Here, IfMatch, Language, Now, Session, Who, problems
 from app.access.paging import Page, Paging, paged
 from app.errors import Malformed, NotFound, Stale, Unavailable, UnsupportedMedia
-from app.plan import changes, reading, revisions
-from app.plan.document import PlanDocument
+from app.plan import changes, revisions
 from app.plan.outlook import report, standing
-from app.plan.outlook.report import Report
-from app.plan.outlook.snapshot import Snapshot, reaching
-from app.plan.outlook.written import Source
 from app.plan.reading import BadPlan
 from app.plan.revisions import IllegalRevisionTransition
 from app.plan.schemas import (
@@ -72,20 +67,10 @@ async def check_outlook(
     since: Annotated[Moment | None, Query(alias="from")] = None,
 ) -> OutlookRead:  # fmt: skip
     """Check the plan in force together with the people, rosters and stock of the coming days (EP-10.3)."""
-    revision_id, document = await revisions.in_force(session)
-    begins = (since or now).replace(second=0, microsecond=0)
-    ends = begins + timedelta(days=days) + report.BEYOND
-    channels = reaching(mail=bool(parts.settings.smtp_host))
-    known = await standing.snapshot(session, begins=begins, ends=ends, channels=channels)
-    source = (await revisions.found(session, revision_id)).source
-    looked, checked = await asyncio.to_thread(_looked, document, known, begins, days, source)
-    return OutlookRead.of(looked, language, revision=revision_id, line_of=checked.line)
-
-
-def _looked(
-    document: PlanDocument, known: Snapshot, begins: datetime, days: int, source: str
-) -> tuple[Report, Source]:
-    return report.look(document, known, since=begins, days=days), Source(_FILE, reading.lines(source))
+    looked = await standing.look_ahead(
+        session, at=since or now, days=days, mail=bool(parts.settings.smtp_host)
+    )
+    return OutlookRead.of(looked, language)
 
 
 @router.post(

@@ -1,6 +1,5 @@
 """The plan as it crosses the wire."""
 
-from collections.abc import Callable
 from datetime import datetime, tzinfo
 from typing import Annotated, Any, Final
 
@@ -11,7 +10,8 @@ from app.plan.changes import Change, Kind
 from app.plan.check import refuses
 from app.plan.document import PlanDocument
 from app.plan.finding import Finding, Severity
-from app.plan.outlook.report import Report, Standing
+from app.plan.outlook.report import Standing
+from app.plan.outlook.standing import Looked
 from app.plan.reading import BadPlan
 from app.plan.revisions import Checked, PlanRefused, RevisionEvent, allowed
 from app.plan.tables import PlanRevision, RevisionState
@@ -99,7 +99,7 @@ class OutlookRead(BaseModel):
 
     ok: bool
     """False: something grave was found."""
-    plan_revision: str | None
+    plan_revision: str
     begins: datetime
     ends: datetime
     bound: str
@@ -108,11 +108,10 @@ class OutlookRead(BaseModel):
     clauses: list[ClauseRead]
 
     @classmethod
-    def of(
-        cls, report: Report, language: str, *, revision: str | None, line_of: Callable[[str], int | None]
-    ) -> "OutlookRead":
+    def of(cls, looked: Looked, language: str) -> "OutlookRead":
+        report, line_of = looked.report, looked.source.line
         return cls(
-            ok=report.ok, plan_revision=revision, begins=report.begins, ends=report.ends,
+            ok=report.ok, plan_revision=looked.revision_id, begins=report.begins, ends=report.ends,
             bound=wording.render(say("plan.report.bound"), language),
             findings=[
                 OutlookFindingRead.seen(one, line_of(one.path), language, report.zone) for one in report.findings

@@ -1,8 +1,13 @@
-"""The organisation as it stands in the database, reckoned over the days to come. Only reads."""
+"""The organisation as it stands in the database, reckoned over the days to come, and the plan in force checked with it.
 
+Only reads.
+"""
+
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import select
@@ -11,11 +16,42 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.people import rosters
 from app.people import tables as people_tables
 from app.people.tables import Assignment, Availability, ContactPoint, Roster
+from app.plan import reading, revisions
+from app.plan.document import PlanDocument
+from app.plan.outlook import report
 from app.plan.outlook.calling import Turn, called
-from app.plan.outlook.snapshot import USABLE, Absent, Away, Lot, Person, Post, Snapshot
+from app.plan.outlook.report import Report
+from app.plan.outlook.snapshot import USABLE, Absent, Away, Lot, Person, Post, Snapshot, reaching
+from app.plan.outlook.written import Source
 from app.resources.tables import Reservation, ReservationLine, Unit, UnitState
 
 _WHY: Final = {Availability.LEAVE: Absent.LEAVE, Availability.ILL: Absent.ILL}
+
+
+@dataclass(frozen=True)
+class Looked:
+    """The check of the plan in force."""
+
+    revision_id: str
+    report: Report
+    source: Source
+
+
+async def look_ahead(session: AsyncSession, *, at: datetime, days: int, mail: bool) -> Looked:
+    """Check the plan in force with everybody and everything there is; `mail`: whether it is set up."""
+    revision_id, document = await revisions.in_force(session)
+    text = (await revisions.found(session, revision_id)).source
+    begins = at.replace(second=0, microsecond=0)
+    ends = begins + timedelta(days=days) + report.BEYOND
+    known = await snapshot(session, begins=begins, ends=ends, channels=reaching(mail=mail))
+    looked, source = await asyncio.to_thread(_looked, document, known, begins, days, text)
+    return Looked(revision_id, looked, source)
+
+
+def _looked(
+    document: PlanDocument, known: Snapshot, begins: datetime, days: int, text: str
+) -> tuple[Report, Source]:
+    return report.look(document, known, since=begins, days=days), Source("plan.yaml", reading.lines(text))
 
 
 async def snapshot(
