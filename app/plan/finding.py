@@ -12,7 +12,7 @@ from app.wording import Wording, say
 
 
 class Severity(StrEnum):
-    ERROR = "error"  # the plan would fail in use: it is refused
+    ERROR = "error"  # the plan would fail in use; where the plan alone shows it, it is refused
     WARNING = "warning"  # it would work, but does not hold what the rules ask for
     NOTE = "note"  # nothing is wrong; it is good to know
 
