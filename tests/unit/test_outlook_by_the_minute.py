@@ -304,7 +304,8 @@ class Brute:
                     waits = True
                 if channel == "mail":
                     quiet = merged(self.world.people[person].quiet) if level >= 3 else []
-                    told[person] = next((b for a, b in quiet if a <= due < b), due)
+                    awake = next((b for a, b in quiet if a <= minute < b), minute) + (due - minute)
+                    told[person] = next((b for a, b in quiet if a <= awake < b), awake)
         return waits, told
 
     def chain(self, level: int, head: str, whom: set[str] | None, start: int) -> int | None:

@@ -228,12 +228,26 @@ class Walk:
             yield Told(*part, after + min(at_once), None)
         for wait, person in told:
             if person in quiet:
-                heard = spans.shifted(quiet[person], -(after + wait))
-                for begins, ends in spans.common((part,), heard):
-                    over = next(end for start, end in heard if start <= begins < end)
-                    yield Told(begins, ends, None, over + after + wait)
-                for begins, ends in spans.without((part,), heard):
-                    yield Told(begins, ends, after + wait, None)
+                yield from _after_quiet(part, after, wait, quiet[person])
+
+
+def _after_quiet(part: Interval, after: int, wait: int, quiet: Spans) -> Iterator[Told]:
+    """When somebody with quiet hours is told: so long after the rung, or after the quiet hours it falls in."""
+    of_rung = spans.shifted(quiet, -after)
+    for begins, ends in spans.common((part,), of_rung):
+        over = _over(quiet, begins + after) + wait
+        yield Told(begins, ends, None, _over(quiet, over))
+    of_message = spans.shifted(quiet, -(after + wait))
+    awake = spans.without((part,), of_rung)
+    for begins, ends in spans.common(awake, of_message):
+        yield Told(begins, ends, None, _over(quiet, begins + after + wait))
+    for begins, ends in spans.without(awake, of_message):
+        yield Told(begins, ends, after + wait, None)
+
+
+def _over(quiet: Spans, moment: int) -> int:
+    """The end of the quiet hours a moment falls in, or the moment itself."""
+    return next((ends for begins, ends in quiet if begins <= moment < ends), moment)
 
 
 def late(found: Sequence[Told], starts: Interval, limit: int) -> Spans:
