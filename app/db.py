@@ -100,6 +100,20 @@ class Wake:
 
     def __init__(self) -> None:
         self._waiting: dict[asyncio.Event, Work] = {}
+        self._untold: set[Work] = set()
+        self.left = asyncio.Event()  # set when a commit left work that other processes may want to hear of
+
+    def committed(self, work: Collection[Work]) -> None:
+        """A commit of this process left such work."""
+        self.set(work)
+        self._untold.update(work)
+        self.left.set()
+
+    def taken(self) -> set[Work]:
+        """What was left since this was last asked."""
+        told, self._untold = self._untold, set()
+        self.left.clear()
+        return told
 
     def set(self, work: Collection[Work] = frozenset(Work)) -> None:
         for waiter, wanted in self._waiting.items():
@@ -153,24 +167,25 @@ class _Side:
 class Database:
     """The connections to one database, and the kinds of transaction.
 
-    `deadline` is what one call of the database may take; `pooler` says that a transaction pooler stands before it;
-    `queue` is how many requests of a kind wait for their turn.
+    `deadline` is what one call of the database may take; none: as long as it takes, for a command that moves all there is.
+    `pooler` says that a transaction pooler stands before it; `queue` is how many requests of a kind wait for their turn.
     """
 
     def __init__(
-        self, url: str, *, deadline: timedelta = DEADLINE, pooler: bool = False, queue: int = QUEUE
+        self, url: str, *, deadline: timedelta | None = DEADLINE, pooler: bool = False, queue: int = QUEUE
     ) -> None:
         self.url = _async_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.wake = Wake()
         self._pooler = pooler
-        self._whole = deadline * _TRANSACTION
+        patience = deadline or DEADLINE
+        self._whole = patience * _TRANSACTION
         if self.is_sqlite:
             # One writer: its pool of one is a fair queue inside the process, where SQLite's own busy handler
             # polls and starves. Readers have connections of their own, which WAL lets run beside it.
             self._own = self._requests = _Side.of(
-                _sqlite_engine(self.url, writing=True, deadline=deadline, whole=self._whole),
-                _sqlite_engine(self.url, writing=False, deadline=deadline, whole=self._whole),
+                _sqlite_engine(self.url, writing=True, deadline=patience, whole=self._whole),
+                _sqlite_engine(self.url, writing=False, deadline=patience, whole=self._whole),
             )
             at_once = (1, READING_AT_ONCE)
         else:
@@ -181,12 +196,17 @@ class Database:
             self._own, self._requests = _Side.of(own, own), _Side.of(requests, requests)
             at_once = (REQUESTS_AT_ONCE, REQUESTS_AT_ONCE)
         self._to_write, self._to_read = (
-            Turns(at_once=number, waiting=queue, patience=deadline) for number in at_once
+            Turns(at_once=number, waiting=queue, patience=patience) for number in at_once
         )
 
     @property
     def engine(self) -> AsyncEngine:
         return self._own.writer
+
+    @property
+    def may_listen(self) -> bool:
+        """Whether other processes can be heard through it: behind a transaction pooler no session is ours."""
+        return not (self.is_sqlite or self._pooler)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -222,7 +242,7 @@ class Database:
         async with side.write.begin() as session:
             yield session
         if left := session.info.get("wakes"):
-            self.wake.set(left)
+            self.wake.committed(left)
 
     @asynccontextmanager
     async def _in_time(self) -> AsyncIterator[None]:
@@ -237,6 +257,10 @@ class Database:
             if not limit.expired():
                 raise
             raise Away("the transaction took too long") from error
+
+    def at_leisure(self) -> "Database":
+        """The same database for work on all there is; dispose of it."""
+        return Database(self.url.render_as_string(hide_password=False), deadline=None, pooler=self._pooler)
 
     async def moment(self) -> datetime:
         """What time it is by the clock of a PostgreSQL server, to the microsecond."""
@@ -260,19 +284,12 @@ class Database:
                 await self._enforce_foreign_keys(connection, "OFF")
                 try:
                     async with connection.begin():
-                        await self._lift_limits(connection)
                         yield connection
                 finally:
                     await self._enforce_foreign_keys(connection, "ON")
         finally:
             if engine is not self.engine:
                 await engine.dispose()
-
-    async def _lift_limits(self, connection: AsyncConnection) -> None:
-        """Those that the role bears, where a pooler lets no session have its own."""
-        if not self.is_sqlite:
-            for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
-                await connection.exec_driver_sql(f"SET LOCAL {limit} = 0")
 
     async def _enforce_foreign_keys(self, connection: AsyncConnection, setting: str) -> None:
         if self.is_sqlite:
@@ -285,10 +302,12 @@ class Database:
         await self._requests.dispose()
 
 
-async def in_turn(session: AsyncSession, name: str) -> None:
-    """Wait for our turn at what `name` stands for, and keep it until the transaction ends. SQLite has one writer anyway."""
+async def in_turn(session: AsyncSession, name: str, *, shared: bool = False) -> None:
+    """Wait for our turn at what `name` stands for, and keep it until the transaction ends. SQLite has one writer anyway.
+    `shared`: with all others who come for a shared turn."""
     if session.get_bind().dialect.name == "postgresql":
-        await session.execute(select(func.pg_advisory_xact_lock(_lock_number(name))))
+        take = func.pg_advisory_xact_lock_shared if shared else func.pg_advisory_xact_lock
+        await session.execute(select(take(_lock_number(name))))
 
 
 async def is_free(session: AsyncSession, name: str) -> bool:

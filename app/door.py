@@ -86,6 +86,9 @@ def _decoded(body: bytes) -> str:
 
 def _measure(text: str) -> None:
     """Refuse what is nested too deep or has too many values; exact for valid JSON, harmless for the rest."""
+    opened = text.count("[") + text.count("{")
+    if opened <= MAX_DEPTH and opened + text.count(",") < MAX_NODES:
+        return  # not even if every bracket and comma counted: what most bodies are is not looked through twice
     depth, values = 0, 1
     for token in _TOKEN.finditer(text):
         match token.lastgroup:

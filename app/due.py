@@ -1,10 +1,11 @@
 """What is due of the outbox and the timers: one look, and the statements that take it.
 
 A timer that is due becomes a message in the transaction that marks it fired. Messages are taken in groups: of each `ref` the oldest
-and those that follow it, and while anything about a grave level waits, only that. Who takes a message holds its row until the
+and those that follow it, and while anything urgent waits, only the most urgent. Who takes a message holds its row until the
 transaction ends, so that no other engine has the `ref` meanwhile. Nothing here knows what a topic means.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -32,13 +33,16 @@ from app.outbox import MessageState, OutboxMessage, Timer, TimerState, Urgency
 
 ATTEMPTS: Final = 8  # reactions of one message; then it is parked
 _FIRST_WAIT: Final = timedelta(seconds=1)
+_LONGEST_WAIT: Final = timedelta(seconds=30)  # for an incident that somebody else holds
 _TIMERS_AT_ONCE: Final = 500
-_GRAVE_REFS: Final = 256  # looked at together
+_URGENT_REFS: Final = 256  # looked at together
+_UNFIT: Final = re.compile("[\x00\ud800-\udfff]")  # what a database does not keep, and an error may quote
 
 _PENDING: Final = inline(MessageState.PENDING)
 _ARMED: Final = inline(TimerState.ARMED)
 # Written out: a database uses a partial index only where it can read the condition.
 _GRAVE: Final[ColumnElement[int]] = literal_column(str(int(Urgency.GRAVE)))
+_ORDINARY: Final[ColumnElement[int]] = literal_column(str(int(Urgency.ORDINARY)))
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Look:
     messages: bool
     grave_timers: bool
     grave_messages: bool
+    urgent_messages: bool  # grave, or called so by their source
     next_timer: datetime | None
 
 
@@ -71,19 +76,17 @@ async def look(session: AsyncSession, *, at: datetime) -> Look:
         await session.execute(
             select(
                 exists(select(OutboxMessage.id).where(*_heads(at))),
-                exists(
-                    select(OutboxMessage.id).where(_is_grave(OutboxMessage), *_pending(OutboxMessage, at))
-                ),
+                _most_urgent(at).scalar_subquery(),
                 exists(select(Timer.id).where(_is_grave(Timer), *_due(at))),
                 first.scalar_subquery(),
             )
         )
     ).one()
-    messages, grave_messages, grave_timers = bool(row[0]), bool(row[1]), bool(row[2])
+    messages, urgency, grave_timers = bool(row[0]), row[1], bool(row[2])
     next_timer: datetime | None = row[3]
     return Look(
         timers=next_timer is not None and next_timer <= at, messages=messages, grave_timers=grave_timers,
-        grave_messages=grave_messages, next_timer=next_timer,
+        grave_messages=urgency == Urgency.GRAVE, urgent_messages=urgency is not None, next_timer=next_timer,
     )  # fmt: skip
 
 
@@ -95,7 +98,7 @@ async def fire(session: AsyncSession, *, at: datetime, grave: bool) -> int:
         # With all that is due of the same ref: order holds within it.
         urgent = aliased(Timer)
         refs = select(urgent.ref).where(_is_grave(urgent), urgent.state == _ARMED, urgent.due_at <= at)
-        due = due.where(Timer.ref.in_(refs.order_by(urgent.due_at).limit(_GRAVE_REFS)))
+        due = due.where(Timer.ref.in_(refs.order_by(urgent.due_at).limit(_URGENT_REFS)))
     moment = literal(at, Timer.due_at.type)
     told = ["topic", "ref", "payload", "urgency", "created_at", "not_before", "state", "attempts"]
     begun = (moment, moment, literal(MessageState.PENDING, String), literal(0, Integer))
@@ -104,10 +107,8 @@ async def fire(session: AsyncSession, *, at: datetime, grave: bool) -> int:
     # All in the database: a row that is read only to be written back costs more than all the rest.
     if session.get_bind().dialect.name == "sqlite":
         # One writer: both statements see the same rows.
-        rows = select(Timer.topic, Timer.ref, Timer.payload, Timer.urgency, *begun).where(Timer.id.in_(due))
-        put = await session.execute(
-            message.from_select(told, rows.order_by(Timer.due_at, Timer.id), include_defaults=False)
-        )
+        rows = due.with_only_columns(Timer.topic, Timer.ref, Timer.payload, Timer.urgency, *begun)
+        put = await session.execute(message.from_select(told, rows, include_defaults=False))
         await session.execute(marked.where(Timer.id.in_(due)))
     else:
         fired = (
@@ -124,22 +125,28 @@ async def fire(session: AsyncSession, *, at: datetime, grave: bool) -> int:
     return int(put.rowcount)  # type: ignore[attr-defined]
 
 
-async def take(session: AsyncSession, *, at: datetime, limit: int, grave: bool) -> list[Taken]:
+async def take(
+    session: AsyncSession, *, at: datetime, limit: int, urgent: bool, only: int | None = None
+) -> list[Taken]:
     """Up to `limit` messages to handle in this transaction, in the order to handle them.
 
-    1. The oldest of each ref, where no other engine has it. `grave`: of refs about which something grave waits, unless none
-       of them can be had: their oldest may have failed and wait for its next attempt, which holds up nobody else.
+    1. The oldest of each ref, where no other engine has it. `urgent`: of refs about which something of the greatest urgency
+       waits, unless none of them can be had: their oldest may have failed and wait for its next attempt, which holds up
+       nobody else. `only`: this message, if nobody has it.
     2. What follows them within the same ref: nobody else can have it while we hold the oldest.
     """
     heads = _columns().where(*_heads(at))
-    if grave:
-        urgent = aliased(OutboxMessage)
-        refs = select(urgent.ref).where(_is_grave(urgent), *_pending(urgent, at))
-        heads = heads.where(OutboxMessage.ref.in_(refs.order_by(urgent.id).limit(_GRAVE_REFS)))
+    if only is not None:
+        heads = heads.where(OutboxMessage.id == only)
+    if urgent:
+        told = aliased(OutboxMessage)
+        first = _most_urgent(at).scalar_subquery()
+        refs = select(told.ref).where(_is_urgent(told), told.urgency == first, *_pending(told, at))
+        heads = heads.where(OutboxMessage.ref.in_(refs.order_by(told.id).limit(_URGENT_REFS)))
     heads = heads.order_by(OutboxMessage.id).limit(limit).with_for_update(skip_locked=True)
     rows = (await session.execute(heads)).all()
-    if grave and not rows:
-        return await take(session, at=at, limit=limit, grave=False)
+    if urgent and not rows:
+        return await take(session, at=at, limit=limit, urgent=False)
     if not rows or len(rows) == limit:
         return [_taken(row) for row in rows]
     followers = (
@@ -170,6 +177,14 @@ async def mark_done(session: AsyncSession, ids: Sequence[int], *, at: datetime) 
         raise Overtaken
 
 
+async def postpone(session: AsyncSession, ids: Sequence[int], *, at: datetime) -> None:
+    """Let messages whose incident somebody else holds wait as long again as they have waited: it is not held against them."""
+    query = select(OutboxMessage).where(OutboxMessage.id.in_(ids), OutboxMessage.state == _PENDING)
+    for message in await session.scalars(query):
+        message.not_before = at + min(max(at - message.created_at, _FIRST_WAIT), _LONGEST_WAIT)
+    await session.flush()
+
+
 async def note_failure(
     session: AsyncSession, message_id: int, error: Exception, *, at: datetime
 ) -> MessageState | None:
@@ -179,7 +194,7 @@ async def note_failure(
     if message.state != MessageState.PENDING:
         return None
     message.attempts += 1
-    message.last_error = f"{type(error).__name__}: {error}"[:2000]
+    message.last_error = _UNFIT.sub("\ufffd", f"{type(error).__name__}: {error}"[:2000])
     message.not_before = at + _FIRST_WAIT * 2 ** (message.attempts - 1)
     if message.attempts >= ATTEMPTS:
         message.state = MessageState.PARKED
@@ -227,6 +242,17 @@ def _due(at: datetime) -> tuple[ColumnElement[bool], ...]:
     return Timer.state == _ARMED, Timer.due_at <= at
 
 
-def _is_grave(rows: Any) -> ColumnElement[bool]:
-    found: ColumnElement[bool] = rows.urgency == _GRAVE
+def _is_grave(timers: Any) -> ColumnElement[bool]:
+    found: ColumnElement[bool] = timers.urgency == _GRAVE
     return found
+
+
+def _is_urgent(messages: Any) -> ColumnElement[bool]:
+    found: ColumnElement[bool] = messages.urgency < _ORDINARY
+    return found
+
+
+def _most_urgent(at: datetime) -> Select[Any]:
+    """How urgent the most urgent message is; none: all are ordinary."""
+    told = aliased(OutboxMessage)
+    return select(told.urgency).where(_is_urgent(told), *_pending(told, at)).order_by(told.urgency).limit(1)

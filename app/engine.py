@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import groupby
 from typing import Final
 
@@ -46,10 +47,17 @@ _MESSAGES_AT_ONCE: Final = 32  # in one transaction
 _LONGEST_GROUP: Final = (
     0.05  # seconds; then requests have their turn, and the rows of several incidents are let go
 )
-_LETS_PASS: Final = 0.2  # seconds before each group that is not grave, while many signals wait to be stored
-# For the lock of an incident. A group holds locks itself: a longer wait could be two waiting for each other.
-_PATIENCE: Final = {"group": "50ms", "one": "2s"}
+_LETS_PASS: Final = 0.1  # seconds before each group that is not grave, while many signals wait to be stored …
+_IN_A_RUSH: Final = 8  # … and a group is no larger then: who waits behind it waits for all of it
+# For the lock of an incident. A group holds locks itself: a longer wait could be two waiting for each other. Whoever waits longer
+# does so beside the others, with one message and a connection of its own.
+_PATIENCE: Final = {"group": "50ms", "beside": "2s"}
+_BESIDE_AT_ONCE: Final = 2
 _RECORDED_AT_ONCE: Final = 128
+# When all places are taken, so many become free before more is claimed, or so many seconds pass: a claim of one costs as much as
+# a claim of many.
+_PLACES_TOGETHER: Final = 24
+_FOR_PLACES: Final = 0.01
 _WHILE_STOPPING: Final = timedelta(seconds=1)  # between two looks at what is still under way
 _LOCK_TROUBLE: Final = frozenset({"40P01", "40001", "55P03"})  # deadlock, serialisation, lock not available
 
@@ -77,10 +85,15 @@ class Engine:
         self.in_hand = InHand(parts.settings.lease)
         self._next_due: dict[Work, datetime | None] = {}  # as the last look saw it; a hint
         self._sent = Together(self._record_sent, most=_RECORDED_AT_ONCE)
+        self._doubted = Together(self._look_again, most=_RECORDED_AT_ONCE)
+        self._places_free = asyncio.Event()  # several of them
         self._claiming = asyncio.Lock()  # from counting the places to filling them
         self._one_by_one = 0  # so many messages are handled alone, after a group that came to nothing
         self._under_way: set[asyncio.Task[None]] = set()
         self._patient: set[asyncio.Task[None]] = set()  # those under way that are not grave
+        self._beside: set[asyncio.Task[None]] = set()  # those under way that wait for the lock of an incident
+        # What came of sends and calls and could not be written down, because the database was away.
+        self._unwritten: dict[tuple[Work, Fence], Callable[[], Awaitable[None]]] = {}
 
     @property
     def db(self) -> Database:
@@ -92,7 +105,7 @@ class Engine:
         async with asyncio.TaskGroup() as workers:
             for number in range(reactors):
                 workers.create_task(self._serve(f"reactor-{number}", self.follow, Work.MESSAGES))
-            workers.create_task(self._serve("deliveries", self._start_deliveries, Work.DELIVERIES))
+            workers.create_task(self._serve("deliveries", self._keep_delivering, Work.DELIVERIES))
             workers.create_task(self._serve("steps", self._start_calls, Work.CALLS))
             # Woken by each tick.
             workers.create_task(self._serve("leases", self.keep_leases, Work.DELIVERIES))
@@ -101,16 +114,19 @@ class Engine:
         """Wait for what is under way, so that no message is sent and then not written down. What takes longer is broken
         off, and taken up after its lease by whoever runs."""
         for _ in range(max(1, int(within / _WHILE_STOPPING))):
-            if not self._under_way:
-                return
-            await asyncio.wait(self._under_way, timeout=_WHILE_STOPPING.total_seconds())
             if self._under_way:
+                await asyncio.wait(self._under_way, timeout=_WHILE_STOPPING.total_seconds())
+            if self._under_way or self._unwritten:
                 await self._keep_what_is_left()
+            if not self._under_way:
+                break
         if left := set(self._under_way):
             log.warning("broken off while stopping", number=len(left))
             for task in left:
                 task.cancel()
             await asyncio.wait(left)
+        if self._unwritten:
+            log.warning("results not written down while stopping", number=len(self._unwritten))
 
     async def _keep_what_is_left(self) -> None:
         """A slow send outlasts a lease, and no tick extends it any more."""
@@ -147,7 +163,8 @@ class Engine:
         grave = seen.grave_messages or (seen.grave_timers and fired)
         if seen.messages and not grave:
             await self.parts.rush.passing(most=_LETS_PASS)
-        reacted = (fired or seen.messages or grave) and await self._react(now, grave=grave)
+        urgent = grave or seen.urgent_messages
+        reacted = (fired or seen.messages or urgent) and await self._react(now, urgent=urgent)
         self.last_tick = self.parts.clock.now()  # also with more to do: a storm is no standstill
         return fired or reacted
 
@@ -178,7 +195,7 @@ class Engine:
         async with self.db.transaction() as session:
             return await due.fire(session, at=now, grave=grave) > 0
 
-    async def _react(self, now: datetime, *, grave: bool) -> bool:
+    async def _react(self, now: datetime, *, urgent: bool) -> bool:
         """Handle a group of messages in one transaction, each in a savepoint: one that fails is counted alone.
 
         What breaks the transaction itself is nobody's failure: the group is undone and its messages are handled one by one,
@@ -186,24 +203,29 @@ class Engine:
         """
         if self._one_by_one > 0:
             self._one_by_one -= 1
-            return await self._react_to_one(now, grave=grave)
+            return await self._react_to_one(now, urgent=urgent)
         try:
             async with self.db.transaction() as session:
-                taken = await due.take(session, at=now, limit=_MESSAGES_AT_ONCE, grave=grave)
-                await self._be_patient(session, "group" if len(taken) > 1 else "one")
-                await self._handle(session, taken, now)
+                limit = _IN_A_RUSH if self.parts.rush.is_on and not urgent else _MESSAGES_AT_ONCE
+                taken = await due.take(session, at=now, limit=limit, urgent=urgent)
+                await self._be_patient(session, "group")
+                locked = await self._handle(session, taken, now)
                 sends = _sends(session)
         except Exception as error:
             log.warning("group undone, its messages follow one by one", error=type(error).__name__)
             self._one_by_one = _MESSAGES_AT_ONCE
             return True
+        if locked:
+            await self._go_round(locked)
         if sends:
             # A person waits for it; the next reaction, mostly a line on a timeline, does not mind.
             await self._claim_deliveries()
         return bool(taken)
 
-    async def _handle(self, session: AsyncSession, taken: Sequence[Taken], now: datetime) -> None:
+    async def _handle(self, session: AsyncSession, taken: Sequence[Taken], now: datetime) -> list[Taken]:
+        """Says which messages met an incident that somebody holds."""
         done: list[int] = []
+        locked: list[Taken] = []
         failed: list[tuple[Taken, Exception]] = []
         broken: set[str] = set()  # refs whose message failed: what follows it waits for it
         loop = asyncio.get_running_loop()
@@ -218,18 +240,19 @@ class Engine:
                 async with session.begin_nested():
                     await self._run_reactions(session, portion, now)
             except Exception as error:
-                if _is_lock_trouble(error):
-                    broken.update(message.ref for message in portion)
-                    self._one_by_one = 1  # soon it waits for its lock longer, holding no other
-                    ends += loop.time() - began
-                    continue
-                if isinstance(error, Away):
+                in_the_way = _is_lock_trouble(error)
+                if isinstance(error, Away) and not in_the_way:
                     raise
+                if in_the_way and len(locked) < _BESIDE_AT_ONCE:
+                    ends += loop.time() - began  # the others have their time
                 if len(portion) > 1:
                     waiting.extendleft([message] for message in reversed(portion))
                     continue
                 broken.add(portion[0].ref)
-                failed.append((portion[0], error))
+                if in_the_way:
+                    locked.append(portion[0])
+                else:
+                    failed.append((portion[0], error))
             else:
                 done.extend(message.id for message in portion)
             if loop.time() > ends:
@@ -238,17 +261,40 @@ class Engine:
         for message, failure in failed:
             state = await due.note_failure(session, message.id, failure, at=now)
             self._told_of(message, failure, state)
+        return locked
 
-    async def _react_to_one(self, now: datetime, *, grave: bool) -> bool:
+    async def _go_round(self, locked: Sequence[Taken]) -> None:
+        """Let messages whose incident somebody holds wait for it beside the others; those that find no place there are put off."""
+        places = max(_BESIDE_AT_ONCE - len(self._beside), 0)
+        for message in locked[:places]:
+            self._wait_beside(message)
+        if later := [message.id for message in locked[places:]]:
+            async with self.db.transaction() as session:
+                await due.postpone(session, later, at=self.parts.clock.now())
+
+    def _wait_beside(self, message: Taken) -> None:
+        task = asyncio.ensure_future(self._react_beside(message))
+        for tasks in (self._under_way, self._beside):
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+        task.add_done_callback(lambda _: self.db.wake.set({Work.MESSAGES}))  # for what follows it
+
+    async def _react_beside(self, message: Taken) -> None:
+        try:
+            await self._react_to_one(self.parts.clock.now(), urgent=False, only=message.id)
+        except Exception as error:
+            log.warning("not followed up beside the others", message=message.id, error=type(error).__name__)
+
+    async def _react_to_one(self, now: datetime, *, urgent: bool, only: int | None = None) -> bool:
         message: Taken | None = None
         try:
             async with self.db.transaction() as session:
-                taken = await due.take(session, at=now, limit=1, grave=grave)
+                taken = await due.take(session, at=now, limit=1, urgent=urgent, only=only)
                 if not taken:
-                    self._one_by_one = 0
+                    self._one_by_one = self._one_by_one if only else 0
                     return False
                 message = taken[0]
-                await self._be_patient(session, "one")
+                await self._be_patient(session, "group" if only is None else "beside")
                 await self._run_reactions(session, [message], now)
                 await due.mark_done(session, [message.id], at=now)
                 sends = _sends(session)
@@ -256,6 +302,8 @@ class Engine:
             if message is None:
                 raise
             if _is_lock_trouble(error) or isinstance(error, due.Overtaken):
+                if only is None:
+                    await self._go_round([message])
                 return True  # done again, as a whole, or done by another
             async with self.db.transaction() as session:
                 state = await due.note_failure(session, message.id, error, at=now)
@@ -295,6 +343,15 @@ class Engine:
         """Claim what is due and begin to send it; the sending goes on beside the next look."""
         return await self._claim_deliveries()
 
+    async def _keep_delivering(self) -> bool:
+        began = await self._claim_deliveries()
+        if began and self._room() <= 0:
+            self._places_free.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_FOR_PLACES):
+                    await self._places_free.wait()
+        return began
+
     async def _claim_deliveries(self) -> bool:
         async with self._claiming:
             return await self._claim_what_fits()
@@ -326,12 +383,16 @@ class Engine:
         room, patient = AT_ONCE - len(self._under_way), PATIENT_AT_ONCE - len(self._patient)
         return (min(room, patient), None) if patient > 0 else (room, max(GRAVE))
 
+    def _room(self) -> int:
+        """How many places there are for what is not grave."""
+        return min(AT_ONCE - len(self._under_way), PATIENT_AT_ONCE - len(self._patient))
+
     async def _start_calls(self) -> bool:
         async with self._claiming:
             return await self._claim_calls()
 
     async def _claim_calls(self) -> bool:
-        room = min(AT_ONCE - len(self._under_way), PATIENT_AT_ONCE - len(self._patient))
+        room = self._room()
         if room <= 0:
             return False
         await self.keep_leases()
@@ -349,7 +410,8 @@ class Engine:
 
     async def keep_leases(self) -> bool:
         """Extend the leases of what is in hand, where a good part of them has passed. What another engine has by now is not
-        begun any more. Never more to do at once."""
+        begun any more. What came of sends while the database was away is then written down, under a lease that was kept.
+        Never more to do at once."""
         now = self.parts.clock.now()
         asked = self.in_hand.to_extend(at=now)
         for work, fences in asked.items():
@@ -358,7 +420,21 @@ class Engine:
                 kept = await extend(session, fences, until=now + self.in_hand.lease)
             if lost := self.in_hand.extended(work, fences, kept, at=now):
                 log.warning("leases lost", work=work, number=len(lost))
+        await self._write_what_is_left()
         return False
+
+    async def _write_what_is_left(self) -> None:
+        """Fenced as ever: where another engine took one over meanwhile, its own result stands."""
+        while self._unwritten:
+            (work, fence), write = self._unwritten.popitem()
+            try:
+                await write()
+            except Away:
+                self._unwritten[work, fence] = write
+                raise
+            except Exception as error:
+                log.exception("result not recorded", work=work, row=fence[0], error=type(error).__name__)
+            self.in_hand.put_down(work, fence)
 
     def _begin(self, work: Work, fence: Fence, doing: Awaitable[None], *, at: datetime, grave: bool) -> None:
         self.in_hand.took(work, fence, at=at)
@@ -369,10 +445,13 @@ class Engine:
         task.add_done_callback(lambda ended: self._ended(ended, work, fence))
 
     def _ended(self, task: "asyncio.Task[None]", work: Work, fence: Fence) -> None:
-        self.in_hand.put_down(work, fence)
+        if (work, fence) not in self._unwritten:
+            self.in_hand.put_down(work, fence)
         was_full = len(self._under_way) >= AT_ONCE or len(self._patient) >= PATIENT_AT_ONCE
         self._under_way.discard(task)
         self._patient.discard(task)
+        if self._room() >= _PLACES_TOGETHER:
+            self._places_free.set()
         if was_full:
             self.db.wake.set({Work.DELIVERIES, Work.CALLS})
 
@@ -381,10 +460,17 @@ class Engine:
             if not await self._may_begin(claimed):
                 return
             outcome = await self._send(claimed)
-            if outcome.result is Result.SENT:
-                await self._sent.add((claimed, outcome))
-            else:
-                await self._record(claimed, outcome)
+            try:
+                if outcome.result is Result.SENT:
+                    await self._sent.add((claimed, outcome))
+                else:
+                    await self._record(claimed, outcome)
+            except Away as error:
+                # The receiver has it: while this process lives, no second copy for want of a record.
+                log.warning(
+                    "delivery recorded later", delivery=claimed.delivery_id, error=type(error).__name__
+                )
+                self._unwritten[Work.DELIVERIES, _fence(claimed)] = partial(self._record, claimed, outcome)
         except Exception as error:
             # Not written down: its lease ends and it is sent again, under the same key.
             log.exception("delivery not recorded", delivery=claimed.delivery_id, error=type(error).__name__)
@@ -394,10 +480,16 @@ class Engine:
         now = self.parts.clock.now()
         if now - claimed.at < delivery.FRESH and self.in_hand.holds(Work.DELIVERIES, _fence(claimed), at=now):
             return True
+        await self._doubted.add(claimed)
+        return self.in_hand.holds(Work.DELIVERIES, _fence(claimed), at=self.parts.clock.now())
+
+    async def _look_again(self, doubted: Sequence[delivery.Claimed]) -> None:
+        """What must not be sent any more is put down."""
         await self.keep_leases()
         async with self.db.transaction() as session:
-            wanted = await delivery.still_wanted(session, claimed, at=self.parts.clock.now())
-        return wanted and self.in_hand.holds(Work.DELIVERIES, _fence(claimed), at=self.parts.clock.now())
+            wanted = await delivery.still_wanted(session, doubted, at=self.parts.clock.now())
+        for one in {_fence(one) for one in doubted} - {_fence(one) for one in wanted}:
+            self.in_hand.put_down(Work.DELIVERIES, one)
 
     async def _send(self, claimed: delivery.Claimed) -> Outcome:
         settings = self.parts.settings
@@ -443,21 +535,24 @@ class Engine:
             answer = await external.call(
                 claimed, self.reach.outgoing, settings.connections, deadline=settings.request_deadline
             )
-            async with self.db.transaction() as session:
-                await external.note(session, claimed, answer, at=self.parts.clock.now())
+            await self._note(claimed, answer)
+        except Away as error:
+            log.warning("step recorded later", step=claimed.step_id, error=type(error).__name__)
+            self._unwritten[Work.CALLS, _fence(claimed)] = partial(self._note, claimed, answer)
         except Exception as error:
             log.exception("step not recorded", step=claimed.step_id, error=type(error).__name__)
             await self._give_up(claimed, error)
+
+    async def _note(self, claimed: external.Claimed, answer: external.Answer) -> None:
+        async with self.db.transaction() as session:
+            await external.note(session, claimed, answer, at=self.parts.clock.now())
 
     async def _give_up(self, claimed: external.Claimed, error: Exception) -> None:
         """What came of the call cannot be written down as it is: the step fails and a person is asked, else it would
         be called again with each lease, without end."""
         refusal = say("playbooks.unexpected", kind=type(error).__name__)
         try:
-            async with self.db.transaction() as session:
-                await external.note(
-                    session, claimed, external.Answer(refusal=refusal), at=self.parts.clock.now()
-                )
+            await self._note(claimed, external.Answer(refusal=refusal))
         except Exception as again:
             # The database itself is away; the lease ends and the step is called again, under the same key.
             log.exception("step not given up", step=claimed.step_id, error=type(again).__name__)

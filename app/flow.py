@@ -45,7 +45,10 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "chain.nobody": (calling.note_nobody,),
     "delivery.dead": (calling.note_dead_delivery,),
     "digest.due": (calling.tell_digest,),
-    "people.changed": (running.refresh_members, calling.call_those_now_known),
+    "people.changed": (
+        running.refresh_members, calling.leave_out_who_cannot_be_called, calling.call_those_now_known,
+    ),
+    "chain.passed_over": (calling.pass_over,),
     # facts and levels
     "facts.changed": (running.look_at_waits,),
     "level.suggested": (calling.suggest_level,),
@@ -69,6 +72,7 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     # readiness
     "duty.due": (readiness.tell_owner,),
     "duty.overdue": (readiness.tell_owner_again,),
+    "handover.due": (readiness.tell_handover,),
     "improvement.overdue": (readiness.chase_improvement,),
     "stock.low": (readiness.ask_replenishment,),
     "plan.enforced": (running.refresh_members,),

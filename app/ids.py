@@ -8,7 +8,7 @@ import secrets
 from datetime import datetime
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-
+_PAIRS = [one + other for one in _ALPHABET for other in _ALPHABET]  # ten bits each
 
 _last: list[int] = [0]
 
@@ -28,4 +28,4 @@ def earliest_id(at: datetime) -> str:
 
 
 def _written(number: int) -> str:
-    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+    return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)])

@@ -1,15 +1,17 @@
 """Where this database lives, and whether it is in hold.
 
 A database that was restored or moved remembers messages its original has sent, or is still sending. So each start compares where
-it lives with where it lived; if that differs it is put in hold: what comes in is stored, nothing goes out, until somebody
-releases it. A hold that ended stays as the record of who ended it, and why.
+it lives with where it lived, and an SQLite file with the number left beside it; if that differs it is put in hold: what comes in is
+stored, nothing goes out, until somebody releases it. A hold that ended stays as the record of who ended it, and why.
 """
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import Integer, String, Text, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -21,6 +23,8 @@ from app.wording import Wording, kept, say
 
 _ONLY = 1
 
+log = structlog.get_logger("muster")
+
 
 class Installation(Base):
     """One row: this database, and where it was last seen."""
@@ -29,6 +33,7 @@ class Installation(Base):
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     home: Mapped[str] = mapped_column(Text)
+    mark: Mapped[int] = mapped_column(default=0)  # of an SQLite file: counts the minutes it was served
     created_at: Mapped[datetime]
 
 
@@ -47,26 +52,49 @@ class Hold(Base):
 
 
 async def settle_in(session: AsyncSession, *, at: datetime) -> Hold | None:
-    """Compare where the database lives with where it lived, and hold it when it was moved. Gives the hold it is in."""
+    """Compare where the database lives with where it lived, and hold it when it was moved or put back. Gives the hold it is in."""
     await in_turn(session, "installation")
-    here = await home_of(session)
+    here, left = await home_of(session), await _left_beside(session)
     known = await session.get(Installation, _ONLY)
     if known is None:
-        session.add(Installation(id=_ONLY, home=here, created_at=at))
+        session.add(Installation(id=_ONLY, home=here, mark=left, created_at=at))
     elif known.home != here:
         hold(session, say("service.hold.elsewhere", was=known.home, now=here), at=at)
         known.home = here
+    if known is not None and left > known.mark:
+        if await held(session) is None:
+            hold(
+                session, say("service.hold.put_back", file=_mark_beside(await _file_of(session)).name), at=at
+            )
+        known.mark = left
     await session.flush()
     return await held(session)
 
 
+async def remember(db: Database) -> None:
+    """Count on in an SQLite file, and leave the number beside it once that is committed.
+
+    So the file is never behind what stands beside it, however the process ends, unless an older one was put in its place.
+    """
+    if not db.is_sqlite:
+        return
+    async with db.transaction() as session:
+        known = await session.get(Installation, _ONLY)
+        name = await _file_of(session)
+        if known is None or not name or await _left_beside(session) > known.mark:
+            return  # the next start looks at it
+        known.mark += 1
+        mark = known.mark
+    await asyncio.to_thread(_leave, _mark_beside(name), mark)
+
+
 async def move_in(session: AsyncSession, *, at: datetime) -> None:
     """Let what was copied into this database live here from now on."""
-    known = await session.get(Installation, _ONLY)
+    known, left = await session.get(Installation, _ONLY), await _left_beside(session)
     if known is None:
-        session.add(Installation(id=_ONLY, home=await home_of(session), created_at=at))
+        session.add(Installation(id=_ONLY, home=await home_of(session), mark=left, created_at=at))
     else:
-        known.home = await home_of(session)
+        known.home, known.mark = await home_of(session), max(known.mark, left)
 
 
 def hold(session: AsyncSession, reason: Wording, *, at: datetime) -> Hold:
@@ -99,8 +127,7 @@ async def home_of(session: AsyncSession) -> str:
     number alone.
     """
     if session.get_bind().dialect.name == "sqlite":
-        rows = await session.execute(text("PRAGMA database_list"))
-        return _file_home(next((row[2] for row in rows if row[1] == "main"), ""))
+        return _file_home(await _file_of(session))
     number = await session.scalar(
         text("SELECT oid::text FROM pg_database WHERE datname = current_database()")
     )
@@ -109,6 +136,41 @@ async def home_of(session: AsyncSession) -> str:
         await session.scalar(text("SELECT system_identifier::text FROM pg_control_system()")) if may else "?"
     )
     return f"postgresql {cluster}/{number}"
+
+
+async def _file_of(session: AsyncSession) -> str:
+    """The path of an SQLite database; nothing where it is in memory."""
+    rows = await session.execute(text("PRAGMA database_list"))
+    return next((str(row[2] or "") for row in rows if row[1] == "main"), "")
+
+
+async def _left_beside(session: AsyncSession) -> int:
+    """The number that was left beside an SQLite file, or nought. On PostgreSQL there is none: after a failover that lost its last
+    commits, as an asynchronous one may, the pages must go on."""
+    if session.get_bind().dialect.name != "sqlite" or not (name := await _file_of(session)):
+        return 0
+    return await asyncio.to_thread(_number_in, _mark_beside(name))
+
+
+def _mark_beside(name: str) -> Path:
+    return Path(f"{name}.mark")
+
+
+def _number_in(file: Path) -> int:
+    try:
+        return int(file.read_text("ascii"))
+    except (OSError, ValueError):
+        return 0
+
+
+def _leave(file: Path, mark: int) -> None:
+    """As a whole or not at all. That it may be lost with the machine's power does no harm: a smaller number accuses nobody."""
+    part = file.with_name(f"{file.name}.part")
+    try:
+        part.write_text(str(mark), "ascii")
+        part.replace(file)
+    except OSError as error:  # a full disk: what was left before still holds
+        log.warning("no mark left beside the database", error=type(error).__name__)
 
 
 def _file_home(name: str) -> str:

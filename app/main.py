@@ -14,16 +14,20 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 
+from app import installation
 from app.access.parts import Parts
 from app.access.routes import router as access_routes
 from app.clock import Clock, DatabaseClock, SystemClock, keep_in_step
+from app.console.rostering import router as roster_pages
 from app.console.routes import router as console_routes
 from app.console.routes import static_files
 from app.console.watching import router as watch_pages
 from app.db import Database
 from app.door import BodyLimit
 from app.engine import Engine, Reach
+from app.hints import KEEP_EVERY, Hints
 from app.incidents.routes import router as incident_routes
+from app.intake.lane import StraightLane
 from app.intake.receiving import router as receiving_routes
 from app.intake.routes import router as intake_routes
 from app.levels.routes import router as level_routes
@@ -32,6 +36,7 @@ from app.notify.channels import registry
 from app.notify.channels.mail import MailSettings, Security
 from app.notify.routes import router as notify_routes
 from app.outgoing import Outgoing
+from app.people.roster_routes import router as roster_routes
 from app.people.routes import router as people_routes
 from app.plan.routes import router as plan_routes
 from app.playbooks.routes import router as playbook_routes
@@ -57,9 +62,9 @@ from app.watch.routes import router as watch_routes
 # Looked through in this order: what comes by the thousand first.
 ROUTERS: Sequence[APIRouter] = (
     receiving_routes, incident_routes, of_incident_routes, playbook_routes, notify_routes, resource_routes,
-    review_routes, level_routes, plan_routes, people_routes, readiness_routes, intake_routes, access_routes,
+    review_routes, level_routes, plan_routes, people_routes, roster_routes, readiness_routes, intake_routes, access_routes,
     parked_routes, watch_routes, holding_routes, stream_routes, vital_routes, problem_routes, console_routes,
-    watch_pages,
+    watch_pages, roster_pages,
 )  # fmt: skip
 
 _TO_WRITE_DOWN: Final = timedelta(
@@ -137,6 +142,7 @@ def create_app(
     app.mount("/static", static_files(), name="static")
     refusals.install(app)
     describe(app)
+    app.add_middleware(StraightLane, routes=receiving_routes.routes, refuse=refusals.answer)
     app.add_middleware(HoldHeader, watch=engine.hold)
     app.add_middleware(RequestLog, clock=parts.clock)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body)
@@ -154,6 +160,10 @@ async def running(engine: Engine, parts: Parts, watching: Guard | None = None) -
         parts.db.wake.set, "interval", seconds=parts.settings.poll_every.total_seconds(), id="tick"
     )
     await housekeeping.schedule(scheduler, parts)
+    scheduler.add_job(installation.remember, "interval", minutes=1, args=[parts.db], id="mark")
+    hints = Hints(parts.db)
+    scheduler.add_job(hints.keep, "interval", seconds=KEEP_EVERY.total_seconds(), id="hints")
+    await hints.keep()
     for look, every in ((watching.watch, guard.LOOK_EVERY), (watching.beat, guard.BEAT_EVERY)):
         scheduler.add_job(look, "interval", seconds=every.total_seconds(), id=f"guard-{look.__name__}")
     scheduler.start()
@@ -163,6 +173,7 @@ async def running(engine: Engine, parts: Parts, watching: Guard | None = None) -
         yield
     finally:
         scheduler.shutdown(wait=False)
+        await hints.end()
         serving.cancel()
         with suppress(asyncio.CancelledError):
             await serving

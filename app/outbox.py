@@ -3,7 +3,8 @@
 `put` writes a message in the transaction of the change it tells of; the engine runs the reactions of `flow.py` on it, once,
 in the transaction that marks it done. A timer is a message that is not due yet: a row with a unique key, withdrawn by an
 UPDATE. Messages of one `ref` are handled in order; one that keeps failing is set aside with its reason. What is about a grave
-level goes first: a transaction that knows how grave its subject is says so once (`speaks_of`), and all it puts and arms follows.
+level goes first, then what a source calls grave: a transaction that knows how grave its subject is says so once (`speaks_of`), and
+all it puts and arms follows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,6 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    insert,
     text,
     update,
 )  # fmt: skip
@@ -30,10 +30,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, Work, wake
+from app.rows import insert_all
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
 
-_GRAVE_PENDING = text("state = 'pending' and urgency = 0")
+_URGENT_PENDING = text("state = 'pending' and urgency < 2")
 _GRAVE_ARMED = text("state = 'armed' and urgency = 0")
 
 
@@ -41,7 +42,8 @@ class Urgency(IntEnum):
     """What goes first."""
 
     GRAVE = 0  # about level 1 or 2
-    ORDINARY = 1
+    HINTED = 1  # a signal not judged yet, whose source hints at level 1 or 2; those judged grave go before it
+    ORDINARY = 2
 
     @classmethod
     def of(cls, level: int) -> "Urgency":
@@ -75,8 +77,8 @@ class OutboxMessage(Base):
     __table_args__ = (
         # The engine's poll: what is pending, oldest first …
         Index("ix_outbox_oldest", "id", postgresql_where=text("state = 'pending'"), sqlite_where=text("state = 'pending'")),
-        # … what is grave before the rest …
-        Index("ix_outbox_grave", "urgency", "id", postgresql_where=_GRAVE_PENDING, sqlite_where=_GRAVE_PENDING),
+        # … what is urgent before the rest …
+        Index("ix_outbox_urgent", "urgency", "id", postgresql_where=_URGENT_PENDING, sqlite_where=_URGENT_PENDING),
         # … and whether an older one of the same ref still is.
         Index("ix_outbox_pending", "ref", "id", postgresql_where=text("state = 'pending'"), sqlite_where=text("state = 'pending'")),
         # What was set aside.
@@ -154,7 +156,7 @@ async def put_all(
         }
         for ref, payload in told
     ]
-    await session.execute(insert(_TABLE), rows)
+    await insert_all(session, _TABLE, rows)
     wake(session, Work.MESSAGES)
 
 

@@ -12,11 +12,12 @@ import logging
 import socket
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from functools import cache, lru_cache, partial
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from types import TracebackType
 from typing import Final, Self
@@ -37,6 +38,7 @@ BYTE_CAP: Final = 64 * 1024
 LONGEST_RETRY_AFTER: Final = timedelta(minutes=5)  # a receiver may ask for patience, but not for more
 # Above the hundred sends that may be under way at once: a receiver that hangs must not make the others queue.
 _CONNECTIONS: Final = 256
+_LOOKUPS: Final = 4  # names looked up at once by one that stands apart
 # Seconds; below the five after which common servers hang up, so that a send does not race with their goodbye.
 _KEEP_ALIVE: Final = 4.0
 _OUR_HEADERS: Final = {"accept-encoding": "identity", "user-agent": "muster"}
@@ -193,13 +195,18 @@ class Outgoing:
         self.breakers = breakers or Breakers()
         self.clock = clock or SystemClock()
         self._tls = tls or _system_and_bundled_roots()
-        self._client = httpx.AsyncClient(
-            transport=AiohttpTransport(client=self._open_session, verify=self._tls, trust_env=False),
-            trust_env=False,
-            follow_redirects=False,
-            timeout=None,  # noqa: S113 - per phase and so no promise; `request` holds the whole call to a deadline
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        )
+        self._others: list[Outgoing] = []
+        # The transport alone: redirects, cookies, authentication and time-outs per phase are what the client above it adds,
+        # and nothing of that is wanted here.
+        self._transport = AiohttpTransport(client=self._open_session, verify=self._tls, trust_env=False)
+
+    def apart(self) -> "Outgoing":
+        """Another with the same manners that shares nothing with this one that could be used up: neither connections nor breakers
+        nor the threads that look up names. Closed with this one."""
+        resolver = self._resolver or _OwnLookups()
+        other = Outgoing(allow=self._allow, resolver=resolver, tls=self._tls, clock=self.clock)
+        self._others.append(other)
+        return other
 
     async def request(
         self,
@@ -242,7 +249,7 @@ class Outgoing:
         self, target: httpx.URL, method: str, headers: Mapping[str, str] | None, content: bytes | None,
         deadline: timedelta, byte_cap: int,
     ) -> Reply:  # fmt: skip
-        call = _Call(self._client, target, byte_cap)
+        call = _Call(self._transport, target, byte_cap)
         try:
             async with asyncio.timeout(deadline.total_seconds()):
                 return await call.make(method, {**(headers or {}), **_OUR_HEADERS}, content)
@@ -262,7 +269,9 @@ class Outgoing:
         return None
 
     async def aclose(self) -> None:
-        await self._client.aclose()
+        for other in self._others:
+            await other.aclose()
+        await self._transport.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -296,14 +305,16 @@ class Outgoing:
 class _Call:
     """One call under way; `status` is set as soon as the far side has answered."""
 
-    def __init__(self, client: httpx.AsyncClient, target: httpx.URL, byte_cap: int) -> None:
-        self._client = client
+    def __init__(self, transport: httpx.AsyncBaseTransport, target: httpx.URL, byte_cap: int) -> None:
+        self._transport = transport
         self._target = target
         self._byte_cap = byte_cap
         self.status: int | None = None
 
     async def make(self, method: str, headers: Mapping[str, str], content: bytes | None) -> Reply:
-        async with self._client.stream(method, self._target, headers=headers, content=content) as response:
+        request = httpx.Request(method, self._target, headers=headers, content=content)
+        response = await self._transport.handle_async_request(request)
+        try:
             self.status = response.status_code
             # A compressed reply is refused, not inflated: 200 kB on the wire can be 200 MB in memory.
             if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
@@ -314,6 +325,8 @@ class _Call:
                 if len(body) > self._byte_cap:
                     raise CallFailed(FailureKind.TOO_LARGE, self._target.host, status=self.status)
             return Reply(response.status_code, dict(response.headers), bytes(body))
+        finally:
+            await response.aclose()
 
 
 class _AddressDeniedError(OSError):
@@ -344,14 +357,41 @@ class _GuardingResolver(AbstractResolver):
         await self._inner.close()
 
 
+class _OwnLookups(AbstractResolver):
+    """Looks names up in threads that nothing else waits for. The loop's own are few, and a name server that hangs fills them."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="lookup")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        asked = partial(
+            socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+        )
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, asked)
+        numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        return [
+            ResolveResult(
+                hostname=host, host=str(where[0]), port=int(where[1]), family=kind, proto=proto, flags=numeric
+            )
+            for kind, _, proto, _, where in found
+        ]
+
+    async def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+@cache
 def _system_and_bundled_roots() -> ssl.SSLContext:
     # The machine's own store knows the house's private authority; the bundle serves images that have no
-    # store.
+    # store. Reading both takes a tenth of a second, so it is done once.
     context = httpx.create_ssl_context(trust_env=False)
     context.load_default_certs()
     return context
 
 
+@lru_cache(maxsize=1024)  # the same few destinations, again and again
 def _parsed(url: str) -> httpx.URL:
     try:
         target = httpx.URL(url)

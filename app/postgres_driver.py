@@ -21,8 +21,8 @@ _SILENCE = 6  # deadlines; a client that froze in mid-transaction holds its lock
 
 
 def engine(url: URL, *, connections: int, deadline: timedelta | None, pooler: bool) -> AsyncEngine:
-    """Connections that are lost in time. `deadline` is for one statement; without one (migrations) none is waited for in vain
-    but the connecting. `pooler`: between here and the server one server connection serves many clients, a transaction each."""
+    """Connections that are lost in time. `deadline` is for one statement; without one (migrations, a restore) none is waited for in
+    vain but the connecting. `pooler`: between here and the server one server connection serves many clients, a transaction each."""
     seconds = deadline.total_seconds() if deadline is not None else None
     arguments: dict[str, Any] = {
         "async_creator_fn": connect,
@@ -42,6 +42,8 @@ def engine(url: URL, *, connections: int, deadline: timedelta | None, pooler: bo
     )  # fmt: skip
     event.listen(made.sync_engine, "handle_error", _translate, retval=True)
     event.listen(made.sync_engine, "checkout", _refuse_closed)
+    if deadline is None:
+        event.listen(made.sync_engine, "begin", _lift_limits)
     return made
 
 
@@ -54,11 +56,14 @@ def _server_settings(seconds: float | None) -> dict[str, str]:
     return settings
 
 
+TROUBLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)  # of the driver itself
+
+
 async def connect(*where: Any, **options: Any) -> Any:
     """A connection, or `Away`: whatever the reason is, there is no database."""
     try:
         return await asyncpg.connect(*where, **options)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except TROUBLE as error:
         raise Away(f"not connected: {type(error).__name__}: {error}") from error
 
 
@@ -76,6 +81,12 @@ def _translate(context: ExceptionContext) -> Exception | None:
     if not isinstance(error, Exception) or not (lost or is_away(error)):
         return None
     return Away(f"{type(error).__name__}: {error}")
+
+
+def _lift_limits(connection: Any) -> None:
+    """Those that the role bears, where a pooler lets no session have its own."""
+    for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
+        connection.exec_driver_sql(f"SET LOCAL {limit} = 0")
 
 
 def _refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:

@@ -16,6 +16,10 @@ class Rush:
         self._calm.set()
         self._settling: asyncio.TimerHandle | None = None
 
+    @property
+    def is_on(self) -> bool:
+        return not self._calm.is_set()
+
     def now_waiting(self, number: int) -> None:
         if number >= MANY:
             self._calm.clear()

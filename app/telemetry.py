@@ -1,11 +1,12 @@
 """Logs as JSON lines, with the request and the incident they belong to. No secret, address or phone number ever stands in one."""
 
+import json
 import logging
 import re
 import sys
 from collections.abc import MutableMapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -26,14 +27,13 @@ def set_up(level: str = "INFO") -> None:
         redact,
     ]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*shared, _rendered],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=False,
+        cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
-    renderer = structlog.processors.JSONRenderer(ensure_ascii=False)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
+    handler.setFormatter(_Lines(processor=_rendered, foreign_pre_chain=shared))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
@@ -45,12 +45,34 @@ def set_up(level: str = "INFO") -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+class _Line(str):
+    """One that is ready to be written: those of our own are made where they are said."""
+
+    __slots__ = ()
+
+
+class _Lines(structlog.stdlib.ProcessorFormatter):
+    """Makes the lines of others; ours go as they are."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return record.msg if isinstance(record.msg, _Line) else super().format(record)
+
+
+_write: Final = json.JSONEncoder(ensure_ascii=False, default=repr).encode
+
+
+def _rendered(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> _Line:
+    text = _write(line)
+    # What somebody sent may hold half a character, and whoever reads the log decodes strictly.
+    return _Line(text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8"))
+
+
 def redact(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """The last look at a line: what is secret by name is hidden, what looks like a key is cut out."""
     for name, value in line.items():
         if _is_hidden(name):
             line[name] = "[hidden]"
-        elif isinstance(value, str):
+        elif isinstance(value, str) and ("mst_" in value or "/a/" in value):
             line[name] = _KEYS.sub(r"\2[hidden]", value)
     return line
 

@@ -13,6 +13,7 @@ from bench import (
     raises_per_second,
     recovery,
     reservations,
+    scale,
     signals,
     storm,
     timers,
@@ -32,9 +33,14 @@ BENCHMARKS: Final[Sequence[Benchmark]] = (  # in the order of the page
     check,
 )
 
+SCALE: Final = "scale"  # the tables of docs/explanation/scale.md, from what is measured already
+
 
 def main() -> None:
     asked = _arguments()
+    if asked.names == [SCALE]:  # measures nothing
+        scale.main(write=asked.write)
+        return
     for benchmark in BENCHMARKS:
         if asked.names and benchmark.NAME not in asked.names:
             continue
@@ -49,6 +55,7 @@ def main() -> None:
 def _arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     names = [benchmark.NAME for benchmark in BENCHMARKS]
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    names.append(SCALE)
     parser.add_argument("names", nargs="*", choices=[[], *names], metavar="NAME", help=", ".join(names))
     parser.add_argument("--db", choices=KINDS, help="one database only")
     parser.add_argument("--write", action="store_true", help="renew docs/reference/benchmarks.{json,md}")

@@ -1,17 +1,15 @@
-"""The tables of `docs/explanation/scale.md` from the capacity model: `python -m bench.scale` prints, `--write` renews the page."""
+"""The tables of `docs/explanation/scale.md` from the capacity model: `python -m bench scale` prints, `--write` renews the page."""
 
-import json
-import sys
 from collections.abc import Sequence
 from typing import Final
 
 from bench import scale_model
 from bench.figures import percentile
-from bench.scale_model import INPUTS, Inputs, Step
+from bench.scale_model import Inputs, Step
 from bench.serving import ROOT
 
 PAGE: Final = ROOT / "docs" / "explanation" / "scale.md"
-BEGIN: Final = "<!-- printed by python -m bench.scale --write -->"
+BEGIN: Final = "<!-- printed by python -m bench scale --write -->"
 END: Final = "<!-- end of what is printed -->"
 LOADS: Final = ((1, 1), (1, 10), (10, 10), (100, 1), (100, 10))  # centres, times an ordinary peak
 SEED: Final = 11
@@ -88,8 +86,10 @@ def _uses(inputs: Inputs) -> str:
 
 
 def _inputs() -> str:
-    told = json.loads(INPUTS.read_text(encoding="utf-8"))
-    rows = [(one["name"], f"{one['value']:g} {one['unit']}", one["kind"], one["source"]) for one in told]
+    rows = [
+        (one["name"], f"{one['value']:,g} {one['unit']}", one["kind"], one["source"])
+        for one in scale_model.described()
+    ]
     return "### Inputs\n\n" + _table(("Input", "Value", "Kind", "Where from"), rows)
 
 
@@ -105,13 +105,9 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
 
 
-def main() -> None:
+def main(*, write: bool) -> None:
     printed = tables()
-    if "--write" in sys.argv[1:]:
+    if write:
         PAGE.write_text(page_with(PAGE.read_text(encoding="utf-8"), printed), encoding="utf-8")
     else:
         print(printed)
-
-
-if __name__ == "__main__":
-    main()

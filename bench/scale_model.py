@@ -1,7 +1,8 @@
 """The capacity model: what a load asks of each resource, and a queue to see how long a page waits.
 
 Pure and seeded: the same inputs give the same figures. Times are seconds, loads are per second. `docs/reference/scale.json` holds
-the inputs, each with its source and whether it was measured, is a published fact or an estimate.
+the inputs, each with its source and whether it is a published fact or an estimate. What was measured is not copied there: it names
+the line of `docs/reference/benchmarks.json`, and is renewed with it.
 """
 
 import heapq
@@ -10,9 +11,10 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 INPUTS: Final = Path(__file__).parent.parent / "docs" / "reference" / "scale.json"
+BENCHMARKS: Final = INPUTS.with_name("benchmarks.json")
 DAY: Final = 86_400.0
 FULL: Final = 0.8  # of a resource: beyond it queues grow quickly, and nothing is left for a storm
 
@@ -69,8 +71,36 @@ class Use:
         return max(said.items(), key=lambda item: item[1])
 
 
-def read(path: Path = INPUTS) -> Inputs:
-    return {told["name"]: float(told["value"]) for told in json.loads(path.read_text(encoding="utf-8"))}
+def read() -> Inputs:
+    return {told["name"]: float(told["value"]) for told in described()}
+
+
+def described(inputs: Path = INPUTS, benchmarks: Path = BENCHMARKS) -> list[dict[str, Any]]:
+    """Every input with its value, unit, kind and source. Raises `LookupError` where the benchmarks hold no such line, or two."""
+    told = json.loads(inputs.read_text(encoding="utf-8"))
+    lines = json.loads(benchmarks.read_text(encoding="utf-8"))
+    return [_measured(one, lines) if "of" in one else one for one in told]
+
+
+def _measured(told: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The sum of the figures it names in one line, for each of `per` and times a factor of the unit."""
+    fitting = [line for line in lines if told["of"].items() <= line.items()]
+    if len(fitting) != 1:
+        raise LookupError(f"{told['name']}: {len(fitting)} lines of {BENCHMARKS.name} are of {told['of']}")
+    (line,) = fitting
+    value = sum(_figure(line, path) for path in told["figures"])
+    if "per" in told:
+        value /= _figure(line, told["per"])
+    value = float(f"{value * told.get('times', 1):.4g}")
+    of = ", ".join(f"{key} {said}" if isinstance(said, int) else said for key, said in told["of"].items())
+    shown = " + ".join(told["figures"]) + (f" per {told['per']}" if "per" in told else "")
+    return {**told, "value": value, "source": f"{of}: {shown}, {line['measured']['date']}"}
+
+
+def _figure(line: Any, path: str) -> float:
+    for part in path.split("."):
+        line = line[part]
+    return float(line)
 
 
 def load_of(inputs: Inputs, *, centres: float) -> Load:

@@ -47,11 +47,11 @@ SECONDS: Final = 4
 _SCRIPT: Final = """
 SELECT nextval('bench_numbers') AS n \\gset
 BEGIN;
-INSERT INTO receipts (id, source_id, received_at, content_type, body, signals, state)
+INSERT INTO receipts (id, source_id, received_at, content_type, body, signals, state, unjudged)
   VALUES (lpad(:n::text, 26, '0'), (SELECT id FROM sources WHERE slug = 'prom'), now(), 'application/json',
-          convert_to('{body}', 'UTF8'), '[{signal}]', 'understood');
+          convert_to('{body}', 'UTF8'), '[{signal}]', 'understood', true);
 INSERT INTO outbox (topic, ref, payload, created_at, not_before, state, urgency, attempts)
-  VALUES ('signal.received', 'problem:' || :n, '{{"position": 0, "signal": {signal}}}', now(), now(), 'pending', 1, 0);
+  VALUES ('signal.received', 'problem:' || :n, '{{"position": 0, "signal": {signal}}}', now(), now(), 'pending', 2, 0);
 COMMIT;
 """
 

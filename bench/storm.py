@@ -102,13 +102,14 @@ async def _storm(directory: Any, database: str) -> dict[str, Any]:
 
 
 async def _held(database: str) -> tuple[int, int, int]:
-    """How many receipts, verdicts and incidents there are of this source; the service may have told itself of the storm."""
+    """How many receipts and verdicts there are of this source, and incidents that people hold."""
     ours = select(Source.id).where(Source.slug == "prom")
     receipts = select(Receipt.id).where(Receipt.source_id.in_(ours))
     queries = (
         select(func.count()).select_from(Receipt).where(Receipt.source_id.in_(ours)),
         select(func.count()).select_from(Verdict).where(Verdict.receipt_id.in_(receipts)),
-        select(func.count()).select_from(Incident).where(Incident.source == "prom"),
+        # What the storm took in is cancelled: people hold the others.
+        select(func.count()).where(Incident.source == "prom", Incident.merged_into.is_(None)),
     )
     db = Database(database)
     try:

@@ -61,24 +61,15 @@ async def recognise(session: AsyncSession, shown: str, *, at: datetime) -> Princ
     """Whose key this is, or `None`: unknown, mistyped, expired and revoked are the same to the one who asks."""
     public = _public_part(shown)
     key = await session.get(Key, public) if public is not None else None
-    if key is None or not _opens(key, shown, at):
+    if key is None or not opens(key, shown, at):
         return None
     session.info["key"] = key  # kept from being forgotten, and read again, before its use is noted
     return principal_of(key)
 
 
-async def recognise_all(session: AsyncSession, shown: Collection[str], *, at: datetime) -> dict[str, Key]:
-    """The keys among those shown that open something, asked for at once."""
-    named = {one: public for one in shown if (public := _public_part(one)) is not None}
-    if not named:
-        return {}
-    found = await session.scalars(select(Key).where(Key.id.in_(sorted(set(named.values())))))
-    known = {key.id: key for key in found}
-    return {
-        one: key
-        for one, public in named.items()
-        if (key := known.get(public)) is not None and _opens(key, one, at)
-    }
+def public_parts(shown: Collection[str]) -> dict[str, str]:
+    """The readable part of each that may be a key."""
+    return {one: public for one in shown if (public := _public_part(one)) is not None}
 
 
 def _public_part(shown: str) -> str | None:
@@ -89,7 +80,8 @@ def _public_part(shown: str) -> str | None:
     return parts[1] if _check(shown.rpartition("_")[0]) == parts[3] else None
 
 
-def _opens(key: Key, shown: str, at: datetime) -> bool:
+def opens(key: Key, shown: str, at: datetime) -> bool:
+    """Whether that is the key, whole, and still good."""
     return hmac.compare_digest(key.digest, _digest(shown)) and is_live(key, at)
 
 

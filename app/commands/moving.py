@@ -1,6 +1,7 @@
 """Backup, restore, move, hold and release."""
 
 import asyncio
+import sys
 from collections.abc import Coroutine
 from datetime import datetime
 from pathlib import Path
@@ -41,7 +42,7 @@ def migrate(
     if not (source and target):
         fail("A move needs both --from and --to.")
     _confirm(replace, yes)
-    copied = _run(backups.move(source, target, replace=replace, at=_now()))
+    copied = _run(backups.move(source, target, replace=replace, at=_now(), told=_looking_on))
     _tell(
         copied, as_json, "Both databases are in hold. Start the service on the new one, then: muster release"
     )
@@ -51,7 +52,9 @@ def backup(file: Path, as_json: Json = False) -> None:
     """Write the whole database into one new file while the service runs; the secret key is not in it."""
 
     async def work(parts: Parts) -> backups.Manifest:
-        return await backups.back_up(parts.db, file, vault=parts.vault, at=parts.clock.now())
+        return await backups.back_up(
+            parts.db, file, vault=parts.vault, at=parts.clock.now(), told=_looking_on
+        )
 
     made = do(work, as_json=as_json)
     words = f"{file}: {sum(made.rows.values())} rows, {made.timelines} timelines, verified."
@@ -62,7 +65,7 @@ def restore(file: Path, replace: Replace = False, yes: Yes = False, as_json: Jso
     """Fill the empty database of the settings from a backup; it starts in hold and sends nothing until `muster release`."""
     settings = Settings()
     _confirm(replace, yes)
-    copied = _run(backups.restore(file, settings.database, replace=replace, at=_now()))
+    copied = _run(backups.restore(file, settings.database, replace=replace, at=_now(), told=_looking_on))
     is_ours = backups.read_manifest(file).is_of(Vault(settings.key()))
     warning = "" if is_ours else (
         "WARNING: the backup was made under another secret key. Contact addresses in it cannot be read with the one"
@@ -140,6 +143,12 @@ def _preview(as_json: bool) -> tuple[dict[str, Any], bool, str]:
 def _confirm(replace: bool, yes: bool) -> None:
     if replace and not yes:
         typer.confirm("Delete everything in the target database?", abort=True)
+
+
+def _looking_on(table: str, rows: int) -> None:
+    """A line that is written over, for somebody who sits before it: a large database takes its time."""
+    if sys.stderr.isatty():
+        print(f"\r{table} {rows:,}\x1b[K", end="\r", file=sys.stderr, flush=True)
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

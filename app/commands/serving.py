@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gc
 import signal
 
 import uvicorn
@@ -28,8 +29,10 @@ def serve(host: str = "127.0.0.1", port: int = 8000) -> None:
             print(f"Muster: http://{host}:{port}", flush=True)
             if shown:
                 print(f"First sign-in key, shown this once: {shown}", flush=True)
+            app = create_app(settings)
+            gc.freeze()  # what is loaded by now stays; looking through it again and again would hold up requests
             uvicorn.run(
-                create_app(settings), host=host, port=port, loop="asyncio", log_config=None, server_header=False,
+                app, host=host, port=port, loop="asyncio", log_config=None, server_header=False,
                 timeout_graceful_shutdown=3, access_log=False,
             )  # fmt: skip
     except starting.AlreadyServing:

@@ -56,7 +56,7 @@ async def raise_incident(
         type_said=alarm.type if alarm.type != type_name else None, category=kind.category,
         department=alarm.department or kind.department, state=State.DETECTED, provisional=True, status=alarm.status,
         version=1, occurrence=1, calls=1, facts=dict(alarm.facts), reporter=alarm.reporter, raised_by=actor, source=alarm.source,
-        signals=1 if alarm.source else 0,
+        signals=1 if alarm.source else 0, grew_at=at if alarm.source else None,
         dedup_key=alarm.dedup_key, plan_revision=revision_id, playbook=kind.playbook,
         occurred_at=alarm.occurred_at or at, detected_at=at, last_seq=0, last_hash="", level=kind.default_level,
     )  # fmt: skip

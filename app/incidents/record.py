@@ -1,6 +1,6 @@
 """Finding incidents, and holding one while it is changed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Select, or_, select
@@ -31,6 +31,18 @@ async def locked(session: AsyncSession, name: str, *, version: int | None = None
         raise Stale(say("access.stale", current=incident.version), current_version=incident.version)
     outbox.speaks_of(session, incident.id, outbox.Urgency.of(incident.level))
     return incident
+
+
+async def free(session: AsyncSession, names: Iterable[str]) -> list[Incident]:
+    """Those of the incidents of these ids that nobody holds at this moment, locked like `locked`; no other is waited for."""
+    query = select(Incident).where(Incident.id.in_(names)).order_by(Incident.id)
+    rows = await session.scalars(
+        query.with_for_update(skip_locked=True).execution_options(populate_existing=True)
+    )
+    incidents = list(rows)
+    for incident in incidents:
+        outbox.speaks_of(session, incident.id, outbox.Urgency.of(incident.level))
+    return incidents
 
 
 async def open_with_key(session: AsyncSession, dedup_key: str, status: Status) -> Incident | None:

@@ -184,6 +184,8 @@ class IncidentSummary(_Told):
     acknowledged_at: datetime | None
     acknowledged_by: str | None
     closed_at: datetime | None
+    signals: int
+    """Problems of monitoring it stands for; many in a storm."""
 
 
 class IncidentRead(IncidentSummary):
@@ -195,8 +197,6 @@ class IncidentRead(IncidentSummary):
     level_suggested: int | None
     gravity: str | None
     occurrence: int
-    signals: int
-    """Problems of monitoring it stands for; in a storm the further ones join an incident already raised."""
     facts: dict[str, Any]
     reporter: str | None
     raised_by: str

@@ -59,6 +59,7 @@ class Incident(Base):
     version: Mapped[int] = mapped_column(default=1)  # grows with each change a person or rule makes
     occurrence: Mapped[int] = mapped_column(default=1)  # grows when it is reopened or the problem comes back
     signals: Mapped[int] = mapped_column(default=0)  # problems of monitoring it stands for; many in a storm
+    grew_at: Mapped[datetime | None]  # when a new problem of monitoring last became a part of it
     calls: Mapped[int] = mapped_column(
         default=1
     )  # grows when an earlier answer no longer holds: people are called anew
@@ -93,7 +94,7 @@ class Incident(Base):
             sqlite_where=text("dedup_key is not null and state not in ('closed', 'reviewed', 'cancelled')"),
         ),
         Index("ix_incidents_state", "state"),
-        Index("ix_incidents_storm", "source", "type", "detected_at"),
+        Index("ix_incidents_storm", "source", "type", "grew_at"),
     )  # fmt: skip
 
 

@@ -5,26 +5,26 @@ the order we received them; that need not be the order in which they were true, 
 occurrence known last. A machine's "recovered" is recorded and told, and ends only what no human holds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
 import structlog
-from sqlalchemy import Table, exists, insert, or_, select
+from sqlalchemy import Table, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
 from app.ids import new_id
 from app.incidents import acknowledging, facts, lifecycle, raising, record, timeline
 from app.incidents.lifecycle import Event, Move
-from app.incidents.tables import OPEN_STATES, Incident, State, Status, TimelineEntry
-from app.intake import ourselves, reading, signals, storms
+from app.incidents.tables import OPEN_STATES, Incident, Status
+from app.intake import ourselves, reading, signals, touched
 from app.intake.known import Known
 from app.intake.signals import Signal, SignalState
-from app.intake.tables import Outcome, Problem, Source, Verdict
+from app.intake.tables import Outcome, Problem, Receipt, Source, Verdict
 from app.levels import grading, matrix
-from app.notify.tables import Round, RoundState
+from app.rows import insert_all
 from app.wording import say
 
 # How long after the end a problem of the same occurrence is taken for a message overtaken on its way. Told
@@ -34,6 +34,7 @@ OVERTAKEN_WITHIN: Final = timedelta(minutes=5)
 FACTS_EVERY: Final = timedelta(minutes=1)  # for repeats; what changes the grading goes through at once
 _EACH_UP_TO: Final = 3  # repeats that get a line on the timeline each; later ones at 10, 100, 1000 …
 _STORM_BEGINS: Final = 2  # problems of one incident
+_COUNTED_FROM: Final = 10  # problems of one incident: the end of each is counted, and not told of singly
 _KEY_LENGTH: Final = 300
 log = structlog.get_logger("intake")
 _VERDICTS: Final = cast(Table, Verdict.__table__)
@@ -122,7 +123,19 @@ async def judge(session: AsyncSession, payloads: Sequence[Mapping[str, Any]], at
                 "at": at,
             }
         )
-    await session.execute(insert(_VERDICTS), verdicts)
+    await insert_all(session, _VERDICTS, verdicts)
+    await _mark_judged(session, {payload["receipt_id"] for payload in payloads})
+
+
+async def _mark_judged(session: AsyncSession, receipts: Collection[str]) -> None:
+    """Whoever judges another signal of the same receipt at this moment marks it: nobody waits for that."""
+    waiting = select(Receipt.id).where(Receipt.id.in_(receipts), Receipt.unjudged)
+    await session.execute(
+        update(Receipt)
+        .where(Receipt.id.in_(waiting.with_for_update(skip_locked=True)))
+        .values(unjudged=False)
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def _first_word(told: _Told) -> Outcome:
@@ -196,7 +209,7 @@ async def _raise(told: _Told, problem: Problem) -> Outcome:
     problem.incident_id = incident.id
     told.known.changed(incident.id)
     if is_new:
-        told.known.raised(incident)
+        await told.known.raised(incident)
         problem.facts_at = told.at
     else:
         incident = await told.known.held(incident.id)
@@ -212,6 +225,7 @@ def _join_storm(told: _Told, problem: Problem, incident: Incident) -> Outcome:
     problem.incident_id = incident.id
     told.known.changed(incident.id)
     incident.signals += 1
+    incident.grew_at = told.at
     if incident.signals == _STORM_BEGINS or _gets_a_line(incident.signals):
         told.note(incident, "signal.storm", count=incident.signals)
     return Outcome.JOINED
@@ -295,7 +309,7 @@ async def _recovered(told: _Told, problem: Problem, later: bool | None) -> Outco
     if incident is None:
         return Outcome.SETTLED
     still = await told.known.still_wrong(incident)
-    if still and incident.signals > storms.MOST and not _gets_a_line(still):
+    if still and incident.signals >= _COUNTED_FROM and not _gets_a_line(still):
         return Outcome.RECOVERED  # one of many in a storm: the count is told at 1000, 100, 10, and at the end
     told.note(incident, "signal.recovered", ended_at=told.signal.ended_at, still=still, text=told.signal.note)
     payload = {
@@ -305,7 +319,7 @@ async def _recovered(told: _Told, problem: Problem, later: bool | None) -> Outco
         "still": still,
     }
     outbox.put(told.session, "signal.recovered", payload, ref=incident.id, at=told.at)
-    if still or await _is_held(told.session, incident):
+    if still or await touched.by_people(told.session, incident):
         return Outcome.RECOVERED
     levels = await matrix.of(told.session, incident.plan_revision)
     move = Move(
@@ -313,24 +327,6 @@ async def _recovered(told: _Told, problem: Problem, later: bool | None) -> Outco
     )
     lifecycle.apply(told.session, incident, Event.CANCEL, actor=told.actor, at=told.at, move=move)
     return Outcome.CANCELLED
-
-
-async def _is_held(session: AsyncSession, incident: Incident) -> bool:
-    """Whether a person has had a hand in it: raised, answered or assessed it, wrote or merged."""
-    if incident.state != State.DETECTED or not incident.raised_by.startswith("source:"):
-        return True
-    # The timeline and not the columns: a new occurrence takes the answer off the incident, not the person.
-    touched = exists().where(
-        TimelineEntry.incident_id == incident.id,
-        or_(
-            TimelineEntry.kind.in_(["incident.acknowledged", "update.posted"]),
-            (TimelineEntry.kind == "facts.changed") & TimelineEntry.actor.not_like("source:%"),
-        ),
-    )
-    merged = exists().where(Incident.merged_into == incident.id)
-    # Somebody may have pressed the button of a message a moment ago, and the incident has not heard of it yet.
-    answered = exists().where(Round.ref == incident.id, Round.state == RoundState.ACKNOWLEDGED)
-    return bool(await session.scalar(select(or_(touched, merged, answered))))
 
 
 # ── somebody took it, or remarked something ───────────────────────────────────────────────────────────────

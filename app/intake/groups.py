@@ -63,14 +63,21 @@ class Groups:
         while self._waiting:
             group = [self._waiting.popleft() for _ in range(min(self._at_once, len(self._waiting)))]
             self._in_hand = len(group)
-            failure = await self._store(group)
-            if failure is not None and len(group) > 1 and not _is_away(failure):
-                log.warning("group stored one by one", number=len(group), error=type(failure).__name__)
-                await self._one_by_one(group)
-            elif failure is not None:
-                self._refuse(group, failure)
+            # Gathered and not caught, as below: whoever waits is answered, and those behind them have their turn.
+            (broken,) = await asyncio.gather(self._store_or_refuse(group), return_exceptions=True)
+            if broken is not None:
+                self._answer_overloaded(group)
+                log.error("writer broke", number=len(group), error=type(broken).__name__, exc_info=broken)
             self._in_hand = 0
             self._rush.now_waiting(len(self._waiting))
+
+    async def _store_or_refuse(self, group: Sequence[_Waiting]) -> None:
+        failure = await self._store(group)
+        if failure is not None and len(group) > 1 and not _is_away(failure):
+            log.warning("group stored one by one", number=len(group), error=type(failure).__name__)
+            await self._one_by_one(group)
+        elif failure is not None:
+            self._refuse(group, failure)
 
     async def _one_by_one(self, group: Sequence[_Waiting]) -> None:
         for number, one in enumerate(group):
@@ -107,6 +114,12 @@ class Groups:
             if not answer.done():
                 passes = isinstance(failure, SQLAlchemyError | OSError)  # a `TimeoutError` is an `OSError`
                 answer.set_exception(self._overloaded(told) if passes else failure)
+
+    def _answer_overloaded(self, group: Sequence[_Waiting]) -> None:
+        """To those of the group that have no answer yet; what of theirs is stored is known again when they come again."""
+        for told, answer in group:
+            if not answer.done():
+                answer.set_exception(self._overloaded(told))
 
     def _overloaded(self, told: Told) -> Problem:
         asking = told.asking

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
-from sqlalchemy import Select, Table, insert, select
+from sqlalchemy import Select, Table, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
@@ -24,6 +24,8 @@ from app.intake.admission import Asking
 from app.intake.kinds import Kind
 from app.intake.signals import NotUnderstood, Signal, packed
 from app.intake.tables import Receipt, ReceiptState, Source, Verdict
+from app.outbox import Urgency
+from app.rows import insert_all
 from app.vault import Vault
 from app.wording import kept, say
 
@@ -109,8 +111,8 @@ async def keep(
         receipts.append(_receipt(one, source, kept, signals, at))
         told_of.extend(messages(source, kept.receipt_id, signals, at))
     if receipts:
-        await session.execute(insert(_RECEIPTS), receipts)
-        await outbox.put_all(session, TOPIC, told_of, at=at)
+        await insert_all(session, _RECEIPTS, receipts)
+        await send(session, told_of, at=at)
     return answers
 
 
@@ -137,6 +139,7 @@ def _receipt(
         "content_type": told.content_type[:200] if told.content_type else None,
         "body": _without(told.asking.shown.body, told.secrets),
         "signals": signals,
+        "unjudged": bool(signals),
         "state": ReceiptState.UNDERSTOOD if refusal is None else ReceiptState.NOT_UNDERSTOOD,
         "error": error,
     }
@@ -157,6 +160,15 @@ def messages(
         yield ref_of(source.id, signal["dedup_key"]), payload
 
 
+async def send(session: AsyncSession, told: Sequence[tuple[str, Mapping[str, Any]]], *, at: datetime) -> None:
+    """Let these `messages` be judged: before all others where the source itself hints at level 1 or 2."""
+    for ref, payload in told:
+        hint = payload["signal"].get("level_hint")
+        if hint is not None and Urgency.of(hint) is Urgency.GRAVE:
+            outbox.speaks_of(session, ref, Urgency.HINTED)
+    await outbox.put_all(session, TOPIC, told, at=at)
+
+
 async def say_ourselves(session: AsyncSession, source: Source, signal: Signal, *, at: datetime) -> str:
     """Keep a signal of a source of our own, which sends no body, and send it to be judged; the id of its receipt."""
     said, receipt_id = packed(signal), new_id(at)
@@ -167,11 +179,12 @@ async def say_ourselves(session: AsyncSession, source: Source, signal: Signal, *
         "content_type": None,
         "body": b"{}",
         "signals": [said],
+        "unjudged": True,
         "state": ReceiptState.UNDERSTOOD,
         "error": None,
     }
-    await session.execute(insert(_RECEIPTS), [row])
-    await outbox.put_all(session, TOPIC, list(messages(source, receipt_id, [said], at)), at=at)
+    await insert_all(session, _RECEIPTS, [row])
+    await send(session, list(messages(source, receipt_id, [said], at)), at=at)
     return receipt_id
 
 
@@ -180,8 +193,9 @@ async def read_again(session: AsyncSession, source: Source, receipt: Receipt, *,
     signals = signals_of(source, document_of(receipt.body, receipt.content_type))
     receipt.state, receipt.error = ReceiptState.UNDERSTOOD, None
     receipt.signals = [packed(signal) for signal in signals]
+    receipt.unjudged = bool(signals)
     await session.flush()
-    await outbox.put_all(session, TOPIC, list(messages(source, receipt.id, receipt.signals, at)), at=at)
+    await send(session, list(messages(source, receipt.id, receipt.signals, at)), at=at)
 
 
 def ref_of(source_id: str, dedup_key: str) -> str:

@@ -14,9 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import inline
 from app.incidents import record
 from app.incidents.raising import Alarm
-from app.incidents.tables import Incident
+from app.incidents.tables import Incident, Status
 from app.intake import storms
 from app.intake.signals import SignalState
+from app.intake.storms import Place
 from app.intake.tables import Problem, Source
 from app.levels import grading, matrix
 from app.levels.document import Levels
@@ -30,7 +31,7 @@ class Known:
     problems: dict[tuple[str, str], Problem] = field(default_factory=dict)  # by source and key
     _open_keys: set[str] = field(default_factory=set)  # of incidents that may take a new problem in
     _held: dict[str, Incident] = field(default_factory=dict)
-    _storms: dict[tuple[str | None, str], Incident] = field(default_factory=dict)  # by source and type
+    _storms: dict[Place, Incident] = field(default_factory=dict)
     _wrong: dict[str, int] = field(default_factory=dict)  # problems of an incident that have not ended
     _levels: Levels | None = None
 
@@ -66,24 +67,37 @@ class Known:
         """`storms.incident_for`, asked of the database until a storm is found, and once more after each new incident."""
         if alarm.dedup_key in self._open_keys:
             return None
-        if self._levels is None:
-            _, self._levels = await matrix.in_force(self.session)
-        type_name, kind = self._levels.type_of(alarm.type)
-        place = (alarm.source, type_name)
+        levels = await self._levels_in_force()
+        type_name, kind = levels.type_of(alarm.type)
+        place = Place(alarm.source, type_name, alarm.status)
         found = self._storms.get(place)
         if found is None or found.state in storms.OVER:
-            found = await storms.incident_for(self.session, alarm, type_name, at=self.at)
-            if found is None:
-                return None
-            self._storms[place] = self._held[found.id] = found
+            found = await self._look_for_storm(place)
+        if found is None:
+            return None
         graded = grading.at_first(
             kind, record.scope(found), alarm.facts, said=alarm.level, hint=alarm.level_hint
         )
         return None if grading.is_graver(graded.level, found.level) else found
 
-    def raised(self, incident: Incident) -> None:
-        """It may be graver than the storm that was known."""
-        self._storms.pop((incident.source, incident.type), None)
+    async def raised(self, incident: Incident) -> None:
+        """A new incident beside a storm that is known here is graver than that, and takes it over."""
+        place = Place(incident.source, incident.type, Status(incident.status))
+        if self._storms.pop(place, None) is not None:
+            await self._look_for_storm(place)
+
+    async def _look_for_storm(self, place: Place) -> Incident | None:
+        levels = await self._levels_in_force()
+        found = await storms.incident_for(self.session, place, levels.storm, at=self.at)
+        if found is not None:
+            self._storms[place] = self._held[found.id] = found
+            self.changed(found.id)
+        return found
+
+    async def _levels_in_force(self) -> Levels:
+        if self._levels is None:
+            _, self._levels = await matrix.in_force(self.session)
+        return self._levels
 
     def changed(self, incident_id: str | None) -> None:
         """A problem of it began, again or for the first time."""

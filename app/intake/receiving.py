@@ -1,13 +1,12 @@
 """Where monitoring posts to: `/intake`, and the addresses its clients know from PagerDuty and Opsgenie.
 
 These routes name their caller themselves, because each sender shows its key in its own way, and store in groups
-(`groups`): no session of their own, no dependency to be solved. A request that bears an `Idempotency-Key` goes the
-ordinary way through the edge, one transaction of its own in which its answer is kept. They answer 400 without
-raising: what was authenticated and could not be understood is kept, and an exception would take that back.
+(`groups`): no session of their own, no dependency to be solved, so that a straight lane leads to them (`lane`). A request that
+bears an `Idempotency-Key` goes the ordinary way through the edge, one transaction of its own in which its answer is kept. They
+answer 400 without raising: what was authenticated and could not be understood is kept, and an exception would take that back.
 """
 
 import json
-from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Final, Literal, cast
 
 from fastapi import APIRouter, Query, Request, Response
@@ -23,29 +22,9 @@ from app.intake.schemas import Accepted, Enqueued, InvalidEvent, Requested
 from app.intake.signals import NotUnderstood
 from app.intake.sources import opsgenie
 from app.problems import as_response
-from app.wording import Wording, negotiate, render, say
+from app.wording import Wording, render, say
 
-
-class InGroups(Edge):
-    """The edge, but for requests that can share a transaction with those beside them."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        ordinary = super().get_route_handler()
-        endpoint = cast(Callable[..., Coroutine[Any, Any, Response]], self.endpoint)
-
-        async def at_the_edge(request: Request) -> Response:
-            if "idempotency-key" in request.headers:
-                return await ordinary(request)
-            request.state.language = negotiate(
-                request.headers.get("accept-language"), _parts(request).settings.language
-            )
-            request.state.session = None
-            return await endpoint(request=request, **request.path_params)
-
-        return at_the_edge
-
-
-router = APIRouter(route_class=InGroups, tags=["intake"])
+router = APIRouter(route_class=Edge, tags=["intake"])
 
 _ANY_BODY: Final[dict[str, Any]] = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": {}}}}

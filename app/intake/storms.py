@@ -1,45 +1,101 @@
 """A storm: one source raises many new problems of one type in a short time, and people get one incident with a count.
 
-The first `MOST` incidents of a source and type within `WITHIN` stand for themselves. A further problem joins the gravest
-of those still open, unless it is graver than that: then it gets an incident of its own, which the next ones join. Each
-has its row, its verdict and its part in the end: the incident recovers when all of them have.
+The plan says how many incidents of a source and type, within which time, stand for themselves. The next problem joins the gravest
+of those still open, and the others are merged into that one, unless somebody has had a hand in them. From then on it is one storm
+for as long as new problems keep coming. A problem that is graver than the storm's incident gets one of its own, with its own page,
+and takes the storm over. Each problem has its row, its verdict and its part in the end: the incident recovers when all have.
 """
 
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import inline
-from app.incidents import record
-from app.incidents.raising import Alarm
-from app.incidents.tables import Incident, State
+from app.incidents import lifecycle, record, timeline
+from app.incidents.lifecycle import Event, Move
+from app.incidents.tables import Incident, State, Status
+from app.intake import touched
+from app.intake.tables import Problem
+from app.levels import matrix
+from app.levels.document import Storm
+from app.wording import say
 
-MOST: Final = 10  # new incidents of one source and type …
-WITHIN: Final = timedelta(minutes=5)  # … in this time
 OVER: Final = frozenset({State.CLOSED, State.REVIEWED, State.CANCELLED})
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a storm is: problems of other sources and types have no part in it, nor have drills."""
+
+    source: str | None  # slug
+    type: str
+    status: Status
+
+
 async def incident_for(
-    session: AsyncSession, alarm: Alarm, type_name: str, *, at: datetime
+    session: AsyncSession, place: Place, limits: Storm, *, at: datetime
 ) -> Incident | None:
-    """The gravest open incident, locked, of the storm that this new problem of that type is a part of; `None`: no storm."""
-    # The newest few by their key, which sorts by time: a storm is looked for with each new problem, so it must cost little.
-    query = (
-        select(Incident.id, Incident.level, Incident.state)
-        .where(
-            Incident.source == alarm.source,
-            Incident.type == type_name,
-            Incident.status == inline(alarm.status),
-            Incident.detected_at > at - WITHIN,
-        )
-        .order_by(Incident.id)
+    """The open incident, locked, that a new problem of that place joins, unless it is graver; `None`: no storm there.
+
+    1. Look at what was raised or grew lately. It is a storm when one of them stands for several problems already, or when there
+       are as many as the plan leaves standing.
+    2. Lock the gravest that is open.
+    3. Merge the others into it.
+    """
+    # By their index, and few: a storm is looked for with each new problem, so it must cost little.
+    query = select(Incident.id, Incident.level, Incident.state, Incident.signals).where(
+        Incident.source == place.source,
+        Incident.type == place.type,
+        Incident.status == inline(place.status),
+        Incident.grew_at > at - limits.within,
     )
     lately = (await session.execute(query)).all()
     still_open = [one for one in lately if one.state not in OVER]
-    if len(lately) < MOST or not still_open:
+    known = any(one.signals > 1 for one in lately)
+    if not still_open or not (known or len(lately) >= limits.after):
         return None
-    found = await record.locked(session, min(still_open, key=lambda one: (one.level, one.id)).id)
-    # Who held its lock may have ended it: what is over takes nothing in any more.
-    return found if found.state not in OVER else None
+    chosen = min(still_open, key=lambda one: (one.level, -one.signals, one.id)).id
+    found = await record.locked(session, chosen)
+    if found.state in OVER:
+        # Who held its lock has ended it, or merged it into the one that is seen now.
+        return await incident_for(session, place, limits, at=at)
+    # What a person has begun to deal with is left alone, and needs no lock to be seen.
+    others = sorted(one.id for one in still_open if one.id != chosen and one.state == State.DETECTED)
+    if others:
+        await _take_in(session, found, others, actor=f"source:{place.source}", at=at)
+    return found
+
+
+async def _take_in(
+    session: AsyncSession, incident: Incident, others: Iterable[str], *, actor: str, at: datetime
+) -> None:
+    """Merge the others into the storm's incident. One whose lock somebody has is not waited for: the next look sees it."""
+    taken = []
+    for other in await record.free(session, others):
+        if other.state in OVER or await touched.by_people(session, other):
+            continue
+        levels = await matrix.of(session, other.plan_revision)
+        reason = say("intake.taken_in", number=incident.number, source=incident.reporter)
+        move = Move(spec=levels.levels[other.level], reason=reason, merge_into=incident.id)
+        lifecycle.apply(session, other, Event.CANCEL, actor=actor, at=at, move=move)
+        await session.execute(
+            update(Problem).where(Problem.incident_id == other.id).values(incident_id=incident.id)
+        )
+        incident.signals += other.signals
+        taken.append(other.number)
+    if taken:
+        incident.version += 1
+        timeline.append(
+            session,
+            incident,
+            "signal.taken_in",
+            actor=actor,
+            at=at,
+            source=incident.source,
+            numbers=taken,
+            count=incident.signals,
+        )

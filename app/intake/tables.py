@@ -45,6 +45,9 @@ class Receipt(Base):
     body: Mapped[bytes] = mapped_column(LargeBinary)
     signals: Mapped[list[Any]]  # app.intake.signals.Signal, as JSON
     state: Mapped[ReceiptState] = mapped_column(String(16))
+    unjudged: Mapped[bool] = mapped_column(
+        default=False
+    )  # it has signals, and nothing came of any of them yet
     error: Mapped[dict[str, Any] | None]  # a wording, and under `errors` a wording for each mistake
 
     __table_args__ = (
@@ -52,6 +55,8 @@ class Receipt(Base):
             "ix_receipts_not_understood", "received_at",
             postgresql_where=text("state = 'not_understood'"), sqlite_where=text("state = 'not_understood'"),
         ),
+        # The auditor's question: what waits to be judged, and not a week of what was.
+        Index("ix_receipts_unjudged", "id", postgresql_where=text("unjudged"), sqlite_where=text("unjudged = 1")),
     )  # fmt: skip
 
 

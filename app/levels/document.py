@@ -151,6 +151,16 @@ class IncidentType(Part):
     """Asked from the top; the first rule that holds decides. A rule whose facts are missing is passed over."""
 
 
+class Storm(Part):
+    """When many problems of one source and type are one incident with a count (OR-2)."""
+
+    after: Annotated[int, Field(ge=1, le=1000)] = 10
+    """So many incidents of one source and type, raised `within` that time, stand for themselves; with the next problem they
+    become one, but for those that somebody deals with already."""
+    within: Span = timedelta(minutes=5)
+    """A storm is over when no new problem has come for this long."""
+
+
 class Levels(Part):
     """All that grading reads, and what `GET /api/v1/levels` shows."""
 
@@ -159,6 +169,7 @@ class Levels(Part):
     types: dict[Slug, IncidentType]
     playbooks: list[Slug] = Field(default_factory=list)
     """The playbooks an incident can be activated with."""
+    storm: Storm = Field(default_factory=Storm)
     time_zone: str = "UTC"
     """IANA name; the zone in which the centre lives."""
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from sqlalchemy import case, literal_column, select, tuple_, update
+from sqlalchemy import Row, Table, case, insert, literal_column, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
@@ -43,6 +43,7 @@ FRESH: Final = timedelta(milliseconds=500)
 # A receiver may ask for patience, but not for more than this.
 _LONGEST_PAUSE: Final = timedelta(minutes=15)
 _DUE_STATES: Final = (DeliveryState.PENDING, DeliveryState.SENDING)
+_ATTEMPTS: Final = cast(Table, Attempt.__table__)
 
 
 @dataclass(frozen=True)
@@ -124,28 +125,28 @@ async def claim(
 
     1. Lock what is due and no other sender holds: pending ones, and those whose sender's lease has ended.
     2. Drop what must not be sent any more, because its round is over.
-    3. Raise the fence of the rest, and write down the attempt before it is made.
+    3. Raise the fence of the rest, and write down the attempts before they are made; each with one statement for all.
     """
-    rows: list[Any] = []
+    rows: list[Row[Any]] = []
     for level in levels:
         if len(rows) < limit:
             rows += (await session.execute(_due(at, level, limit - len(rows)))).all()
-    ready: list[tuple[Delivery, Notice]] = []
-    for delivery, notice, called in rows:
-        if called is not None and called.state != RoundState.CALLING:
-            pipeline.drop(delivery, _why_over(called))
-        else:
-            ready.append((delivery, notice))
-    for delivery, _ in ready:
-        delivery.state = DeliveryState.SENDING
-        delivery.attempts += 1
-        delivery.not_before = at + lease
-        session.add(
-            Attempt(delivery_id=delivery.id, number=delivery.attempts, started_at=at, outcome="sending")
-        )
-    await session.flush()
-    sealed = await holders.sealed_addresses(session, {one.contact_id for one, _ in ready if one.contact_id})
-    return [_claimed(vault, delivery, notice, sealed, at=at) for delivery, notice in ready]
+    await _drop_over(session, [row for row in rows if _is_over(row)])
+    ready = [row for row in rows if not _is_over(row)]
+    if not ready:
+        return []
+    await session.execute(
+        update(Delivery)
+        .where(Delivery.id.in_([row.id for row in ready]))
+        .values(state=DeliveryState.SENDING, attempts=Delivery.attempts + 1, not_before=at + lease)
+        .execution_options(synchronize_session=False)
+    )
+    await session.execute(insert(_ATTEMPTS), [
+        {"delivery_id": row.id, "number": row.attempts + 1, "started_at": at, "outcome": "sending"} for row in ready
+    ])  # fmt: skip
+    sealed = await holders.sealed_addresses(session, {row.contact_id for row in ready if row.contact_id})
+    addresses = {contact_id: _unsealed(vault, text) for contact_id, text in sealed.items()}
+    return [_claimed(row, addresses, at=at) for row in ready]
 
 
 async def extend(
@@ -163,26 +164,27 @@ async def extend(
     return [(row.id, row.attempts) for row in kept_]
 
 
-async def still_wanted(session: AsyncSession, claimed: Claimed, *, at: datetime) -> bool:
-    """Whether a message taken a while ago may still be sent: ours yet, and its round not over. One whose round is over is
-    dropped here, as it would have been at the claim."""
-    found = (
+async def still_wanted(
+    session: AsyncSession, claimed: Sequence[Claimed], *, at: datetime
+) -> Sequence[Claimed]:
+    """Of messages taken a while ago, those that may still be sent: ours yet, and their rounds not over. One whose round is
+    over is dropped here, as it would have been at the claim."""
+    fences = sorted((one.delivery_id, one.attempt) for one in claimed)
+    found: Sequence[Any] = (
         await session.execute(
-            select(Delivery, Round)
+            select(Delivery.id, Round.state.label("round_state"), Round.acknowledged_by)
             .outerjoin(Round, Round.id == Delivery.round_id)
-            .where(Delivery.id == claimed.delivery_id, Delivery.attempts == claimed.attempt)
+            .where(tuple_(Delivery.id, Delivery.attempts).in_(fences))
             .where(Delivery.state == DeliveryState.SENDING)
+            .order_by(Delivery.id)
             .with_for_update(of=Delivery)
-            .execution_options(populate_existing=True)
         )
-    ).one_or_none()
-    if found is not None and (found.Round is None or found.Round.state == RoundState.CALLING):
-        return True
-    if found is not None:
-        pipeline.drop(found.Delivery, _why_over(found.Round))
-    await _close_attempts(session, [(claimed, Outcome(Result.UNTRIED))], at=at)
-    await session.flush()
-    return False
+    ).all()
+    await _drop_over(session, [row for row in found if _is_over(row)])
+    ours = {row.id for row in found if not _is_over(row)}
+    if lost := [one for one in claimed if one.delivery_id not in ours]:
+        await _close_attempts(session, [(one, Outcome(Result.UNTRIED)) for one in lost], at=at)
+    return [one for one in claimed if one.delivery_id in ours]
 
 
 async def send(
@@ -305,65 +307,79 @@ def backoff(attempts: int, retry_after: timedelta | None, *, level: int, key: st
 def _due(at: datetime, level: int, limit: int) -> Any:
     # One level at a time: the index then gives the oldest first, and what is pending costs nothing.
     return (
-        select(Delivery, Notice, Round)
+        select(
+            Delivery.id, Delivery.attempts, Delivery.untried, Delivery.channel, Delivery.contact_id, Delivery.language,
+            Delivery.asks, Delivery.ref, Notice.number, Notice.level, Notice.exercise, Notice.kind, Notice.subject,
+            Notice.text, Round.state.label("round_state"), Round.acknowledged_by,
+        )
         .join(Notice, Notice.id == Delivery.notice_id)
         .outerjoin(Round, Round.id == Delivery.round_id)
         .where(Delivery.state.in_(inline(_DUE_STATES)), Delivery.not_before <= at, Delivery.level == level)
         .order_by(Delivery.not_before, Delivery.id)
         .limit(limit)
         .with_for_update(of=Delivery, skip_locked=True)
-        .execution_options(populate_existing=True)
-    )
+    )  # fmt: skip
 
 
-def _why_over(called: Round) -> Wording:
-    if called.state == RoundState.ACKNOWLEDGED:
-        return say("notify.acknowledged_by", by=called.acknowledged_by)
-    return say(f"notify.round_{called.state}")
+def _is_over(row: Row[Any]) -> bool:
+    return row.round_state is not None and row.round_state != RoundState.CALLING
 
 
-def _claimed(
-    vault: Vault, delivery: Delivery, notice: Notice, sealed: Mapping[str, str], *, at: datetime
-) -> Claimed:
-    address, unreadable = _address(vault, delivery, sealed)
+async def _drop_over(session: AsyncSession, rows: Sequence[Row[Any]]) -> None:
+    """Decide against messages, locked, whose rounds are over."""
+    if not rows:
+        return
+    why = {row.id: _why_over(row) for row in rows}
+    dropped = select(Delivery).where(Delivery.id.in_(why)).execution_options(populate_existing=True)
+    for one in await session.scalars(dropped):
+        pipeline.drop(one, why[one.id])
+    await session.flush()
+
+
+def _why_over(row: Row[Any]) -> Wording:
+    if row.round_state == RoundState.ACKNOWLEDGED:
+        return say("notify.acknowledged_by", by=row.acknowledged_by)
+    return say(f"notify.round_{row.round_state}")
+
+
+def _claimed(row: Row[Any], addresses: Mapping[str, str | Wording], *, at: datetime) -> Claimed:
+    address = _address(row, addresses)
     return Claimed(
-        delivery_id=delivery.id,
-        attempt=delivery.attempts,
-        untried=delivery.untried,
+        delivery_id=row.id,
+        attempt=row.attempts + 1,
+        untried=row.untried,
         at=at,
-        channel=delivery.channel,
-        address=address,
-        unreadable=unreadable,
-        language=delivery.language,
-        asks=delivery.asks,
-        ref=delivery.ref,
-        number=notice.number,
-        level=notice.level,
-        exercise=notice.exercise,
-        kind=notice.kind,
-        subject=notice.subject,
-        text=notice.text,
+        channel=row.channel,
+        address=address if isinstance(address, str) else None,
+        unreadable=None if isinstance(address, str) else address,
+        language=row.language,
+        asks=row.asks,
+        ref=row.ref,
+        number=row.number,
+        level=row.level,
+        exercise=row.exercise,
+        kind=row.kind,
+        subject=row.subject,
+        text=row.text,
     )
 
 
-def _address(
-    vault: Vault, delivery: Delivery, sealed: Mapping[str, str]
-) -> tuple[str | None, Wording | None]:
-    """The address, or why it is not to be used.
-
-    One bad contact point must not hold up the rest of a batch.
-    """
+def _address(row: Row[Any], addresses: Mapping[str, str | Wording]) -> str | Wording:
+    """The address, or why it is not to be used."""
     # Each of its senders died at it. It is handed out once more to be recorded as failed, and not to be sent.
-    if delivery.attempts - delivery.untried > MAX_ATTEMPTS:
-        return None, say("notify.senders_died", attempts=MAX_ATTEMPTS)
-    if delivery.channel == SELF:
-        return SELF, None
-    if (found := sealed.get(delivery.contact_id or "")) is None:
-        return None, say("people.no_such_contact")
+    if row.attempts + 1 - row.untried > MAX_ATTEMPTS:
+        return say("notify.senders_died", attempts=MAX_ATTEMPTS)
+    if row.channel == SELF:
+        return SELF
+    return addresses.get(row.contact_id or "") or say("people.no_such_contact")
+
+
+def _unsealed(vault: Vault, sealed: str) -> str | Wording:
+    """One bad contact point must not hold up the rest of a batch."""
     try:
-        return vault.unseal(found), None
+        return vault.unseal(sealed)
     except ValueError:
-        return None, say("notify.sealed")
+        return say("notify.sealed")
 
 
 def _pause(delivery: Delivery, claimed: Claimed, outcome: Outcome) -> timedelta | None:

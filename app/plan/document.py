@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from app.incidents.document import CommandPost
-from app.levels.document import IncidentType, Levels, LevelSpec, Risk
+from app.levels.document import IncidentType, Levels, LevelSpec, Risk, Storm
 from app.notify.document import Chain
 from app.playbooks.document import Playbook
 from app.resources.document import Pool
@@ -72,6 +72,7 @@ class Monitoring(Part):
 
     watched: list[Localised]
     owner: Slug
+    storm: Storm = Field(default_factory=Storm)
 
 
 class Recovery(Part):
@@ -133,5 +134,5 @@ class PlanDocument(Part):
         """The levels' part on its own."""
         return Levels(
             levels=self.levels, risk=self.risk, types=self.types, playbooks=list(self.playbooks),
-            time_zone=self.plan.time_zone,
+            time_zone=self.plan.time_zone, storm=self.monitoring.storm if self.monitoring else Storm(),
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from app import outbox
 from app.incidents import announcements, decisions, facts, record, tasks, timeline
+from app.incidents.tables import Incident
 from app.notify import acknowledgement, delivery_log
 from app.playbooks import runner
 from app.reactions.context import Happened, is_open
@@ -32,16 +33,21 @@ async def tell_those_told(happened: Happened) -> None:
     """Whoever was called about it hears that it has ended."""
     incident = await happened.incident()
     positions = await delivery_log.positions_told(happened.session, incident.id)
+    if _is_part_of_storm(happened, incident):
+        # One incident, told once: only who has not heard of that needs to hear of this end.
+        told = await delivery_log.positions_told(happened.session, incident.merged_into or "")
+        positions = [one for one in positions if one not in told]
     await happened.tell(incident, str(incident.state), positions, by=happened.payload["actor"])
 
 
 async def pass_on_merged(happened: Happened) -> None:
     """What was merged leaves its trace on the incident it was merged into.
 
-    By a message of that one's own: two incidents are never locked at once, so two merged into each other cannot deadlock.
+    By a message of that one's own: this reaction never waits for two locks, so two merged into each other cannot deadlock. What a
+    storm took in is noted there already.
     """
     incident = await happened.incident()
-    if (target := incident.merged_into) is not None:
+    if (target := incident.merged_into) is not None and not _is_part_of_storm(happened, incident):
         payload = {"incident_id": target, "merged": incident.id, "actor": happened.payload["actor"]}
         outbox.put(happened.session, "incident.merged", payload, ref=target, at=happened.at)
 
@@ -73,3 +79,8 @@ async def publish_review(happened: Happened) -> None:
     """The review transition was made without publishing first: the draft is published as it stands."""
     incident = await happened.incident()
     await publishing.on_reviewed(happened.session, incident, by=happened.payload["actor"], at=happened.at)
+
+
+def _is_part_of_storm(happened: Happened, incident: Incident) -> bool:
+    """Whether its own source merged it; nothing but a storm does."""
+    return incident.merged_into is not None and str(happened.payload["actor"]).startswith("source:")

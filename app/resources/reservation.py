@@ -9,7 +9,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, bindparam, or_, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
@@ -71,6 +73,30 @@ class Held:
     exercise: bool
 
 
+def _pools_reached() -> Select[Any]:
+    reached = select(Pool.id, Pool.next).where(Pool.id.in_(bindparam("named", expanding=True)))
+    following = reached.cte("reached", recursive=True)
+    return select(following.union(select(Pool.id, Pool.next).where(Pool.id == following.c.next)))
+
+
+def _candidates() -> Select[Any]:
+    wanted = Unit.pool_id.in_(bindparam("pools", expanding=True))
+    people = select(Unit.person_id).where(wanted, Unit.person_id.is_not(None))
+    return (
+        select(Unit)
+        .where(or_(wanted, Unit.person_id.in_(people)))
+        .order_by(Unit.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+
+
+# Built once: everybody who asks runs them, and building them costs more than their answer.
+_POOLS_REACHED: Final = _pools_reached()
+_CANDIDATES: Final = _candidates()
+_OF_KEY: Final = select(Reservation).where(Reservation.key == bindparam("key"))
+
+
 async def reserve(
     session: AsyncSession,
     *,
@@ -81,36 +107,36 @@ async def reserve(
     by: str,
     exercise: bool,
     at: datetime,
+    alone: bool = False,
 ) -> Reservation | Shortage:
     """Take all that is asked for, or nothing. The same `key` again is the same reservation.
 
+    `alone`: nothing else is reserved or given back in this transaction; then whoever wants other things need not wait for it.
+
     1. Take turns, then lock every unit that could come into it, in one order for everybody: no two requests
        can sell the same thing, and none waits for another in a circle, however many a transaction makes.
-    2. Look the key up only then: whoever sent the same request at the same time has waited for the first.
-    3. Find units for all of it: the pool, its next tiers, then the substitutes in order.
+    2. Find units for all of it: the pool, its next tiers, then the substitutes in order.
+    3. Write the reservation, unless the key has one: whoever sent the same request at the same time has waited for the first.
     4. Write the lines, the quantities and the message; or take nothing and say what is missing.
     """
-    await _take_turns(session)
+    await _take_turns(session, alone=alone)
     pools = await _pools_asked(session, ask)
     units = await _locked_candidates(session, pools)
-    if (known := await _by_key(session, key)) is not None:
-        return known
     free = await (_shadow(session, units, ref) if exercise else _free(session, units))
     shelf = await _shelf(session, pools, units, free, at=at)
     served = allocate(ask, shelf)
-    if any(one.missing for one in served):
-        return Shortage(tuple(_short(one) for one in served))
-
-    reservation = Reservation(
-        id=new_id(at), ref=ref, key=key, state=ReservationState.HELD, exercise=exercise, reserved_at=at,
-        until=until, released_at=None, by=by, asked=[one.model_dump(mode="json") for one in ask], version=1,
-    )  # fmt: skip
-    session.add(reservation)
+    made = None
+    if not any(one.missing for one in served):
+        made = await _written(
+            session, id=new_id(at), ref=ref, key=key, state=ReservationState.HELD, exercise=exercise, reserved_at=at,
+            until=until, released_at=None, by=by, asked=[one.model_dump(mode="json") for one in ask], version=1,
+        )  # fmt: skip
+    if made is None:
+        return await _by_key(session, key) or Shortage(tuple(_short(one) for one in served))
+    _write_lines(session, made, served, {unit.id: unit for unit in units})
+    outbox.put(session, MADE, {"reservation_id": made.id, "exercise": exercise}, ref=ref, at=at)
     await session.flush()
-    _write_lines(session, reservation, served, {unit.id: unit for unit in units})
-    await session.flush()
-    outbox.put(session, MADE, {"reservation_id": reservation.id, "exercise": exercise}, ref=ref, at=at)
-    return reservation
+    return made
 
 
 async def reserve_or_refuse(
@@ -124,22 +150,24 @@ async def reserve_or_refuse(
     exercise: bool,
     at: datetime,
 ) -> Reservation:
-    """The same for somebody who asks by hand: pools exist, the end lies ahead, a shortage is refused."""
+    """The same for somebody who asks by hand, in a request of its own: pools exist, the end lies ahead, a shortage is refused."""
     asked = {demand.pool for one in ask for demand in (one, *one.substitutes)}
     known = set(await session.scalars(select(Pool.id).where(Pool.id.in_(asked))))
     if unknown := sorted(asked - known):
         raise NotFound(say("resources.no_such_pool", id=unknown[0]))
     if until <= at:
         raise Refused(say("resources.until_is_past"))
-    outcome = await reserve(session, ref=ref, key=key, ask=ask, until=until, by=by, exercise=exercise, at=at)
+    outcome = await reserve(
+        session, ref=ref, key=key, ask=ask, until=until, by=by, exercise=exercise, at=at, alone=True
+    )
     if isinstance(outcome, Shortage):
         raise Refused(outcome.wording(), shortage=outcome.as_data())
     return outcome
 
 
 async def release(session: AsyncSession, reservation: Reservation, *, by: str, at: datetime) -> Reservation:
-    """Give everything back; what is given back already stays so."""
-    await _give_back(session, Reservation.id == reservation.id, by=by, at=at)
+    """Give everything back, by hand and alone in its transaction; what is given back already stays so."""
+    await _give_back(session, Reservation.id == reservation.id, by=by, at=at, alone=True)
     return await session.get_one(Reservation, reservation.id)
 
 
@@ -202,25 +230,19 @@ def listing(*, ref: str | None = None, state: ReservationState | None = None) ->
 # ── what could be taken ───────────────────────────────────────────────────────────────────────────────────
 
 
-async def _take_turns(session: AsyncSession) -> None:
-    """Wait until no other transaction is reserving or releasing; SQLite has one writer anyway.
+async def _take_turns(session: AsyncSession, *, alone: bool) -> None:
+    """Wait until no other transaction is reserving or releasing several times; SQLite has one writer anyway.
 
-    The order of row locks holds within one call only; a run that reserves for two steps makes two.
+    The order of row locks holds within one call only, and a run that reserves for two steps makes two. Those who make one
+    call pass together: the rows keep them apart.
     """
-    await in_turn(session, "reservations")
+    await in_turn(session, "reservations", shared=alone)
 
 
-async def _pools_asked(session: AsyncSession, ask: Sequence[Ask]) -> dict[str, Pool]:
-    """The pools the request may come to: those named, their substitutes, and all their next tiers."""
-    every = {pool.id: pool for pool in await session.scalars(select(Pool))}
-    wanted: dict[str, Pool] = {}
-    ahead = [demand.pool for one in ask for demand in (one, *one.substitutes)]
-    while ahead:
-        slug = ahead.pop()
-        if slug in every and slug not in wanted:
-            wanted[slug] = every[slug]
-            ahead += filter(None, [every[slug].next])
-    return wanted
+async def _pools_asked(session: AsyncSession, ask: Sequence[Ask]) -> dict[str, str | None]:
+    """The pools the request may come to, each with its next tier: those named, their substitutes, and all that follow."""
+    named = {demand.pool for one in ask for demand in (one, *one.substitutes)}
+    return {row.id: row.next for row in await session.execute(_POOLS_REACHED, {"named": list(named)})}
 
 
 async def _locked_candidates(session: AsyncSession, pools: Iterable[str]) -> list[Unit]:
@@ -228,20 +250,11 @@ async def _locked_candidates(session: AsyncSession, pools: Iterable[str]) -> lis
 
     The last is what lets two requests that reach the same person by different pools meet at one row.
     """
-    wanted = list(pools)
-    people = select(Unit.person_id).where(Unit.pool_id.in_(wanted), Unit.person_id.is_not(None))
-    query = (
-        select(Unit)
-        .where(or_(Unit.pool_id.in_(wanted), Unit.person_id.in_(people)))
-        .order_by(Unit.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    return list(await session.scalars(query))
+    return list(await session.scalars(_CANDIDATES, {"pools": list(pools)}))
 
 
 async def _by_key(session: AsyncSession, key: str) -> Reservation | None:
-    found: Reservation | None = await session.scalar(select(Reservation).where(Reservation.key == key))
+    found: Reservation | None = await session.scalar(_OF_KEY, {"key": key})
     return found
 
 
@@ -251,7 +264,7 @@ async def _free(session: AsyncSession, units: Sequence[Unit]) -> dict[str, int]:
     held = select(ReservationLine.person_id).where(
         ReservationLine.held, ReservationLine.person_id.in_(people)
     )
-    busy = set(await session.scalars(held))
+    busy = set(await session.scalars(held)) if people else set()
     return {unit.id: 0 if unit.person_id in busy else unit.on_hand - unit.held for unit in units}
 
 
@@ -272,7 +285,7 @@ async def _shadow(session: AsyncSession, units: Sequence[Unit], ref: str) -> dic
 
 async def _shelf(
     session: AsyncSession,
-    pools: dict[str, Pool],
+    pools: dict[str, str | None],
     units: Sequence[Unit],
     free: dict[str, int],
     *,
@@ -280,7 +293,7 @@ async def _shelf(
 ) -> Shelf:
     """What is ready and can be called, people in staff order and things by name."""
     people = [unit.person_id for unit in units if unit.person_id is not None]
-    skills = await holders.available(session, people, at=at)
+    skills = await holders.available(session, people, at=at) if people else {}
     place = {person_id: number for number, person_id in enumerate(skills)}
     shelf: dict[str, list[Free]] = {slug: [] for slug in pools}
     for unit in units:
@@ -292,10 +305,22 @@ async def _shelf(
             )
     for row in shelf.values():
         row.sort(key=lambda one: (place.get(one.person_id or "", 0), one.name))
-    return Shelf(shelf, {slug: pool.next for slug, pool in pools.items()})
+    return Shelf(shelf, pools)
 
 
 # ── what is written ───────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _written(session: AsyncSession, **values: Any) -> Reservation | None:
+    """The reservation, stored; none: its key has one already."""
+    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
+    made: Reservation | None = await session.scalar(
+        insert(Reservation)
+        .values(values)
+        .on_conflict_do_nothing(index_elements=["key"])
+        .returning(Reservation)
+    )
+    return made
 
 
 def _write_lines(
@@ -318,31 +343,26 @@ def _write_lines(
         )  # fmt: skip
 
 
-async def _give_back(session: AsyncSession, which: Any, *, by: str, at: datetime) -> int:
+async def _give_back(session: AsyncSession, which: Any, *, by: str, at: datetime, alone: bool = False) -> int:
     """Release what is still held. Reservations are locked before units, by everybody, in one order."""
-    await _take_turns(session)
+    await _take_turns(session, alone=alone)
     query = (
         select(Reservation).where(which, Reservation.state == ReservationState.HELD).order_by(Reservation.id)
     )
     locking = query.with_for_update().execution_options(populate_existing=True)
     reservations = {one.id: one for one in await session.scalars(locking)}
-    lines = list(
-        await session.scalars(
-            select(ReservationLine).where(
-                ReservationLine.reservation_id.in_(list(reservations)), ReservationLine.held
-            )
-        )
-    )
-    units = await session.scalars(
-        select(Unit)
-        .where(Unit.id.in_([line.unit_id for line in lines]))
+    if not reservations:
+        return 0
+    held = await session.execute(
+        select(ReservationLine, Unit)
+        .join(Unit, Unit.id == ReservationLine.unit_id)
+        .where(ReservationLine.reservation_id.in_(list(reservations)), ReservationLine.held)
         .order_by(Unit.id)
-        .with_for_update()
+        .with_for_update(of=Unit)
         .execution_options(populate_existing=True)
     )
-    by_id = {unit.id: unit for unit in units}
-    for line in lines:
-        by_id[line.unit_id].held -= line.quantity
+    for line, unit in held.all():  # several lines may be of one unit
+        unit.held -= line.quantity
         line.held = False
     for one in reservations.values():
         one.state, one.released_at = ReservationState.RELEASED, at

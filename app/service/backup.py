@@ -9,12 +9,14 @@ import asyncio
 import hashlib
 import json
 import os
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -27,7 +29,7 @@ from app.db import Database
 from app.errors import Refused
 from app.installation import Hold
 from app.service import copying, starting
-from app.service.copying import Copied
+from app.service.copying import Copied, Progress
 from app.vault import Vault
 from app.wording import Wording, kept, say
 
@@ -61,7 +63,9 @@ def fingerprint(vault: Vault) -> str:
 # ── backup ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def back_up(database: Database, file: Path, *, vault: Vault, at: datetime) -> Manifest:
+async def back_up(
+    database: Database, file: Path, *, vault: Vault, at: datetime, told: Progress = copying.untold
+) -> Manifest:
     """Write one moment of `database` into the new `file`, while others go on writing. Raises `Refused`."""
     if await asyncio.to_thread(file.exists):
         raise Refused(say("service.backup.exists", file=file.name))
@@ -69,13 +73,14 @@ async def back_up(database: Database, file: Path, *, vault: Vault, at: datetime)
     await asyncio.to_thread(_create, part)
     try:
         await asyncio.to_thread(starting.migrate, f"sqlite:///{part}")
-        container = Database(f"sqlite:///{part}")
+        container, original = Database(f"sqlite:///{part}"), database.at_leisure()
         try:
-            async with copying.snapshot(database) as source, container.transaction() as target:
+            async with copying.snapshot(original) as source, container.transaction() as target:
                 await copying.refuse_another_form(source)
-                copied = await copying.copy(source, target)
+                copied = await copying.copy(source, target, told)
         finally:
             await container.dispose()
+            await original.dispose()
         manifest = await asyncio.to_thread(_seal, part, _about(database, copied, vault, at))
         await asyncio.to_thread(read_manifest, part)
         await asyncio.to_thread(_put_in_place, part, file)
@@ -86,7 +91,7 @@ async def back_up(database: Database, file: Path, *, vault: Vault, at: datetime)
 
 
 def read_manifest(file: Path) -> Manifest:
-    """What the backup says of itself, once it is found whole, unaltered and of this program's form. Raises `Refused`."""
+    """What the backup says of itself, once it is found whole, unaltered and of a form this program knows. Raises `Refused`."""
     with _opened(file) as connection:
         try:
             found = connection.execute("SELECT content FROM manifest").fetchone()
@@ -95,7 +100,7 @@ def read_manifest(file: Path) -> Manifest:
         said = json.loads(found[0]) if found else {}
         if said.get("format") != FORMAT:
             raise Refused(say("service.backup.no_backup", file=file.name))
-        if said["revision"] != copying.newest_revision():
+        if not copying.can_bring_up(said["revision"]):
             raise Refused(
                 say("service.backup.other_revision", theirs=said["revision"], ours=copying.newest_revision())
             )
@@ -180,16 +185,22 @@ def _read_only(file: Path) -> str:
 # ── restore and move ──────────────────────────────────────────────────────────────────────────────────────
 
 
-async def restore(file: Path, url: str, *, replace: bool, at: datetime) -> Copied:
-    """Fill the database at `url` from a backup; it is in hold then. All of it in one transaction, or nothing. Raises `Refused`."""
+async def restore(
+    file: Path, url: str, *, replace: bool, at: datetime, told: Progress = copying.untold
+) -> Copied:
+    """Fill the database at `url` from a backup; it is in hold then. All of it in one transaction, or nothing. Raises `Refused`.
+
+    A backup of an older form is copied aside and migrated there first, as a database in service is.
+    """
     manifest = await asyncio.to_thread(read_manifest, file)
     made = datetime.fromisoformat(manifest.created_at)
     with _alone(url):
-        async with _container(file) as source, _target(url) as target:
-            return await _fill(source, target, say("service.hold.restored", at=made), replace=replace, at=at)
+        async with _container(file, manifest.revision) as source, _target(url) as target:
+            reason = say("service.hold.restored", at=made)
+            return await _fill(source, target, reason, replace=replace, at=at, told=told)
 
 
-async def move(url: str, to: str, *, replace: bool, at: datetime) -> Copied:
+async def move(url: str, to: str, *, replace: bool, at: datetime, told: Progress = copying.untold) -> Copied:
     """Copy the database at `url` to `to` and hold both: the old one for good, the new one until it is released.
 
     The old one is held before the first row is read, so that at no moment both may send; it is let go when the copy fails.
@@ -198,7 +209,7 @@ async def move(url: str, to: str, *, replace: bool, at: datetime) -> Copied:
     if make_url(url) == make_url(to):
         raise Refused(say("service.copy.same"))
     with _alone(url), _alone(to):
-        old = Database(url)
+        old = Database(url, deadline=None)
         try:
             await _refuse_while_served(old)
             async with old.transaction() as session:
@@ -209,7 +220,9 @@ async def move(url: str, to: str, *, replace: bool, at: datetime) -> Copied:
             try:
                 async with copying.snapshot(old) as source, _target(to) as target:
                     reason = say("service.hold.moved_from", place=shown(url))
-                    copied = await _fill(source, target, reason, replace=replace, at=at, instead_of=placed)
+                    copied = await _fill(
+                        source, target, reason, replace=replace, at=at, told=told, instead_of=placed
+                    )
             finally:
                 if copied is None:
                     async with old.transaction() as session:
@@ -225,7 +238,7 @@ def shown(url: str) -> str:
 
 
 async def _fill(
-    source: AsyncSession, target: Database, reason: Wording, *, replace: bool, at: datetime,
+    source: AsyncSession, target: Database, reason: Wording, *, replace: bool, at: datetime, told: Progress,
     instead_of: str | None = None,
 ) -> Copied:  # fmt: skip
     """Copy into a target that is empty or is emptied, and hold it, in one transaction."""
@@ -234,7 +247,7 @@ async def _fill(
             if not replace:
                 raise Refused(say("service.copy.not_empty"))
             await copying.clear(session)
-        copied = await copying.copy(source, session)
+        copied = await copying.copy(source, session, told)
         await installation.move_in(session, at=at)
         if instead_of is None:
             installation.hold(session, reason, at=at)
@@ -246,7 +259,7 @@ async def _fill(
 @asynccontextmanager
 async def _target(url: str) -> AsyncIterator[Database]:
     """The database to fill, brought to the newest form; nobody else is connected to it."""
-    target = Database(url)
+    target = Database(url, deadline=None)
     try:
         await _refuse_while_served(target)
         await asyncio.to_thread(starting.migrate, url)
@@ -256,13 +269,31 @@ async def _target(url: str) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def _container(file: Path) -> AsyncIterator[AsyncSession]:
-    engine = create_async_engine(f"sqlite+aiosqlite:///{_read_only(file)}&uri=true")
+async def _container(file: Path, revision: str) -> AsyncIterator[AsyncSession]:
+    with ExitStack() as aside:
+        if revision != copying.newest_revision():
+            place = Path(aside.enter_context(TemporaryDirectory(prefix="muster-restore-")))
+            file = await asyncio.to_thread(_brought_up, file, place)
+        engine = create_async_engine(f"sqlite+aiosqlite:///{_read_only(file)}&uri=true")
+        try:
+            async with AsyncSession(engine) as session:
+                yield session
+        finally:
+            await engine.dispose()
+
+
+def _brought_up(file: Path, place: Path) -> Path:
+    copied = place / "older.db"
+    shutil.copyfile(file, copied)
+    starting.migrate(f"sqlite:///{copied}")
+    connection = sqlite3.connect(copied)
     try:
-        async with AsyncSession(engine) as session:
-            yield session
+        connection.execute(
+            "PRAGMA journal_mode=DELETE"
+        )  # one file again: it is opened as one that nobody changes
     finally:
-        await engine.dispose()
+        connection.close()
+    return copied
 
 
 @contextmanager

@@ -6,7 +6,7 @@ writes a number or a moment, so that SQLite and PostgreSQL give the same for the
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,6 +42,14 @@ _BLOCK: Final = 500  # rows in memory at a time
 _BLOCK_OF_BODIES: Final = 20  # of tables that hold whole request bodies
 
 
+Progress = Callable[[str, int], None]
+"""Told the name of a table and how many of its rows are copied, as it goes on."""
+
+
+def untold(_table: str, _rows: int) -> None:
+    """For whoever does not look on."""
+
+
 @dataclass(frozen=True)
 class Tally:
     """What a table holds."""
@@ -75,9 +83,18 @@ def all_tables() -> Sequence[Table]:
 
 def newest_revision() -> str:
     """The form of the tables this program works with."""
+    return _revisions().get_current_head() or ""
+
+
+def can_bring_up(revision: str) -> bool:
+    """Whether this program knows the way from that form of the tables to its own."""
+    return revision in {known.revision for known in _revisions().walk_revisions()}
+
+
+def _revisions() -> ScriptDirectory:
     config = Config()
     config.set_main_option("script_location", str(starting.MIGRATIONS))
-    return ScriptDirectory.from_config(config).get_current_head() or ""
+    return ScriptDirectory.from_config(config)
 
 
 async def revision_of(session: AsyncSession) -> str | None:
@@ -123,19 +140,19 @@ async def blocks(session: AsyncSession, table: Table) -> AsyncIterator[Sequence[
         after = tuple(rows[-1][key.name] for key in keys)
 
 
-async def copy(source: AsyncSession, target: AsyncSession) -> Copied:
+async def copy(source: AsyncSession, target: AsyncSession, told: Progress) -> Copied:
     """Every row with its ids into empty tables, in the caller's transaction; compared before it is committed.
 
     1. Copy table by table, parents first; a row that points into its own table gets that reference at the end.
     2. Let the numbers a database gives out go on after the highest copied.
     3. Read the target again: number and digest of rows, and every timeline, must be those of the source. Raises `Refused`.
     """
-    told = {}
+    read = {}
     for table in all_tables():
-        told[table.name] = await _copy_table(source, target, table)
+        read[table.name] = await _copy_table(source, target, table, told)
         await _continue_numbers(target, table)
     found = await tallies(target)
-    if different := [name for name, tally in told.items() if found[name] != tally]:
+    if different := [name for name, tally in read.items() if found[name] != tally]:
         raise Refused(say("service.copy.differs", tables=", ".join(different)))
     theirs, ours = await chains(source), await chains(target)
     if theirs.broken or ours.broken:
@@ -144,7 +161,7 @@ async def copy(source: AsyncSession, target: AsyncSession) -> Copied:
         )
     if theirs != ours:
         raise Refused(say("service.copy.differs", tables="timeline"))
-    return Copied(told, ours)
+    return Copied(read, ours)
 
 
 async def tallies(session: AsyncSession) -> dict[str, Tally]:
@@ -195,12 +212,15 @@ async def is_empty(session: AsyncSession) -> bool:
 
 
 async def clear(session: AsyncSession) -> None:
-    """Delete every row, children first."""
+    """Delete every row, children first; PostgreSQL empties all tables at once, whatever they hold."""
+    if session.get_bind().dialect.name == "postgresql":
+        await session.execute(text(f"TRUNCATE {', '.join(table.name for table in all_tables())}"))
+        return
     for table in reversed(all_tables()):
         await session.execute(delete(table))
 
 
-async def _copy_table(source: AsyncSession, target: AsyncSession, table: Table) -> Tally:
+async def _copy_table(source: AsyncSession, target: AsyncSession, table: Table, told: Progress) -> Tally:
     counting, key = _Counting(), next(iter(table.primary_key.columns))
     own = [column for column in table.columns if any(f.column.table is table for f in column.foreign_keys)]
     later: list[dict[str, Any]] = []
@@ -213,6 +233,7 @@ async def _copy_table(source: AsyncSession, target: AsyncSession, table: Table) 
                 later.append({key.name: row[key.name], **pointing})
                 row.update(dict.fromkeys(pointing))
         await target.execute(insert(table), plain)
+        told(table.name, counting.rows)
     for row in later:
         await target.execute(update(table).where(key == row.pop(key.name)).values(row))
     return counting.tally()
@@ -231,16 +252,16 @@ class _Counting:
     """A tally while it is made: the sum of the rows' hashes, which no order changes."""
 
     def __init__(self) -> None:
-        self._rows, self._sum = 0, 0
+        self.rows, self._sum = 0, 0
 
     def add(self, rows: Sequence[RowMapping]) -> None:
         for row in rows:
             said = json.dumps({name: _same(value) for name, value in row.items()}, sort_keys=True)
             self._sum += int.from_bytes(hashlib.sha256(said.encode()).digest(), "big")
-        self._rows += len(rows)
+        self.rows += len(rows)
 
     def tally(self) -> Tally:
-        return Tally(self._rows, _hex(self._sum))
+        return Tally(self.rows, _hex(self._sum))
 
 
 def _hex(number: int) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy import delete
 from app import installation
 from app.access.parts import Parts
 from app.access.tables import KeptAnswer
-from app.readiness import duties
+from app.readiness import duties, handovers
 from app.watch import failing, self_test, silence
 
 _SELF_TEST_LOOK: Final = timedelta(seconds=30)
@@ -58,9 +58,11 @@ async def look_around(parts: Parts) -> None:
 
 
 async def fire_duties(parts: Parts) -> None:
-    """Every duty of the plan in force that fell due, also while nobody ran."""
+    """Every duty of the plan in force that fell due, also while nobody ran; and the handovers of the last minutes."""
     async with parts.db.transaction() as session:
         await duties.fire_due(session, at=parts.clock.now())
+    async with parts.db.transaction() as session:
+        await handovers.fire_due(session, at=parts.clock.now())
 
 
 async def forget_answers(parts: Parts) -> None:

@@ -41,13 +41,13 @@ def install(app: FastAPI) -> None:
 
 
 async def _problem(request: Request, error: Exception) -> Response:
-    return await _answer(request, cast(Problem, error))
+    return await answer(request, cast(Problem, error))
 
 
 async def _wrong_shape(request: Request, error: Exception) -> Response:
     """Each mistake with its place; what was sent is not repeated, it may hold a secret."""
     errors = [_mistake(one) for one in cast(RequestValidationError, error).errors()]
-    return await _answer(request, WrongShape(say("access.shape"), errors=errors))
+    return await answer(request, WrongShape(say("access.shape"), errors=errors))
 
 
 def _mistake(one: dict[str, Any]) -> dict[str, Any]:
@@ -58,37 +58,38 @@ def _mistake(one: dict[str, Any]) -> dict[str, Any]:
 async def _from_the_framework(request: Request, error: Exception) -> Response:
     status = cast(StarletteRefusal, error).status_code
     if status == 404:
-        return await _answer(request, NotFound(say("access.unknown_route")))
+        return await answer(request, NotFound(say("access.unknown_route")))
     if status == 405:
         headers = cast(StarletteRefusal, error).headers or {}
-        return await _answer(
+        return await answer(
             request,
             MethodNotAllowed(say("access.method_not_allowed", method=request.method), headers=headers),
         )
-    return await _answer(request, Malformed(say("access.shape")))
+    return await answer(request, Malformed(say("access.shape")))
 
 
 async def _database(request: Request, error: Exception) -> Response:
     """A conflict of rows is the caller's to look at again; a database that is away is ours, and passes."""
     if isinstance(error, IntegrityError):
         log.warning("conflicting rows", error=type(error.orig).__name__, exc_info=error)
-        return await _answer(request, Stale(say("access.conflict")))
+        return await answer(request, Stale(say("access.conflict")))
     if isinstance(error, TooBusy):
         log.warning("too busy", error=str(error))
-        return await _answer(request, Unavailable(say("access.too_busy"), headers={"Retry-After": "1"}))
+        return await answer(request, Unavailable(say("access.too_busy"), headers={"Retry-After": "1"}))
     # An outage is one thing told by every request: a line each, and no traceback, or the disk is the next to go.
     log.error("database", error=str(error), exc_info=None if isinstance(error, Away) else error)
-    return await _answer(request, Unavailable(say("access.database_away"), headers={"Retry-After": "2"}))
+    return await answer(request, Unavailable(say("access.database_away"), headers={"Retry-After": "2"}))
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("unexpected", error=type(error).__name__, exc_info=error)
-    return await _answer(
+    return await answer(
         request, Internal(say("access.internal", request=getattr(request.state, "request_id", "-")))
     )
 
 
-async def _answer(request: Request, problem: Problem) -> Response:
+async def answer(request: Request, problem: Problem) -> Response:
+    """A refusal as the caller reads it: a page for a person, a problem document for a program."""
     if pages.is_for_a_person(request):
         return await pages.refused(request, problem)
     parts = cast(Parts, request.app.state.parts)

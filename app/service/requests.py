@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import cache
 from typing import Any
 
 import structlog
@@ -55,10 +56,8 @@ class RequestLog:
         # The template, never the path itself: a path may hold a link's secret, and labels come from closed sets only.
         route = scope.get("route")
         template = getattr(route, "path", None) or "-"
-        REQUESTS.labels(
-            scope["method"] if scope["method"] in _METHODS else "other", template, str(status)
-        ).inc()
-        SECONDS.labels(template).observe(seconds)
+        _answered(scope["method"] if scope["method"] in _METHODS else "other", template, status).inc()
+        _took(template).observe(seconds)
         incident = scope.get("path_params", {}).get("incident_id")
         level = "info" if status < 500 else "error"
         getattr(log, level)(
@@ -72,3 +71,13 @@ class RequestLog:
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+@cache  # of closed sets, like the labels themselves
+def _answered(method: str, template: str, status: int) -> Counter:
+    return REQUESTS.labels(method, template, str(status))
+
+
+@cache
+def _took(template: str) -> Histogram:
+    return SECONDS.labels(template)

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import inline
 from app.ids import earliest_id
 from app.incidents.tables import OPEN_STATES, Incident, State, Status, Task, TaskState, TimelineEntry
-from app.intake.tables import Receipt, ReceiptState, Verdict
+from app.intake.tables import Receipt, Verdict
 from app.notify.tables import Delivery, DeliveryState, Round, RoundState
 from app.outbox import MessageState, OutboxMessage, Timer, TimerState
 from app.playbooks.tables import Run, RunState, StepRow, StepState
@@ -28,8 +28,8 @@ _RUNNING: Final = (State.ACTIVATED, State.RESPONDING, State.RECOVERING)
 _OVER: Final = (State.CLOSED, State.REVIEWED, State.CANCELLED)
 _UNSENT: Final = (DeliveryState.PENDING, DeliveryState.SENDING)
 
-Query = Callable[[datetime, bool], Select[Any]]
-"""From the latest moment that counts, and whether it is asked of SQLite, to the ids of rows that should not stand as they do."""
+Query = Callable[[datetime], Select[Any]]
+"""From the latest moment that counts to the ids of rows that should not stand as they do."""
 
 
 @dataclass(frozen=True)
@@ -41,26 +41,26 @@ class Finding:
     examples: Sequence[str]
 
 
-def _timer_overdue(limit: datetime, _sqlite: bool) -> Select[Any]:
+def _timer_overdue(limit: datetime) -> Select[Any]:
     return select(Timer.key).where(Timer.state == inline(TimerState.ARMED), Timer.due_at < limit)
 
 
-def _message_overdue(limit: datetime, _sqlite: bool) -> Select[Any]:
+def _message_overdue(limit: datetime) -> Select[Any]:
     pending = OutboxMessage.state == inline(MessageState.PENDING)
     return select(OutboxMessage.id).where(pending, OutboxMessage.not_before < limit)
 
 
-def _delivery_overdue(limit: datetime, _sqlite: bool) -> Select[Any]:
+def _delivery_overdue(limit: datetime) -> Select[Any]:
     """Also one whose sender died and whose lease ended long ago."""
     return select(Delivery.id).where(Delivery.state.in_(inline(_UNSENT)), Delivery.not_before < limit)
 
 
-def _step_overdue(limit: datetime, _sqlite: bool) -> Select[Any]:
+def _step_overdue(limit: datetime) -> Select[Any]:
     waiting = StepRow.state.in_(inline((StepState.QUEUED, StepState.DOING)))
     return select(StepRow.id).where(waiting, StepRow.not_before < limit)
 
 
-def _incident_uncalled(limit: datetime, _sqlite: bool) -> Select[Any]:
+def _incident_uncalled(limit: datetime) -> Select[Any]:
     """Nobody has it, nobody is being called about it, and nobody was ever reached."""
     called = exists().where(
         Round.ref == Incident.id, or_(Round.state == RoundState.CALLING, Round.reached.is_(True))
@@ -71,7 +71,7 @@ def _incident_uncalled(limit: datetime, _sqlite: bool) -> Select[Any]:
     )  # fmt: skip
 
 
-def _told_after_the_end(limit: datetime, _sqlite: bool) -> Select[Any]:
+def _told_after_the_end(limit: datetime) -> Select[Any]:
     """A message of a round that has ended is still to be sent."""
     return (
         select(Delivery.id)
@@ -81,7 +81,7 @@ def _told_after_the_end(limit: datetime, _sqlite: bool) -> Select[Any]:
     )
 
 
-def _rung_after_the_end(limit: datetime, _sqlite: bool) -> Select[Any]:
+def _rung_after_the_end(limit: datetime) -> Select[Any]:
     """A round that has ended would still tell its next rung."""
     key = func.substr(Timer.key, len("round:") + 1, 26)
     return (
@@ -97,29 +97,29 @@ def _over(limit: datetime) -> ColumnElement[bool]:
     return and_(Incident.state.in_(inline(_OVER)), ended < limit)
 
 
-def _held_after_the_end(limit: datetime, _sqlite: bool) -> Select[Any]:
+def _held_after_the_end(limit: datetime) -> Select[Any]:
     held = Reservation.state == inline(ReservationState.HELD)
     return select(Reservation.id).join(Incident, Incident.id == Reservation.ref).where(held, _over(limit))
 
 
-def _task_after_the_end(limit: datetime, _sqlite: bool) -> Select[Any]:
+def _task_after_the_end(limit: datetime) -> Select[Any]:
     undone = Task.state.in_(inline((TaskState.OPEN, TaskState.STARTED)))
     return select(Task.id).join(Incident, Incident.id == Task.incident_id).where(undone, _over(limit))
 
 
-def _run_after_the_end(limit: datetime, _sqlite: bool) -> Select[Any]:
+def _run_after_the_end(limit: datetime) -> Select[Any]:
     running = Run.state == inline(RunState.RUNNING)
     return select(Run.id).join(Incident, Incident.id == Run.ref).where(running, _over(limit))
 
 
-def _plan_not_started(limit: datetime, _sqlite: bool) -> Select[Any]:
+def _plan_not_started(limit: datetime) -> Select[Any]:
     started = exists().where(Run.ref == Incident.id)
     return select(Incident.id).where(
         Incident.state.in_(inline(_RUNNING)), Incident.activated_at < limit, ~started
     )
 
 
-def _timeline_broken(_limit: datetime, _sqlite: bool) -> Select[Any]:
+def _timeline_broken(_limit: datetime) -> Select[Any]:
     """The last entry an open incident counts is missing, or there is one more."""
 
     def entry(seq: Any) -> ColumnElement[bool]:
@@ -129,7 +129,7 @@ def _timeline_broken(_limit: datetime, _sqlite: bool) -> Select[Any]:
     return select(Incident.id).where(Incident.state.in_(inline(OPEN_STATES)), ~counted)
 
 
-def _held_unlike_lines(_limit: datetime, _sqlite: bool) -> Select[Any]:
+def _held_unlike_lines(_limit: datetime) -> Select[Any]:
     """What a unit says is held of it is not what its reservations hold."""
     lines = (
         select(ReservationLine.unit_id, func.sum(ReservationLine.quantity).label("number"))
@@ -143,14 +143,11 @@ def _held_unlike_lines(_limit: datetime, _sqlite: bool) -> Select[Any]:
     return select(union_all(otherwise, for_nobody).subquery().c.id)
 
 
-def _signal_unjudged(limit: datetime, sqlite: bool) -> Select[Any]:
+def _signal_unjudged(limit: datetime) -> Select[Any]:
     """Accepted from a source, and nothing came of it: its message is lost, or set aside."""
-    length = func.json_array_length if sqlite else func.jsonb_array_length
+    # Of two who judge signals of one receipt, one marks it, and may be undone afterwards.
     judged = exists().where(Verdict.receipt_id == Receipt.id)
-    return select(Receipt.id).where(
-        Receipt.id > earliest_id(limit - _LOOK_BACK), Receipt.id < earliest_id(limit),
-        Receipt.state == ReceiptState.UNDERSTOOD, length(Receipt.signals) > 0, ~judged,
-    )  # fmt: skip
+    return select(Receipt.id).where(Receipt.unjudged, Receipt.id < earliest_id(limit), ~judged)
 
 
 RULES: Final[Mapping[str, Query]] = {
@@ -171,17 +168,16 @@ RULES: Final[Mapping[str, Query]] = {
 }
 
 
-def question(rule: str, *, at: datetime, grace: timedelta = GRACE, sqlite: bool) -> Select[Any]:
+def question(rule: str, *, at: datetime, grace: timedelta = GRACE) -> Select[Any]:
     """What a rule asks at this moment."""
-    return RULES[rule](at - grace, sqlite)
+    return RULES[rule](at - grace)
 
 
 async def findings(session: AsyncSession, *, at: datetime, grace: timedelta = GRACE) -> list[Finding]:
     """What stands as it should not, by rule; empty when all is well."""
-    sqlite = session.get_bind().dialect.name == "sqlite"
     found = []
     for rule in RULES:
-        asked = question(rule, at=at, grace=grace, sqlite=sqlite)
+        asked = question(rule, at=at, grace=grace)
         number = int(await session.scalar(select(func.count()).select_from(asked.subquery())) or 0)
         if number:
             examples = [str(one) for one in await session.scalars(asked.limit(EXAMPLES))]

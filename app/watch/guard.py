@@ -38,10 +38,10 @@ class Guard:
         self.standing: Standing | None = None  # of the self-test, when last looked
         self._parts = parts
         self._engine = engine
-        self._outgoing = outgoing
+        self._outgoing = outgoing.apart()  # a channel that hangs must stop neither cry nor heartbeat
         self._since = parts.clock.now()  # before the first tick, the engine is measured from here
         self._last_resort = LastResort(
-            settings.last_resort_url, outgoing, service=settings.base_url, language=settings.language
+            settings.last_resort_url, self._outgoing, service=settings.base_url, language=settings.language
         )
         self._looking: asyncio.Task[None] | None = None
         self._uncalled: Sequence[str] = ()  # rounds that reached nobody, as of the last look

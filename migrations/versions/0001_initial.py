@@ -56,6 +56,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_duty_occurrences")),
     )
     op.create_table(
+        "handover_occurrences",
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("position", sa.String(length=63), nullable=False),
+        sa.Column("handed_over_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("from_id", sa.String(length=26), nullable=True),
+        sa.Column("to_id", sa.String(length=26), nullable=True),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_handover_occurrences")),
+    )
+    op.create_table(
         "holds",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
@@ -86,6 +95,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("occurrence", sa.Integer(), nullable=False),
         sa.Column("signals", sa.Integer(), nullable=False),
+        sa.Column("grew_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("calls", sa.Integer(), nullable=False),
         sa.Column("facts", JSON, nullable=False),
         sa.Column("reporter", sa.String(length=200), nullable=True),
@@ -117,7 +127,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_incidents_detected_at"), "incidents", ["detected_at"], unique=False)
     op.create_index("ix_incidents_state", "incidents", ["state"], unique=False)
-    op.create_index("ix_incidents_storm", "incidents", ["source", "type", "detected_at"], unique=False)
+    op.create_index("ix_incidents_storm", "incidents", ["source", "type", "grew_at"], unique=False)
     op.create_index(
         "uq_incidents_open_dedup",
         "incidents",
@@ -132,6 +142,7 @@ def upgrade() -> None:
         "installation",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("home", sa.Text(), nullable=False),
+        sa.Column("mark", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_installation")),
     )
@@ -214,14 +225,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
     )
     op.create_index(
-        "ix_outbox_grave",
-        "outbox",
-        ["urgency", "id"],
-        unique=False,
-        postgresql_where=sa.text("state = 'pending' and urgency = 0"),
-        sqlite_where=sa.text("state = 'pending' and urgency = 0"),
-    )
-    op.create_index(
         "ix_outbox_oldest",
         "outbox",
         ["id"],
@@ -244,6 +247,14 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("state = 'pending'"),
         sqlite_where=sa.text("state = 'pending'"),
+    )
+    op.create_index(
+        "ix_outbox_urgent",
+        "outbox",
+        ["urgency", "id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'pending' and urgency < 2"),
+        sqlite_where=sa.text("state = 'pending' and urgency < 2"),
     )
     op.create_table(
         "plan_revisions",
@@ -509,7 +520,10 @@ def upgrade() -> None:
         sa.Column("department_id", sa.String(length=63), nullable=True),
         sa.Column("language", sa.String(length=8), nullable=True),
         sa.Column("availability", sa.String(length=16), nullable=False),
+        sa.Column("available_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("skills", JSON, nullable=False),
+        sa.Column("certificates", JSON, nullable=False),
+        sa.Column("quiet_hours", JSON, nullable=True),
         sa.Column("left_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -558,6 +572,7 @@ def upgrade() -> None:
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("signals", JSON, nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("unjudged", sa.Boolean(), nullable=False),
         sa.Column("error", JSON, nullable=True),
         sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("fk_receipts_source_id_sources")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_receipts")),
@@ -571,6 +586,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'not_understood'"),
     )
     op.create_index(op.f("ix_receipts_source_id"), "receipts", ["source_id"], unique=False)
+    op.create_index(
+        "ix_receipts_unjudged",
+        "receipts",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("unjudged"),
+        sqlite_where=sa.text("unjudged = 1"),
+    )
     op.create_table(
         "reviews",
         sa.Column("incident_id", sa.String(length=26), nullable=False),
@@ -757,9 +780,29 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_units_pool_id"), "units", ["pool_id"], unique=False)
     op.create_table(
+        "absences",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("person_id", sa.String(length=26), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("begins", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ends", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("uid", sa.String(length=200), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("asked_by", sa.String(length=200), nullable=False),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answered_by", sa.String(length=200), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["person_id"], ["people.id"], name=op.f("fk_absences_person_id_people")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_absences")),
+        sa.UniqueConstraint("person_id", "uid", "begins", name=op.f("uq_absences_person_id_uid_begins")),
+    )
+    op.create_index("ix_absences_person", "absences", ["person_id", "ends"], unique=False)
+    op.create_table(
         "assignments",
         sa.Column("person_id", sa.String(length=26), nullable=False),
         sa.Column("position_id", sa.String(length=63), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["person_id"], ["people.id"], name=op.f("fk_assignments_person_id_people")),
         sa.ForeignKeyConstraint(
             ["position_id"], ["positions.id"], name=op.f("fk_assignments_position_id_positions")
@@ -767,6 +810,36 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("person_id", "position_id", name=op.f("pk_assignments")),
     )
     op.create_index(op.f("ix_assignments_position_id"), "assignments", ["position_id"], unique=False)
+    op.create_table(
+        "calendar_feeds",
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("position_id", sa.String(length=63), nullable=True),
+        sa.Column("person_id", sa.String(length=26), nullable=True),
+        sa.Column("language", sa.String(length=8), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("made_by", sa.String(length=200), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["people.id"], name=op.f("fk_calendar_feeds_person_id_people")
+        ),
+        sa.ForeignKeyConstraint(
+            ["position_id"], ["positions.id"], name=op.f("fk_calendar_feeds_position_id_positions")
+        ),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_calendar_feeds")),
+        sa.UniqueConstraint("id", name=op.f("uq_calendar_feeds_id")),
+    )
+    op.create_table(
+        "check_ins",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("person_id", sa.String(length=26), nullable=False),
+        sa.Column("health", sa.String(length=16), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by", sa.String(length=200), nullable=False),
+        sa.ForeignKeyConstraint(["person_id"], ["people.id"], name=op.f("fk_check_ins_person_id_people")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_check_ins")),
+    )
+    op.create_index(op.f("ix_check_ins_at"), "check_ins", ["at"], unique=False)
     op.create_table(
         "contact_points",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -843,6 +916,24 @@ def upgrade() -> None:
     op.create_index(op.f("ix_deliveries_ref"), "deliveries", ["ref"], unique=False)
     op.create_index(op.f("ix_deliveries_round_id"), "deliveries", ["round_id"], unique=False)
     op.create_table(
+        "former_assignments",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("person_id", sa.String(length=26), nullable=False),
+        sa.Column("position_id", sa.String(length=63), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["people.id"], name=op.f("fk_former_assignments_person_id_people")
+        ),
+        sa.ForeignKeyConstraint(
+            ["position_id"], ["positions.id"], name=op.f("fk_former_assignments_position_id_positions")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_former_assignments")),
+    )
+    op.create_index(
+        op.f("ix_former_assignments_position_id"), "former_assignments", ["position_id"], unique=False
+    )
+    op.create_table(
         "movements",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("unit_id", sa.String(length=26), nullable=False),
@@ -888,20 +979,74 @@ def upgrade() -> None:
         sqlite_where=sa.text("held and person_id is not null"),
     )
     op.create_table(
+        "roster_overrides",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("position_id", sa.String(length=63), nullable=False),
+        sa.Column("person_id", sa.String(length=26), nullable=False),
+        sa.Column("begins", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("instead_of", sa.String(length=26), nullable=True),
+        sa.Column("swap_id", sa.String(length=26), nullable=True),
+        sa.Column("uid", sa.String(length=200), nullable=True),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("made_by", sa.String(length=200), nullable=False),
+        sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["people.id"], name=op.f("fk_roster_overrides_person_id_people")
+        ),
+        sa.ForeignKeyConstraint(
+            ["position_id"], ["positions.id"], name=op.f("fk_roster_overrides_position_id_positions")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_roster_overrides")),
+        sa.UniqueConstraint(
+            "position_id", "uid", "begins", name=op.f("uq_roster_overrides_position_id_uid_begins")
+        ),
+    )
+    op.create_index("ix_roster_overrides_position", "roster_overrides", ["position_id", "ends"], unique=False)
+    op.create_table(
+        "roster_swaps",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("position_id", sa.String(length=63), nullable=False),
+        sa.Column("person_id", sa.String(length=26), nullable=False),
+        sa.Column("begins", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("with_id", sa.String(length=26), nullable=False),
+        sa.Column("back_begins", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("back_ends", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("proposed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answered_by", sa.String(length=200), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["person_id"], ["people.id"], name=op.f("fk_roster_swaps_person_id_people")),
+        sa.ForeignKeyConstraint(
+            ["position_id"], ["positions.id"], name=op.f("fk_roster_swaps_position_id_positions")
+        ),
+        sa.ForeignKeyConstraint(["with_id"], ["people.id"], name=op.f("fk_roster_swaps_with_id_people")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_roster_swaps")),
+    )
+    op.create_index(op.f("ix_roster_swaps_position_id"), "roster_swaps", ["position_id"], unique=False)
+    op.create_table(
         "rosters",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("position_id", sa.String(length=63), nullable=False),
-        sa.Column("time_zone", sa.String(length=64), nullable=False),
-        sa.Column("starts_on", sa.Date(), nullable=False),
-        sa.Column("handover", sa.String(length=5), nullable=False),
-        sa.Column("days_per_shift", sa.Integer(), nullable=False),
-        sa.Column("participants", JSON, nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("rotations", JSON, nullable=False),
+        sa.Column("written_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("replaced_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["position_id"], ["positions.id"], name=op.f("fk_rosters_position_id_positions")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rosters")),
-        sa.UniqueConstraint("position_id", name=op.f("uq_rosters_position_id")),
+        sa.UniqueConstraint("position_id", "version", name=op.f("uq_rosters_position_id_version")),
+    )
+    op.create_index(
+        "ix_rosters_in_force",
+        "rosters",
+        ["position_id"],
+        unique=True,
+        postgresql_where=sa.text("replaced_at is null"),
+        sqlite_where=sa.text("replaced_at is null"),
     )
     op.create_table(
         "verdicts",
@@ -933,7 +1078,17 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("attempts")
     op.drop_table("verdicts")
+    op.drop_index(
+        "ix_rosters_in_force",
+        table_name="rosters",
+        postgresql_where=sa.text("replaced_at is null"),
+        sqlite_where=sa.text("replaced_at is null"),
+    )
     op.drop_table("rosters")
+    op.drop_index(op.f("ix_roster_swaps_position_id"), table_name="roster_swaps")
+    op.drop_table("roster_swaps")
+    op.drop_index("ix_roster_overrides_position", table_name="roster_overrides")
+    op.drop_table("roster_overrides")
     op.drop_index(
         "uq_reservation_lines_person",
         table_name="reservation_lines",
@@ -949,6 +1104,8 @@ def downgrade() -> None:
     op.drop_table("reservation_lines")
     op.drop_index(op.f("ix_movements_unit_id"), table_name="movements")
     op.drop_table("movements")
+    op.drop_index(op.f("ix_former_assignments_position_id"), table_name="former_assignments")
+    op.drop_table("former_assignments")
     op.drop_index(op.f("ix_deliveries_round_id"), table_name="deliveries")
     op.drop_index(op.f("ix_deliveries_ref"), table_name="deliveries")
     op.drop_index("ix_deliveries_person", table_name="deliveries")
@@ -968,8 +1125,13 @@ def downgrade() -> None:
     op.drop_table("deliveries")
     op.drop_index(op.f("ix_contact_points_person_id"), table_name="contact_points")
     op.drop_table("contact_points")
+    op.drop_index(op.f("ix_check_ins_at"), table_name="check_ins")
+    op.drop_table("check_ins")
+    op.drop_table("calendar_feeds")
     op.drop_index(op.f("ix_assignments_position_id"), table_name="assignments")
     op.drop_table("assignments")
+    op.drop_index("ix_absences_person", table_name="absences")
+    op.drop_table("absences")
     op.drop_index(op.f("ix_units_pool_id"), table_name="units")
     op.drop_index(
         "ix_units_held",
@@ -1018,6 +1180,12 @@ def downgrade() -> None:
     )
     op.drop_table("rounds")
     op.drop_table("reviews")
+    op.drop_index(
+        "ix_receipts_unjudged",
+        table_name="receipts",
+        postgresql_where=sa.text("unjudged"),
+        sqlite_where=sa.text("unjudged = 1"),
+    )
     op.drop_index(op.f("ix_receipts_source_id"), table_name="receipts")
     op.drop_index(
         "ix_receipts_not_understood",
@@ -1083,6 +1251,12 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_plan_revisions_digest"), table_name="plan_revisions")
     op.drop_table("plan_revisions")
     op.drop_index(
+        "ix_outbox_urgent",
+        table_name="outbox",
+        postgresql_where=sa.text("state = 'pending' and urgency < 2"),
+        sqlite_where=sa.text("state = 'pending' and urgency < 2"),
+    )
+    op.drop_index(
         "ix_outbox_pending",
         table_name="outbox",
         postgresql_where=sa.text("state = 'pending'"),
@@ -1099,12 +1273,6 @@ def downgrade() -> None:
         table_name="outbox",
         postgresql_where=sa.text("state = 'pending'"),
         sqlite_where=sa.text("state = 'pending'"),
-    )
-    op.drop_index(
-        "ix_outbox_grave",
-        table_name="outbox",
-        postgresql_where=sa.text("state = 'pending' and urgency = 0"),
-        sqlite_where=sa.text("state = 'pending' and urgency = 0"),
     )
     op.drop_table("outbox")
     op.drop_table("number_series")
@@ -1134,6 +1302,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_incidents_detected_at"), table_name="incidents")
     op.drop_table("incidents")
     op.drop_table("holds")
+    op.drop_table("handover_occurrences")
     op.drop_table("duty_occurrences")
     op.drop_table("departments")
     op.drop_index(

@@ -79,7 +79,7 @@ class Service:
 
     def move_to(self, house: House, *, faulty: bool) -> None:
         """Work on another copy from now on, as a fork does; what is open goes on where it was."""
-        self.house.history.path = house.history.path  # every part holds this one
+        self.house.history.move_to(house.history.path)  # every part holds this one
         self.house = replace(house, history=self.house.history)
         for receiver in self.receivers.values():
             receiver.faulty = faulty
@@ -129,7 +129,7 @@ async def _take_over(history: History, clock: ManualClock, other: Engine, lease:
     await other.settle()
 
 
-async def furnish(service: Service) -> House:
+async def furnish(service: Service, people: str = PEOPLE) -> House:
     """The plan, the people, the keys and one source: what every run begins with."""
     parts, given = service.parts, {}
     await starting.prepare(parts)
@@ -140,7 +140,7 @@ async def furnish(service: Service) -> House:
                     session, name=role.value, role=role, by="faults", at=NIGHT
                 )
         await csv_import.import_people(
-            session, parts.vault, PEOPLE.encode(), check=contact_points.shape_problem, at=NIGHT
+            session, parts.vault, people.encode(), check=contact_points.shape_problem, at=NIGHT
         )
     await service.engine.settle()
     async with service.client as client:

@@ -97,7 +97,7 @@ def _answer_not_kept() -> None:
 def _marked_done_first() -> None:
     react = Engine._react
 
-    async def early(self: Engine, now: Any, *, grave: bool) -> bool:
+    async def early(self: Engine, now: Any, *, urgent: bool) -> bool:
         async with self.db.transaction() as session:
             message = await session.scalar(
                 select(OutboxMessage).where(OutboxMessage.state == MessageState.PENDING).order_by(OutboxMessage.id).limit(1)
@@ -105,13 +105,13 @@ def _marked_done_first() -> None:
             if message is not None and message.topic in ("incident.detected", "signal.received"):
                 message.state = MessageState.DONE
         if message is None or message.topic not in ("incident.detected", "signal.received"):
-            return await react(self, now, grave=grave)
+            return await react(self, now, urgent=urgent)
         async with self.db.reading() as session:
             for _ in range(_LONG):  # where a process may die
                 await session.get(OutboxMessage, message.id, populate_existing=True)
         async with self.db.transaction() as session:
             (await session.get_one(OutboxMessage, message.id)).state = MessageState.PENDING
-        return await react(self, now, grave=grave)
+        return await react(self, now, urgent=urgent)
 
     _patch(Engine, "_react", early)
 
@@ -245,7 +245,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     "silently lost": Mutant("a channel is never called, the delivery is called sent", "sent_or_shown", _silently_lost),
     "no reason": Mutant("a delivery is dropped without a reason", "sent_or_shown", _dropped_without_reason),
     "outcome forgotten": Mutant("what came of a send is not written down", "few_copies", _outcome_forgotten),
-    "no fence": Mutant("a sender that lost its lease writes over the next one's result", "fenced", _no_fence),
+    "no fence": Mutant("a sender that lost its lease writes over the next one's result", "fenced", _no_fence, seed=35),
     "not stopped": Mutant("what is still to be sent of a round is sent when it is over", "silent_after_answer", _not_stopped),
     "answer not kept": Mutant("the answer to an Idempotency-Key is not stored", "accepted_once", _answer_not_kept,
                               seed=6, kills=1, dies_at="answer.before"),

@@ -1,6 +1,8 @@
 """The page of promises, written from the result of a long run: what is promised, how it is attacked, what came of it."""
 
+import ast
 import json
+import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +21,17 @@ _INTRO: Final = (
     "with SIGKILL, and the next one goes on with what is in the database. Some senders are held up past their lease while "
     "another engine takes over. Clients whose answer was lost ask again under the same key. After the last life everything comes "
     "to its end without faults, and the checkers below look at the history and the rows. The product holds no hook for this."
+)
+
+_DISK: Final = (
+    "A real `muster serve` on an SQLite file, asked over HTTP, runs under `strace`, which kills it with SIGKILL inside the system "
+    "call that would have written: the write is not done any more. The next one serves on that file, and the same checkers look."
+)
+_TESTS: Final = (
+    "Each of these is a test, and runs in CI as well. What it promises is its name; where it measures something, the figure of the "
+    "last long run stands beside it. A database that is away between a send and its record costs no second copy while the process "
+    "lives: the result is kept, its lease with it, and written down once the database answers. If another live process took the "
+    "message meanwhile, because the lease had ended, it sends it again under the same key; that copy no one can keep away."
 )
 
 
@@ -47,6 +60,12 @@ def text_of(result: Mapping[str, Any]) -> str:
             f"Without faults the same seed folds to the same state on both databases: {equal['same']} of {equal['tried']} runs."
         )
     parts += ["## What is promised, and who looks", _promises(result)]
+    if (disk := result.get("disk")) is not None:
+        parts += ["## At the N-th write to the disk", _DISK, _disk(disk)]
+    if (tests := result.get("tests")) is not None:
+        parts += ["## Whole processes, whole databases", _TESTS]
+        for module, told in tests.items():
+            parts += [f"### {told['says']}", f"`{module}`", _tests(told["tests"])]
     parts += ["## Where it died", _points(result)]
     parts += [
         "## The checkers, checked",
@@ -70,6 +89,55 @@ def add_section(title: str, lines: list[str]) -> None:
     result = json.loads(RESULT.read_text("utf-8"))
     result.setdefault("sections", {})[title] = lines
     write(result)
+
+
+def told_by(report: str) -> dict[str, Any]:
+    """What a report of pytest (JUnit's XML) says, by module."""
+    told: dict[str, Any] = {}
+    for case in ET.fromstring(report).iter("testcase"):
+        module = case.attrib["classname"].replace(".", "/") + ".py"
+        if module not in told:
+            says = ast.get_docstring(ast.parse((PLACE.parent.parent / module).read_text("utf-8"))) or module
+            told[module] = {"says": says.split("\n\n")[0].replace("\n", " ").rstrip("."), "tests": {}}
+        ends = [name for name in ("failure", "error", "skipped") if case.find(name) is not None]
+        figures = {one.attrib["name"]: one.attrib["value"] for one in case.iter("property")}
+        told[module]["tests"][case.attrib["name"]] = {
+            "ended": ends[0] if ends else "held",
+            "figures": figures,
+        }
+    return told
+
+
+def failed(tests: Mapping[str, Any]) -> bool:
+    return any(
+        one["ended"] in ("failure", "error") for told in tests.values() for one in told["tests"].values()
+    )
+
+
+def _disk(one: Mapping[str, Any]) -> str:
+    head = ("Killed at", "Times")
+    lines = _table(head, [(f"`{name}`", str(times)) for name, times in sorted(one["points"].items())])
+    found = sum(one["found"].values())
+    return f"{one['survived']} kills, {found} findings; {one['messages']} messages, {one['copies']} further copies.\n\n{lines}"
+
+
+def _tests(tests: Mapping[str, Any]) -> str:
+    rows = [
+        (name.removeprefix("test_").replace("_", " "), one["ended"], _figures(one["figures"]))
+        for name, one in tests.items()
+    ]
+    return _table(("Attack and promise", "Last run", "Figures"), rows)
+
+
+def _figures(figures: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {_short(value)}" for name, value in figures.items())
+
+
+def _short(value: str) -> str:
+    try:
+        return f"{float(value):.4g}"
+    except ValueError:
+        return value.replace("|", "/")
 
 
 def _promises(result: Mapping[str, Any]) -> str:

@@ -44,6 +44,7 @@ class Replicas:
     receiver: Receiver
     lease: int = 8  # seconds; as shipped
     settings: dict[str, str] = field(default_factory=dict)  # more of the environment
+    plan: Path = ROOT / "playbooks.yaml"
     key: str = ""
     serving: dict[str, Process] = field(default_factory=dict)  # by URL
     engines: list[Process] = field(default_factory=list)  # `muster engine`, which serves nobody
@@ -54,7 +55,7 @@ class Replicas:
             **os.environ,
             "MUSTER_DATABASE_URL": self.database,
             "MUSTER_DATA_DIR": str(self.directory),
-            "MUSTER_PLAN": str(ROOT / "playbooks.yaml"),
+            "MUSTER_PLAN": str(self.plan),
             "MUSTER_SECRET_KEY": _SECRET,
             "MUSTER_LANGUAGE": "en",
             "MUSTER_LEASE": f"PT{self.lease}S",
@@ -67,7 +68,7 @@ class Replicas:
         """The tables, a key of the leadership layer, and a duty lead whose phone is the receiver."""
         await asyncio.to_thread(starting.migrate, self.database)
         settings = Settings(
-            _env_file=None, database_url=self.database, plan=ROOT / "playbooks.yaml", secret_key=SecretStr(_SECRET)
+            _env_file=None, database_url=self.database, plan=self.plan, secret_key=SecretStr(_SECRET)
         )  # fmt: skip
         parts = parts_of(settings)
         self.key = await starting.prepare(parts) or ""
@@ -159,11 +160,26 @@ class Replicas:
         """How often each message reached the receiver, by its key."""
         return Counter(received.headers["webhook-id"] for received in self.receiver.received)
 
-    def _start(self, *arguments: str) -> Process:
+    async def serve_under(self, *tracer: str) -> tuple[str, Process]:
+        """Start one under another program, in a group of processes of its own; its URL, and the tracer. Either serves by then
+        or has died of it."""
+        url = f"http://127.0.0.1:{(port := free_port())}"
+        tracing = self._start("serve", "--port", str(port), under=tracer)
+        self.serving[url] = tracing
+        async with httpx.AsyncClient(trust_env=False) as client:
+
+            async def look() -> bool:
+                return tracing.poll() is not None or await _answers(client, url)
+
+            await until(look, within=_STARTS_WITHIN)
+        return url, tracing
+
+    def _start(self, *arguments: str, under: Sequence[str] = ()) -> Process:
         with (self.directory / "processes.log").open("ab") as log:
             return subprocess.Popen(
-                [*_MUSTER, *arguments], env=self.environment, cwd=ROOT, stdout=log, stderr=log
-            )
+                [*under, *_MUSTER, *arguments], env=self.environment, cwd=ROOT, stdout=log, stderr=log,
+                start_new_session=bool(under),
+            )  # fmt: skip
 
 
 async def _answers(client: httpx.AsyncClient, url: str) -> bool:

@@ -36,6 +36,9 @@ _WARM: Final = 30  # acts, before anything is forked
 _FIRST: Final = 3  # acts of a run before the first life
 _ACTS: Final = 12  # what the clients of one life want at most
 _DEADLIEST: Final = 120  # events; a life that passes more of them ends by itself
+_EARLY: Final = (
+    2  # draws, of which the first to come counts: most lives die young, and more of them fit into an hour
+)
 _DEADLIEST_ANSWER: Final = 4  # where it may die at one kind of point alone
 _LONGEST_LIFE: Final = 30  # seconds of the machine's clock, then it hangs and is a finding
 
@@ -93,14 +96,7 @@ class Ground:
         house = self.furnished(kind)
         history = History(self.directory / f"{name}.history")
         history.path.unlink(missing_ok=True)
-        return replace(house, url=self._copied(kind, house.url), history=history)
-
-    def _copied(self, kind: Kind, url: str) -> str:
-        templates, self.databases._templates = self.databases._templates, {kind: url}
-        try:
-            return self.databases.fresh(kind)
-        finally:
-            self.databases._templates = templates
+        return replace(house, url=self.databases.copy(house.url), history=history)
 
     def close(self) -> None:
         for house in self._furnished.values():
@@ -146,10 +142,12 @@ def _lives(
         MUTANTS[mutant].put_in()
         service.seams.only = MUTANTS[mutant].dies_at
     asyncio.run(_opening(service, seed, acts=_FIRST))
+    gc.freeze()  # a life then writes on fewer pages, each of which is copied at the first word written
     for number in range(kills):
+        house.history.read()  # here, so that no life reads it all anew
         # A mistake may need a whole life to show: beside a mutant every second one is let live.
         spared = mutant is not None and number % 2 == 1
-        work = partial(_life, service, seed, number, acts=acts, spared=spared)
+        work = partial(_life, service, seed, number, acts=acts, spared=spared, draws=1 if mutant else _EARLY)
         in_child(work, house.history, may_die=True)
     rows: Rows = in_child(partial(_end, service, seed, acts=acts, retry=faulty), house.history)
     return rows
@@ -170,14 +168,14 @@ async def _opening(service: Service, seed: int, *, acts: int) -> None:
     await service.parts.db.dispose()
 
 
-async def _life(service: Service, seed: int, number: int, *, acts: int, spared: bool) -> None:
+async def _life(service: Service, seed: int, number: int, *, acts: int, spared: bool, draws: int) -> None:
     chance = random.Random(f"{seed}.{number}")
     service.reseed(random.Random(f"{seed}.{number}.far"))
     history = service.house.history.read()
     resume(service, chance)
-    service.seams.deadly = (
-        None if spared else chance.randint(1, _DEADLIEST if service.seams.only is None else _DEADLIEST_ANSWER)
-    )
+    most = _DEADLIEST if service.seams.only is None else _DEADLIEST_ANSWER
+    deadly = min(chance.randint(1, most) for _ in range(draws))
+    service.seams.deadly = None if spared else deadly
     service.seams.armed = True
     async with service.client as client:
         clients = Clients(service, client, chance, str(number))

@@ -79,6 +79,9 @@ class FarSide(Outgoing):
     def __init__(self, history: History, seams: Seams, chance: random.Random, *, faulty: bool) -> None:
         self._told, self._seams, self._chance, self._faulty = history, seams, chance, faulty
 
+    def apart(self) -> Outgoing:
+        return self  # there is nothing here that could be used up
+
     async def request(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, **_more: Any
     ) -> Reply:

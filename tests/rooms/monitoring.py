@@ -12,7 +12,6 @@ from typing import Any
 import yaml
 from sqlalchemy import func, select
 
-from app import outbox
 from app.clock import ManualClock
 from app.db import Database
 from app.ids import new_id
@@ -31,6 +30,8 @@ START = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
 T1, T2, T3 = (f"2026-11-22T{hour}:10:00+00:00" for hour in ("17", "19", "21"))
 PLAN = Path(__file__).parent.parent.parent / "playbooks.yaml"
 LEVELS = PlanDocument.model_validate(yaml.safe_load(PLAN.read_text("utf-8"))).grading()
+
+MOST = LEVELS.storm.after  # incidents; the next problem makes it a storm
 
 
 @dataclass
@@ -65,13 +66,11 @@ class World:
         async with self.db.transaction() as session:
             source = await enrolment.found(session, slug)
             receipt = Receipt(
-                id=new_id(at), source_id=source.id, received_at=at, body=b"{}", state=ReceiptState.UNDERSTOOD,
+                id=new_id(at), source_id=source.id, received_at=at, body=b"{}", state=ReceiptState.UNDERSTOOD, unjudged=bool(told),
                 signals=[packed(signal) for signal in told],
             )  # fmt: skip
             session.add(receipt)
-            await outbox.put_all(
-                session, inbox.TOPIC, list(inbox.messages(source, receipt.id, receipt.signals, at)), at=at
-            )
+            await inbox.send(session, list(inbox.messages(source, receipt.id, receipt.signals, at)), at=at)
             return receipt.id
 
     async def judge_all(self) -> None:

@@ -1,13 +1,15 @@
 """Backup, restore and move: every row arrives, both sides are compared, and nothing is sent until released."""
 
 import asyncio
+import shutil
 import sqlite3
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from typer.testing import CliRunner
 
 from app import installation, outbox
@@ -97,6 +99,62 @@ async def test_a_target_that_is_not_empty_is_replaced_only_when_asked(
         await backup.restore(file, url, replace=False, at=NIGHT)
     assert refused.value.detail.key == "service.copy.not_empty"
     await backup.restore(file, url, replace=True, at=NIGHT)
+
+
+async def test_what_takes_longer_than_a_call_of_the_service_may_is_restored_all_the_same(
+    world: World, tmp_path: Path, empty_database: Callable[[Kind], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await some_incidents(world)
+    file, url = await back_up(world, tmp_path), empty_database("postgresql")
+    await backup.restore(file, url, replace=False, at=NIGHT)
+    slow = (
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END'",
+        "CREATE TRIGGER slow BEFORE DELETE OR TRUNCATE ON incidents EXECUTE FUNCTION slow()",
+    )
+    target = Database(url)
+    async with target.transaction() as session:
+        for statement in slow:
+            await session.execute(text(statement))
+    await target.dispose()
+    usual = {**(Database.__init__.__kwdefaults__ or {}), "deadline": timedelta(seconds=0.25)}
+    monkeypatch.setattr(Database.__init__, "__kwdefaults__", usual)
+    seen: list[tuple[str, int]] = []
+    copied = await backup.restore(
+        file, url, replace=True, at=NIGHT, told=lambda table, rows: seen.append((table, rows))
+    )
+    assert dict(seen) == {name: tally.rows for name, tally in copied.tables.items() if tally.rows}
+
+
+LATER = """revision, down_revision, branch_labels, depends_on = "9999", "0001", None, None
+from alembic import op
+def upgrade() -> None:
+    op.execute("UPDATE incidents SET title = 'Brought up'")
+"""
+
+
+async def test_a_backup_of_an_older_version_is_brought_up_and_of_a_newer_refused(
+    world: World, tmp_path: Path, empty_database: Callable[[Kind], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await some_incidents(world)
+    older, url = await back_up(world, tmp_path), empty_database("sqlite")
+    content = await asyncio.to_thread(older.read_bytes)
+    with monkeypatch.context() as newer:
+        migrations = tmp_path / "migrations"
+        await asyncio.to_thread(shutil.copytree, starting.MIGRATIONS, migrations)
+        await asyncio.to_thread((migrations / "versions" / "9999_later.py").write_text, LATER, "utf-8")
+        newer.setattr(starting, "MIGRATIONS", migrations)
+        await backup.restore(older, url, replace=False, at=NIGHT)
+        assert await asyncio.to_thread(older.read_bytes) == content, "the backup itself stays as it is"
+        restored = Database(url)
+        async with restored.reading() as session:
+            assert set(await session.scalars(select(Incident.title))) == {"Brought up"}
+            assert await copying.revision_of(session) == "9999"
+        made_later = tmp_path / "later.backup"
+        await backup.back_up(restored, made_later, vault=world.parts.vault, at=NIGHT)
+        await restored.dispose()
+    with pytest.raises(Refused) as refused:
+        await backup.restore(made_later, empty_database("sqlite"), replace=False, at=NIGHT)
+    assert refused.value.detail.key == "service.backup.other_revision"
 
 
 async def test_a_backup_overwrites_nothing(world: World, tmp_path: Path) -> None:

@@ -116,6 +116,43 @@ async def test_a_new_occurrence_after_an_answer_pages_again_and_leaves_the_run_a
     assert (run["level"], len(run["steps"]) > before) == (1, True)
 
 
+async def burst(world: World, key: str, *numbers: int) -> None:
+    for n in numbers:
+        body = {
+            "title": f"host-{n} is down",
+            "dedup_key": f"host-{n}",
+            "status": "firing",
+            "severity": "warning",
+        }
+        headers = {"X-API-Key": key, "Authorization": ""}
+        await world.call("POST", "/intake/shop", body, headers=headers, expect=202)
+
+
+async def test_a_storm_that_comes_at_once_is_one_page(world: World) -> None:
+    key = (await world.post("/sources", {"slug": "shop", "kind": "generic"}))["key"]
+    await burst(world, key, *range(12))
+    await world.settle()
+    assert world.told() == ["Lin"]
+    (one,) = (await world.get("/incidents?open=true"))["items"]
+    assert one["signals"] == 12
+
+
+async def test_pages_of_what_a_storm_takes_in_are_superseded_and_nobody_hears_of_each(world: World) -> None:
+    key = (await world.post("/sources", {"slug": "shop", "kind": "generic"}))["key"]
+    for n in range(10):
+        await burst(world, key, n)
+        await world.settle()
+    assert world.told() == ["Lin"] * 10
+    await burst(world, key, 10)
+    await world.settle()
+    assert world.told() == [], "Lin has a page of the incident that stands for all"
+    (one,) = (await world.get("/incidents?open=true"))["items"]
+    await world.advance(minutes=30)
+    further = world.messages()
+    assert further
+    assert {one["number"] in message.subject for message in further} == {True}
+
+
 async def test_after_the_end_nothing_of_the_plan_begins(world: World) -> None:
     name = await raised(world, level=4)
     await world.settle()

@@ -176,3 +176,17 @@ def test_the_check_of_the_database_finds_that_nobody_is_there(muster: CliRunner)
     told = json.loads(done.stdout)
     assert "first_never_told" in {one["code"] for one in told["findings"]}
     assert told["from"] == "2026-04-09T16:00:00Z"
+
+
+def test_who_is_on_call_is_asked_of_any_moment(muster: CliRunner, tmp_path: Path) -> None:
+    good = tmp_path / "good.csv"
+    good.write_text("name,department,positions\nAda,customer_service,duty_lead\n")
+    muster.invoke(app, ["people", "import", str(good)])
+    told = muster.invoke(app, ["on-call", "--at", "2099-12-24T22:00+08:00"])
+    assert told.stdout.startswith("2099-12-24 14:00 UTC\n")
+    assert [line.split()[0] for line in told.stdout.splitlines() if "Ada (assigned)" in line] == ["duty_lead"]
+    asked = ["on-call", "--at", "2020-01-01T00:00Z", "--position", "duty_lead", "--json"]
+    [item] = json.loads(muster.invoke(app, asked).stdout)["items"]
+    assert (item["position"], item["holders"]) == ("duty_lead", [])  # nobody was there yet
+    assert "with its offset" in refused(muster, "on-call", "--at", "tomorrow").stderr
+    refused(muster, "on-call", "--position", "king")

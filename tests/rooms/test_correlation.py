@@ -4,18 +4,21 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Database
 from app.incidents import acknowledging, facts, raising, record, timeline, transitions, updates
 from app.incidents.lifecycle import Event
 from app.incidents.raising import Alarm
-from app.incidents.tables import State
+from app.incidents.tables import Incident, State
 from app.incidents.transitions import Command
-from app.intake import storms
-from app.intake.signals import SignalState, packed, unpacked
+from app.intake.signals import Signal, SignalState, packed, unpacked
 from app.intake.tables import Outcome
+from app.levels import matrix
+from app.levels.document import Storm
 from app.vocabulary import Layer
-from tests.rooms.monitoring import T1, T2, T3, World, acked, problem, recovered, remark
+from tests.rooms.monitoring import LEVELS, MOST, T1, T2, T3, World, acked, problem, recovered, remark
 
 
 @pytest.fixture
@@ -400,60 +403,158 @@ def test_a_signal_survives_being_kept() -> None:
 # ── a storm ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def storm(number: int = MOST + 1, *, first: int = 0, level: int = 3) -> list[Signal]:
+    return [problem(f"host-{n}", level_hint=level) for n in range(first, first + number)]
+
+
+async def held(world: World) -> list[tuple[int, int]]:
+    """Level and count of each incident that people still hold."""
+    return [(one.level, one.signals) for one in await world.incidents() if one.state != State.CANCELLED]
+
+
 async def test_a_storm_becomes_one_incident_with_a_count(world: World) -> None:
-    many = storms.MOST + 15
-    outcomes = await world.tell(*(problem(f"host-{number}", level_hint=3) for number in range(many)))
-    assert outcomes == [Outcome.RAISED] * storms.MOST + [Outcome.JOINED] * 15
-    raised = await world.incidents()
-    assert [incident.signals for incident in raised] == [16] + [1] * (storms.MOST - 1)
-    counts = [entry.data["count"] for entry in await world.entries(raised[0]) if entry.kind == "signal.storm"]
-    assert counts == [2, 3, 10]
+    outcomes = await world.tell(*storm(MOST + 15))
+    assert outcomes == [Outcome.RAISED] * MOST + [Outcome.JOINED] * 15
+    assert await held(world) == [(3, MOST + 15)]
+    first, *others = await world.incidents()
+    assert {one.merged_into for one in others} == {first.id}
+    end = (await world.entries(others[0]))[-1]
+    assert (end.kind, end.actor, end.data["merged_into"]) == ("incident.cancelled", "source:prom", first.id)
+    assert (
+        timeline.summary(end, "en")
+        == f"Cancelled: {first.number} stands for it: a storm of problems from Prom."
+    )
+    (line,) = [entry for entry in await world.entries(first) if entry.kind == "signal.taken_in"]
+    assert line.data["numbers"] == [one.number for one in others]
+    assert line.data["count"] == MOST
+    for language in ("en", "zh-Hans", "zh-Hant"):
+        assert others[-1].number in timeline.summary(line, language)
+    assert (await world.problem("host-5")).incident_id == first.id
+
+
+async def test_a_storm_is_one_for_as_long_as_new_problems_come(world: World) -> None:
+    await world.tell(*storm())
+    for part in range(1, 6):
+        world.later(minutes=4)
+        assert await world.tell(*storm(20, first=100 * part)) == [Outcome.JOINED] * 20
+    assert await held(world) == [(3, MOST + 101)]
+    world.later(minutes=5)
+    assert await world.tell(*storm(1, first=1000)) == [Outcome.RAISED], "that one is over"
+    assert len(await held(world)) == 2
+
+
+async def test_the_plan_says_how_many_and_for_how_long(world: World) -> None:
+    storm_ = Storm.model_validate({"after": 2, "within": "1m"})
+    async with world.db.transaction() as session:
+        await matrix.adopt(
+            session, "small", LEVELS.model_copy(update={"storm": storm_}), at=world.clock.now()
+        )
+    assert await world.tell(*storm(3)) == [Outcome.RAISED, Outcome.RAISED, Outcome.JOINED]
+    assert await held(world) == [(3, 3)]
+    world.later(seconds=61)
+    assert await world.tell(*storm(1, first=9)) == [Outcome.RAISED]
+
+
+async def test_a_storm_leaves_standing_what_a_person_has_to_do_with(world: World) -> None:
+    await world.tell(*storm(MOST))
+    names = [one.id for one in await world.incidents()]
+    at = world.clock.now()
+    async with world.db.transaction() as session:
+        answered, worked_on, graded = [await record.locked(session, name) for name in names[1:4]]
+        acknowledging.acknowledge(session, answered, by="Ada", at=at, via="api")
+        await updates.post(session, worked_on, text={"en": "On it"}, audience="internal", author="Ada", at=at)
+        lighter = Command(event=Event.RELEVEL, level=4, reason="one till")
+        await transitions.carry_out(session, graded, lighter, actor="Ada", layer=Layer.LEADERSHIP, at=at)
+        running = await record.locked(session, names[4])
+        for event in (Event.ASSESS, Event.ACTIVATE):
+            await transitions.carry_out(session, running, Command(event), actor="plan", layer=None, at=at)
+    assert await world.tell(*storm(2, first=50)) == [Outcome.JOINED] * 2
+    assert await held(world) == [(3, MOST - 2), (3, 1), (3, 1), (4, 1), (3, 1)]
 
 
 async def test_a_storm_never_hides_what_is_graver(world: World) -> None:
-    await world.tell(*(problem(f"host-{number}", level_hint=3) for number in range(storms.MOST + 1)))
+    await world.tell(*storm())
     assert await world.tell(problem("core", level_hint=2)) == [Outcome.RAISED]
+    graver = (await world.incidents())[-1]
+    assert await held(world) == [(2, MOST + 2)], "it takes the storm over, and has its own page"
+    assert (await world.problem("host-3")).incident_id == graver.id
     assert await world.tell(problem("one more", level_hint=3)) == [Outcome.JOINED]
-    assert [(one.level, one.signals) for one in await world.incidents()][-1] == (2, 2)
+    assert await held(world) == [(2, MOST + 3)]
+    assert (await world.topics()).count("incident.detected") == MOST + 1
+
+
+async def test_a_graver_one_leaves_a_storm_that_somebody_has_answered(world: World) -> None:
+    await world.tell(*storm())
+    async with world.db.transaction() as session:
+        first = await record.locked(session, (await world.incidents())[0].id)
+        acknowledging.acknowledge(session, first, by="Ada", at=world.clock.now(), via="api")
+    await world.tell(problem("core", level_hint=2), problem("one more", level_hint=3))
+    assert await held(world) == [(3, MOST + 1), (2, 2)]
 
 
 async def test_a_storm_ends_when_all_its_problems_have(world: World) -> None:
-    many = storms.MOST + 2
-    await world.tell(*(problem(f"host-{number}", level_hint=3) for number in range(many)))
-    first = (await world.incidents())[0]
-    assert await world.tell(recovered("host-0"), recovered("host-10")) == [Outcome.RECOVERED] * 2
-    assert await world.tell(recovered("host-11")) == [Outcome.CANCELLED]
-    assert (await world.incidents())[0].id == first.id
-    assert (await world.incidents())[0].state == State.CANCELLED
+    many = MOST + 2
+    await world.tell(*storm(many))
+    ends = [recovered(f"host-{number}") for number in range(many)]
+    assert await world.tell(*ends) == [Outcome.RECOVERED] * (many - 1) + [Outcome.CANCELLED]
+    assert await held(world) == []
 
 
 async def test_what_still_fires_after_the_end_of_its_storm_is_raised_for_itself(world: World) -> None:
-    many = storms.MOST + 1
-    await world.tell(*(problem(f"host-{number}", level_hint=3) for number in range(many)))
-    first = (await world.incidents())[0].id
+    await world.tell(*storm())
+    await end_of_storm(world)
+    assert await world.tell(problem("host-0", level_hint=3)) == [Outcome.SETTLED], "people ended this one"
+    world.later(minutes=6)
+    for taken_in in ("host-5", "host-10"):
+        assert await world.tell(problem(taken_in, level_hint=3)) == [Outcome.RAISED]
+
+
+async def test_new_problems_of_a_storm_that_people_ended_are_one_incident_again(world: World) -> None:
+    await world.tell(*storm())
+    await end_of_storm(world)
+    world.later(minutes=1)
+    assert await world.tell(*storm(4, first=50)) == [Outcome.RAISED] + [Outcome.JOINED] * 3
+    assert await held(world) == [(3, 4)]
+
+
+async def end_of_storm(world: World) -> None:
     async with world.db.transaction() as session:
-        incident = await record.locked(session, first)
+        incident = await record.locked(session, (await world.incidents())[0].id)
         command = Command(event=Event.CANCEL, reason="over")
         await transitions.carry_out(
             session, incident, command, actor="Ada", layer=Layer.LEADERSHIP, at=world.clock.now()
         )
-    assert await world.tell(problem("host-0", level_hint=3)) == [Outcome.SETTLED], "people ended this one"
-    world.later(minutes=6)
-    assert await world.tell(problem("host-10", level_hint=3)) == [Outcome.RAISED]
+
+
+async def test_nothing_joins_the_incident_of_a_storm_that_somebody_ends_at_this_moment(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.tell(*storm())
+    locked = record.locked
+
+    async def just_ended(session: AsyncSession, name: str) -> Incident:
+        """Who held the lock that was waited for has ended it."""
+        await session.execute(update(Incident).where(Incident.id == name).values(state=State.CANCELLED))
+        return await locked(session, name)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(record, "locked", just_ended)
+        assert await world.tell(*storm(1, first=50)) == [Outcome.RAISED]
+    assert await held(world) == [(3, 1)]
 
 
 async def test_an_answer_to_one_of_a_storm_is_no_answer_to_all(world: World) -> None:
-    many = storms.MOST + 1
-    await world.tell(*(problem(f"host-{number}", level_hint=3) for number in range(many)))
-    assert await world.tell(acked("host-10")) == [Outcome.ACKED]
-    assert (await world.incidents())[0].acknowledged_at is None
+    await world.tell(*storm())
+    for taken_in in ("host-3", "host-10"):
+        assert await world.tell(acked(taken_in)) == [Outcome.ACKED]
+        assert (await world.incidents())[0].acknowledged_at is None
     assert await world.tell(acked("host-0")) == [Outcome.ACKED]
     assert (await world.incidents())[0].acknowledged_at is not None
 
 
 async def test_another_source_and_a_later_hour_are_no_storm(world: World) -> None:
     await world.enrol("shop", "generic")
-    await world.tell(*(problem(f"host-{number}") for number in range(storms.MOST)))
+    await world.tell(*storm(MOST))
     assert await world.tell(problem("till"), slug="shop") == [Outcome.RAISED]
     world.later(minutes=6)
     assert await world.tell(problem("host-99")) == [Outcome.RAISED]

@@ -7,8 +7,9 @@ from sqlalchemy import select
 
 from app import outbox
 from app.notify import digest
+from app.notify.channel import DeliveryError
 from app.notify.tables import Delivery, DeliveryState, Notice
-from app.wording import spoken
+from app.wording import say, spoken
 from tests.world import World
 
 CAP = 10
@@ -71,6 +72,17 @@ async def test_what_is_answered_meanwhile_is_not_in_the_digest(world: World) -> 
     (told,) = [one for one in world.messages() if "more messages" in one.subject]
     assert made[-2]["number"] in told.text
     assert made[-1]["number"] not in told.text
+
+
+async def test_a_digest_that_one_contact_point_does_not_take_goes_to_the_next(world: World) -> None:
+    await raised(world, CAP + 1)
+    world.messages()
+    assert {one.person_name for one in await held(world)} == {"Lin"}
+    world.channels["mail"].failure = DeliveryError(say("channel.mail.bad_address"), permanent=True)
+    world.clock.advance(digest.WINDOW)
+    await world.settle()
+    told = [(one.who, one.channel) for one in world.messages() if "more message" in one.subject]
+    assert told == [("Lin", "webhook")]
 
 
 async def test_should_the_digest_fail_what_waits_goes_out_by_itself(world: World) -> None:

@@ -14,8 +14,8 @@ import pytest
 import uvicorn
 from sqlalchemy import func, select, update
 
+from app import due, outbox
 from app import engine as engine_module
-from app import outbox
 from app.engine import ATTEMPTS, Engine
 from app.flow import REACTIONS
 from app.main import running
@@ -270,6 +270,25 @@ async def test_an_orderly_stop_waits_for_what_is_being_sent_and_sends_it_once(
     assert len(held.entered) == sent == 1
 
 
+async def test_while_it_stops_it_keeps_what_is_still_being_sent(
+    world: World, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "_WHILE_STOPPING", timedelta(milliseconds=1))
+    await world.post("/incidents", {"title": "x", "type": "other", "level": 3})
+    while await world.engine.follow():
+        pass
+    await until(lambda: bool(held.entered))
+    other = Engine(world.parts, world.engine.reach)
+    stopping = asyncio.create_task(world.engine.finish(timedelta(minutes=1)))
+    for _ in range(3):  # longer than a lease, and no tick
+        world.clock.advance(world.parts.settings.lease / 2)
+        await until(lambda: not world.engine.in_hand.to_extend(at=world.clock.now()))
+        assert not await other._start_deliveries()
+    held.go_on.set()
+    await stopping
+    assert len(held.entered) == 1
+
+
 async def test_what_takes_too_long_is_broken_off_when_it_stops(world: World, held: Held) -> None:
     await world.post("/incidents", {"title": "x", "type": "other", "level": 3})
     while await world.engine.follow():
@@ -313,6 +332,23 @@ async def test_the_gravest_may_use_every_place(world: World, held: Held) -> None
         await world.post("/incidents", {"title": f"grave {n}", "type": "other", "level": 1})
     while await world.engine.follow() or await world.engine._start_deliveries():
         pass
+    assert len(world.engine._under_way) == 8
+    held.go_on.set()
+    await world.settle()
+
+
+@pytest.mark.usefixtures("few_places")
+async def test_those_who_claim_at_once_do_not_fill_a_place_twice(world: World, held: Held) -> None:
+    for n in range(20):
+        await world.post("/incidents", {"title": f"grave {n}", "type": "other", "level": 1})
+    while True:  # each is paged, and nothing is claimed yet
+        async with world.parts.db.transaction() as session:
+            taken = await due.take(session, at=world.clock.now(), limit=40, urgent=True)
+            await world.engine._handle(session, taken, world.clock.now())
+        if not taken:
+            break
+    claims = [world.engine._claim_deliveries() for _ in range(3)]
+    await asyncio.gather(*claims)
     assert len(world.engine._under_way) == 8
     held.go_on.set()
     await world.settle()

@@ -21,6 +21,7 @@ from app.errors import Problem
 from app.intake import enrolment, inbox
 from app.intake.groups import Groups
 from app.intake.kinds import KINDS
+from app.intake.lane import StraightLane
 from app.intake.receiving import router
 from app.intake.tables import Receipt
 from app.outbox import OutboxMessage
@@ -51,6 +52,7 @@ def service(world: World) -> FastAPI:
     async def refuse(request: object, problem: Problem) -> Response:
         return as_response(problem, "en", "/")
 
+    app.add_middleware(StraightLane, routes=router.routes, refuse=refuse)
     return app
 
 
@@ -223,6 +225,23 @@ async def test_beyond_the_bound_the_answer_comes_at_once(
     codes = [answer.status_code for answer in answers]
     assert set(codes) == {202, 503}
     assert await world.count(Receipt) == codes.count(202) >= 4
+
+
+async def test_a_writer_that_breaks_answers_whoever_waits_and_goes_on(
+    world: World, service: FastAPI, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = await world.enrol("shop", "generic")
+    service.state.groups = groups = Groups(world.db, world.clock, world.vault, at_once=2)
+
+    async def broken(group: object) -> None:
+        monkeypatch.undo()
+        raise RuntimeError("broken on purpose, in nobody's transaction")
+
+    monkeypatch.setattr(groups, "_store", broken)
+    async with asyncio.timeout(20):
+        answers = await asyncio.gather(*(say(http, "shop", key, str(number)) for number in range(4)))
+    assert sorted(answer.status_code for answer in answers) in ([202, 202, 202, 503], [202, 202, 503, 503])
+    assert {one.headers.get("retry-after") for one in answers if one.status_code == 503} == {"2"}
 
 
 # ── Opsgenie ────────────────────────────────────────────────────────────────────────────────────────────────

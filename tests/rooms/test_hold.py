@@ -1,5 +1,6 @@
 """A restored or moved database sends nothing until somebody releases it; what came in meanwhile is not lost."""
 
+import asyncio
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -141,3 +142,54 @@ async def test_a_copied_file_starts_in_hold(tmp_path: Path, same_place: bool) ->
     second = Database(f"sqlite:///{there}")
     assert await Watch(second, ManualClock(NIGHT), timedelta(seconds=1)).look()
     await second.dispose()
+
+
+async def test_an_older_file_put_back_in_the_same_place_starts_in_hold_once(tmp_path: Path) -> None:
+    file = tmp_path / "muster.db"
+
+    async def start() -> Hold | None:
+        """A run of some minutes; what it finds at its start."""
+        database = Database(f"sqlite:///{file}")
+        try:
+            await database.create_all()
+            async with database.transaction() as session:
+                found = await installation.settle_in(session, at=NIGHT)
+            for _ in range(2):
+                await installation.remember(database)
+            async with database.transaction() as session:
+                await installation.end_holds(
+                    session, by="somebody", why="it is the right one", outcome={}, at=NIGHT
+                )
+        finally:
+            await database.dispose()
+        return found
+
+    assert [await start(), await start()] == [None, None]
+    yesterday = await asyncio.to_thread(file.read_bytes)
+    assert await start() is None
+    await asyncio.to_thread(file.write_bytes, yesterday)
+    found = await start()
+    assert found is not None
+    assert found.reason["key"] == "service.hold.put_back"
+    assert await start() is None, "it goes on from there"
+    await asyncio.to_thread(file.unlink)
+    assert await start() is None, "a new database is nobody's older copy"
+    assert await start() is None
+
+
+async def test_a_process_killed_at_any_moment_is_not_taken_for_an_older_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the commit and what is left beside the file, and while that is written."""
+    database = Database(f"sqlite:///{tmp_path}/muster.db")
+    await database.create_all()
+    async with database.transaction() as session:
+        await installation.settle_in(session, at=NIGHT)
+    await installation.remember(database)
+    with monkeypatch.context() as killed:
+        killed.setattr(installation, "_leave", lambda _file, _mark: None)
+        await installation.remember(database)
+    (tmp_path / "muster.db.mark.part").write_text("9")
+    async with database.transaction() as session:
+        assert await installation.settle_in(session, at=NIGHT) is None
+    await database.dispose()

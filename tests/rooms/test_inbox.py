@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import select
 from standardwebhooks.webhooks import Webhook
 from starlette.responses import Response
 
@@ -19,12 +20,13 @@ from app.access.tables import Role
 from app.db import Database
 from app.errors import Problem
 from app.incidents.tables import State
-from app.intake import receiving
+from app.intake import inbox, receiving
 from app.intake.routes import router
 from app.intake.tables import Receipt, ReceiptState
+from app.outbox import OutboxMessage, Urgency
 from app.problems import as_response
 from app.settings import Settings
-from tests.rooms.monitoring import World
+from tests.rooms.monitoring import World, problem
 
 CAPTURED = Path(__file__).parent.parent / "captured"
 SECRET = "whsec_" + base64.b64encode(b"twenty-four bytes or more").decode()
@@ -434,3 +436,14 @@ async def test_only_management_makes_sources(world: World, http: httpx.AsyncClie
         "/api/v1/sources", json={"slug": "x", "kind": "generic"}, headers=await role(world, role_)
     )
     assert answer.status_code == 403
+
+
+async def test_what_a_source_calls_grave_is_judged_before_what_waits(world: World) -> None:
+    await world.receive(
+        *(problem(f"host-{level}", level_hint=level) for level in (4, 3, 2, 1)), problem("none")
+    )
+    async with world.db.reading() as session:
+        query = select(OutboxMessage.urgency).where(OutboxMessage.topic == inbox.TOPIC)
+        found = list(await session.scalars(query.order_by(OutboxMessage.id)))
+    calm, hinted = Urgency.ORDINARY, Urgency.HINTED
+    assert found == [calm, calm, hinted, hinted, calm]

@@ -2,7 +2,9 @@
 
 import asyncio
 import sys
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,13 @@ from pydantic import SecretStr
 
 from app import installation
 from app.access.parts import Parts
+from app.breaker import FAILURES
 from app.clock import ManualClock
 from app.db import Database
 from app.installation import Hold
 from app.notify.channel import DeliveryError
 from app.notify.tables import Round
-from app.outgoing import LOCAL, Outgoing
+from app.outgoing import LOCAL, CallFailed, Outgoing
 from app.settings import Settings
 from app.vault import Vault
 from app.watch import self_test
@@ -26,7 +29,7 @@ from app.watch.last_resort import MOST_AN_HOUR, PAUSE, LastResort, Reason
 from app.watch.self_test import Standing
 from app.watch.tables import SelfTest
 from app.wording import say
-from tests.receiver import Receiver, hang, status
+from tests.receiver import Line, Receiver, hang, status
 from tests.world import World
 
 NOON = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
@@ -98,6 +101,37 @@ async def test_a_database_that_does_not_answer_is_cried_about_after_a_minute(
     assert "2026-11-23 04:00:00 UTC" in cry.body.decode(), "since when"
 
 
+async def test_channels_that_hang_with_every_connection_and_every_lookup_do_not_stop_it(
+    far: Receiver, outgoing: Outgoing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.outgoing._CONNECTIONS", 1)
+    made = settings("postgresql://muster@127.0.0.1:1/muster", far, tmp_path)
+    named = [SecretStr(far.url("/cry").replace("127.0.0.1", "localhost"))]
+    guard, clock, _ = guarded(made.model_copy(update={"last_resort_url": named}), outgoing)
+    clock.advance(timedelta(seconds=61))
+    no_name_server, has_it = threading.Event(), asyncio.Event()
+
+    async def take_and_hang(line: Line) -> None:
+        has_it.set()
+        await hang(line)
+
+    async with Receiver() as channel:
+        channel.always = take_and_hang
+        stuck = asyncio.create_task(outgoing.request("POST", channel.url()))
+        await has_it.wait()
+        with ThreadPoolExecutor(1) as lookups:
+            asyncio.get_running_loop().set_default_executor(lookups)
+            looking = asyncio.get_running_loop().run_in_executor(None, no_name_server.wait)
+            try:
+                await asyncio.wait_for(guard.watch(), 5)
+            finally:
+                no_name_server.set()
+                await looking
+                stuck.cancel()
+                await asyncio.wait({stuck})
+    assert [one.path for one in far.received] == ["/cry"]
+
+
 async def test_it_cries_where_the_engine_never_came_up(
     far: Receiver, outgoing: Outgoing, tmp_path: Path
 ) -> None:
@@ -136,6 +170,18 @@ async def test_it_is_held_to_a_rate(far: Receiver, outgoing: Outgoing) -> None:
         last.over(Reason.ENGINE)
         await last.tell(Reason.ENGINE, at=NOON + PAUSE)
     assert len(far.received) == MOST_AN_HOUR
+
+
+async def test_it_cries_to_a_destination_that_everything_else_leaves_alone(
+    far: Receiver, outgoing: Outgoing
+) -> None:
+    far.answers.extend([status(500)] * FAILURES)
+    for _ in range(FAILURES):
+        await outgoing.request("POST", far.url())
+    with pytest.raises(CallFailed, match="left alone"):
+        await outgoing.request("POST", far.url())
+    assert await resort(outgoing, far.url()).tell(Reason.ENGINE, at=NOON)
+    assert len(far.received) == FAILURES + 1
 
 
 async def test_every_address_is_called_and_one_that_answers_is_enough(

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.people import holders, organisation, rosters
-from app.people.rosters import Rota
+from app.people.rota import Rotation
 from app.people.tables import Availability
 from app.plan import revisions
 from app.plan.outlook import report, standing
@@ -58,8 +58,8 @@ async def test_who_is_called_is_what_the_on_call_answer_says_at_every_handover(c
         await add(session, "Xu", "technical_head", staff_number="2")
         await add(session, "Tang", "technical_head", staff_number="1")
         await add(session, "Luo", "technical_head", availability=Availability.ILL)
-        rota = Rota("Europe/Berlin", date(2026, 11, 24), time(2, 30), 1, tuple(people))
-        await rosters.write(session, "duty_lead", rota, at=AT)
+        turns = Rotation("Europe/Berlin", date(2026, 11, 24), time(2, 30), timedelta(days=1), tuple(people))
+        await rosters.write(session, "duty_lead", [turns], at=AT)
         await organisation.leave(session, people[1], at=AT)
     begins, ends = AT, AT + timedelta(days=10)
     async with centre.db.reading() as session:

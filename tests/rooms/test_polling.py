@@ -25,9 +25,9 @@ Poll = Callable[[AsyncSession], Awaitable[Any]]
 POLLS: dict[str, Poll] = {
     "ix_timers_due": lambda session: due.look(session, at=NOW),
     "ix_timers_grave": lambda session: due.look(session, at=NOW),
-    "ix_outbox_oldest": lambda session: due.take(session, at=NOW, limit=20, grave=False),
-    "ix_outbox_grave": lambda session: due.look(session, at=NOW),
-    "ix_outbox_pending": lambda session: due.take(session, at=NOW, limit=20, grave=True),
+    "ix_outbox_oldest": lambda session: due.take(session, at=NOW, limit=20, urgent=False),
+    "ix_outbox_urgent": lambda session: due.look(session, at=NOW),
+    "ix_outbox_pending": lambda session: due.take(session, at=NOW, limit=20, urgent=True),
     "ix_deliveries_due": lambda session: delivery.look(session, at=NOW),
     "ix_steps_due": lambda session: external.is_due(session, at=NOW),
     "uq_incidents_open_dedup": lambda session: record.open_with_key(session, "site-1", Status.ACTUAL),

@@ -87,12 +87,12 @@ def asks(*wanted: dict[str, Any]) -> list[Ask]:
 
 
 async def reserve(
-    db: Database, *wanted: dict[str, Any], ref: str = "INC", key: str = "INC:1", exercise: bool = False
-) -> Reservation | Shortage:
+    db: Database, *wanted: dict[str, Any], ref: str = "INC", key: str = "INC:1", exercise: bool = False, alone: bool = False
+) -> Reservation | Shortage:  # fmt: skip
     async with db.transaction() as session:
         return await reservation.reserve(
-            session, ref=ref, key=key, ask=asks(*wanted), until=UNTIL, by="Ada", exercise=exercise, at=AT
-        )
+            session, ref=ref, key=key, ask=asks(*wanted), until=UNTIL, by="Ada", exercise=exercise, at=AT, alone=alone
+        )  # fmt: skip
 
 
 async def must(db: Database, *wanted: dict[str, Any], **more: Any) -> Reservation:
@@ -250,6 +250,29 @@ async def test_the_same_request_sent_at_the_same_time_is_one_reservation(db: Dat
     made = await asyncio.gather(*(must(db, wanted) for _ in range(8)))
     assert len({one.id for one in made}) == 1
     assert (await units(db))["store", "phone"].held == 1
+
+
+async def test_one_key_sent_at_the_same_time_for_different_things_is_one_reservation(db: Database) -> None:
+    """By hand: they pass together, and meet at nothing but the key."""
+    wanted: Sequence[dict[str, Any]] = [
+        {"pool": "store", "item": "phone"},
+        {"pool": "systems"},
+        {"pool": "team"},
+    ]
+    made = await asyncio.gather(*(must(db, wanted[number % 3], alone=True) for number in range(9)))
+    assert len({one.id for one in made}) == 1
+    assert sum(unit.held for unit in (await units(db)).values()) == 1
+
+
+async def test_who_reserves_by_hand_does_not_wait_for_who_wants_other_things(db: Database) -> None:
+    if db.is_sqlite:
+        pytest.skip("one writer")
+    async with db.transaction() as session:
+        await reservation.reserve_or_refuse(
+            session, ref="INC", key="INC:1", ask=asks({"pool": "systems"}), until=UNTIL, by="Ada", exercise=False, at=AT
+        )  # fmt: skip
+        await must(db, {"pool": "store", "item": "phone"}, key="INC:2", alone=True)
+    assert {pool for pool, _, _ in await held(db)} == {"store", "systems"}
 
 
 async def test_the_database_itself_refuses_one_person_in_two_places(db: Database) -> None:
@@ -413,7 +436,8 @@ async def test_twenty_at_once_never_sell_anything_twice_and_lose_nothing(db: Dat
     async def worker(number: int) -> None:
         for attempt in range(50):
             wish = wishes[(number + attempt) % len(wishes)]
-            made = await reserve(db, *wish, ref=f"INC-{number}", key=f"{number}:{attempt}")
+            by_hand = number % 4 > 0
+            made = await reserve(db, *wish, ref=f"INC-{number}", key=f"{number}:{attempt}", alone=by_hand)
             outcomes["made" if isinstance(made, Reservation) else "short"] += 1
             if isinstance(made, Reservation) and (number + attempt) % 3:
                 await release(db, f"INC-{number}")

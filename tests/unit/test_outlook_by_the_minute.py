@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
+from app.people import rota
 from app.plan import strict_yaml
 from app.plan.document import PlanDocument
 from app.plan.finding import Finding
 from app.plan.outlook import report
-from app.plan.outlook.calling import Turn, called
-from app.plan.outlook.snapshot import Absent, Away, Lot, Person, Post, Snapshot
+from app.plan.outlook.snapshot import Absent, Away, Lot, Person, Post, Snapshot, stretch_of
 from app.resources.allocation import Free, Shelf, allocate
 
 SHIPPED = strict_yaml.load((Path(__file__).parents[2] / "playbooks.yaml").read_bytes()).document
@@ -59,6 +59,14 @@ class World:
     turns: dict[str, list[tuple[int, int, list[str]]]]
     lots: list[tuple[str, str, int, int, int]]
 
+    def _roster(self, position: str) -> rota.Roster | None:
+        if position not in self.turns:
+            return None
+        begins, ends, order = self.turns[position][0]
+        first = at(begins)
+        length = timedelta(minutes=ends - begins)
+        return rota.Roster((rota.Rotation("UTC", first.date(), first.time(), length, tuple(order)),))
+
     def snapshot(self) -> Snapshot:
         away = {
             name: tuple(Away(at(a), at(b), Absent.LEAVE) for a, b in one.away)
@@ -73,9 +81,13 @@ class World:
         }  # fmt: skip
         posts = {}
         for position, holders in self.assigned.items():
-            turns = [Turn(at(a), at(b), tuple(order)) for a, b, order in self.turns.get(position, ())]
-            stretches = called(holders, turns, away, begins=START, ends=at(END))
-            posts[position] = Post(tuple(holders), stretches)
+            gone = {
+                name: [rota.Away(one.begins, one.ends, rota.Absent(one.why)) for one in spells]
+                for name, spells in away.items()
+            }
+            post = rota.Post(tuple(holders), self._roster(position), gone)
+            stretches = (stretch_of(one) for one in rota.called(post, START, at(END)))
+            posts[position] = Post(tuple(holders), tuple(stretches))
         lots = tuple(Lot(pool, name, number, at(a), at(b)) for pool, name, number, a, b in self.lots)
         return Snapshot(people, posts, lots, frozenset({"mail"}))
 

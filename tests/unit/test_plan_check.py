@@ -79,6 +79,10 @@ def without_notices(plan: Plan) -> None:
 
 
 ERRORS: dict[str, tuple[str, str, Change]] = {
+    "a storm of no time": (
+        "storm_not_positive", "monitoring.storm.within",
+        put("monitoring", "storm", to={"within": "0s"}),
+    ),
     "a chain that tells a position nobody described": (
         "unknown_position", "chains.2.hops.0.tell.0",
         put("chains", "2", "hops", 0, "tell", to=["duty_leed"]),
@@ -240,6 +244,10 @@ ERRORS: dict[str, tuple[str, str, Change]] = {
 }  # fmt: skip
 
 WARNINGS: dict[str, tuple[str, str, Change]] = {
+    "a storm that takes in what came hours apart": (
+        "storm_too_long", "monitoring.storm.within",
+        put("monitoring", "storm", "within", to="3h"),
+    ),
     "a plan without its training part": ("part_missing", "training", drop("training")),
     "a plan without its general rules": ("part_missing", "general", drop("general")),
     "a plan without its revision part": ("part_missing", "revision", drop("revision")),

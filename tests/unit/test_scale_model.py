@@ -1,6 +1,8 @@
 """The capacity model's queue agrees with what is known in closed form, and its steps with arithmetic."""
 
+import json
 import random
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +43,27 @@ def test_the_cost_of_a_raise_and_a_page_fill_a_process_at_the_measured_rates() -
     assert inputs["raises_per_second"] * of_a_raise + inputs[
         "messages_meanwhile"
     ] * of_a_page == pytest.approx(1)
+
+
+def test_what_was_measured_is_read_from_the_benchmarks_and_not_copied(tmp_path: Path) -> None:
+    told = json.loads(scale_model.INPUTS.read_text(encoding="utf-8"))
+    assert (
+        {one["kind"] for one in told if "of" in one}
+        == {"measured"}
+        == {one["kind"] for one in told if "value" not in one}
+    )
+    lines = json.loads(scale_model.BENCHMARKS.read_text(encoding="utf-8"))
+    for line in lines:
+        if line["benchmark"] == "storm":
+            line.update(sent=1000, seconds=1, drained_s=1.5)
+    renewed = tmp_path / "benchmarks.json"
+    renewed.write_text(json.dumps(lines), encoding="utf-8")
+    found = {one["name"]: one for one in scale_model.described(benchmarks=renewed)}
+    assert found["signal_ms"]["value"] == 2.5
+    assert found["signal_ms"]["source"].startswith("storm, postgresql: seconds + drained_s per sent")
+    renewed.write_text("[]", encoding="utf-8")
+    with pytest.raises(LookupError, match="0 lines"):
+        scale_model.described(benchmarks=renewed)
 
 
 def test_a_step_is_full_where_it_says_it_holds_until() -> None:

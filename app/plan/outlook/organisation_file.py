@@ -6,17 +6,16 @@ somebody can be reached by is all the check needs.
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, ValidationError
 
 from app.errors import WrongShape
-from app.people import rosters
+from app.people import rota
 from app.plan import strict_yaml
 from app.plan.document import PlanDocument
-from app.plan.outlook.calling import Turn, called
-from app.plan.outlook.snapshot import Absent, Away, Lot, Person, Post, Snapshot
+from app.plan.outlook.snapshot import Absent, Away, Lot, Person, Post, Snapshot, stretch_of
 from app.plan.outlook.supply import full
 from app.plan.strict_yaml import Mistake
 from app.resources.document import MaterialsPool, TechnologyPool
@@ -43,7 +42,7 @@ class Leave(Part):
 
     first: date
     last: date
-    why: Absent = Absent.LEAVE
+    why: Literal["leave", "ill"] = "leave"
 
 
 class Quiet(Part):
@@ -144,11 +143,15 @@ def snapshot(
     """The organisation over a time, its rosters and leave reckoned into stretches."""
     zone = plan.grading().zone
     away = {name: tuple(_away(staff, zone)) for name, staff in organisation.people.items()}
+    of_rosters = {
+        name: [rota.Away(one.begins, one.ends, rota.Absent(one.why)) for one in spells]
+        for name, spells in away.items()
+    }
     people = {
         name: Person(
             staff.name, tuple(staff.contacts),
             {skill: None if last is None else _midnight(last + _DAY, zone) for skill, last in staff.skills.items()},
-            away[name], tuple(_quiet(staff.quiet, zone, begins, ends)) if staff.quiet is not None else (),
+            away[name], tuple(_quiet(staff.quiet, plan.plan.time_zone, begins, ends)) if staff.quiet is not None else (),
         )
         for name, staff in organisation.people.items()
     }  # fmt: skip
@@ -158,8 +161,10 @@ def snapshot(
             assigned.setdefault(position, []).append(name)
     posts = {}
     for position, holders in assigned.items():
-        turns = _turns(organisation.rosters.get(position), plan, begins, ends)
-        posts[position] = Post(tuple(holders), called(holders, turns, away, begins=begins, ends=ends))
+        post = rota.Post(tuple(holders), _roster(organisation.rosters.get(position), plan), of_rosters)
+        posts[position] = Post(
+            tuple(holders), tuple(stretch_of(one) for one in rota.called(post, begins, ends))
+        )
     return Snapshot(people, posts, tuple(_lots(organisation, plan, zone)), frozenset(organisation.channels))
 
 
@@ -199,40 +204,26 @@ def _mistakes(organisation: OrganisationFile, plan: PlanDocument) -> Iterator[tu
             )
 
 
-def _turns(rotation: Rotation | None, plan: PlanDocument, begins: datetime, ends: datetime) -> list[Turn]:
+def _roster(rotation: Rotation | None, plan: PlanDocument) -> rota.Roster | None:
     if rotation is None:
-        return []
-    rota = rosters.Rota(
+        return None
+    one = rota.Rotation(
         rotation.time_zone or plan.plan.time_zone, rotation.starts_on, time.fromisoformat(rotation.handover),
-        rotation.days_per_shift, tuple(rotation.participants),
+        rotation.days_per_shift * _DAY, tuple(rotation.participants),
     )  # fmt: skip
-    order = rota.participants
-    found = []
-    for shift in rosters.shifts(rota, since=begins, until=ends):
-        first = shift.number % len(order)
-        found.append(Turn(max(shift.begins, begins), min(shift.ends, ends), order[first:] + order[:first]))
-    return found
+    return rota.Roster((one,))
 
 
 def _away(staff: Staff, zone: ZoneInfo) -> Iterator[Away]:
     if staff.left is not None:
         yield Away(_midnight(staff.left, zone), None, Absent.LEFT)
     for one in staff.leave:
-        yield Away(_midnight(one.first, zone), _midnight(one.last + _DAY, zone), one.why)
+        yield Away(_midnight(one.first, zone), _midnight(one.last + _DAY, zone), Absent(one.why))
 
 
-def _quiet(
-    quiet: Quiet, zone: ZoneInfo, begins: datetime, ends: datetime
-) -> Iterator[tuple[datetime, datetime]]:
+def _quiet(quiet: Quiet, zone: str, begins: datetime, ends: datetime) -> list[tuple[datetime, datetime]]:
     first, last = time.fromisoformat(quiet.begins), time.fromisoformat(quiet.ends)
-    day = begins.astimezone(zone).date() - _DAY
-    while day <= ends.astimezone(zone).date():
-        until = day if last > first else day + _DAY
-        yield (
-            datetime.combine(day, first, zone).astimezone(UTC),
-            datetime.combine(until, last, zone).astimezone(UTC),
-        )
-        day += _DAY
+    return rota.quiet_spells(rota.Quiet(first, last, zone), begins, ends)
 
 
 def _lots(organisation: OrganisationFile, plan: PlanDocument, zone: ZoneInfo) -> Iterator[Lot]:

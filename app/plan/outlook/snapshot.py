@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from app.people.rota import Called
+
 SILENT: Final = frozenset({"log"})
 """Channels that take a message and tell nobody."""
 USABLE: Final = frozenset({"mail", "webhook"})
@@ -92,3 +94,9 @@ class Snapshot:
 def reaching(*, mail: bool) -> frozenset[str]:
     """The channels of an installation that reach people; mail only where a server is named."""
     return USABLE if mail else USABLE - {"mail"}
+
+
+def stretch_of(called: Called) -> Stretch:
+    """Who is called for a time, as the rosters reckon it."""
+    skipped = tuple((one.person, Absent(one.why)) for one in called.skipped)
+    return Stretch(called.begins, called.ends, called.people, skipped)

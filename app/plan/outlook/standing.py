@@ -5,27 +5,23 @@ Only reads.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import UTC, date, datetime, time, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.people import rosters
+from app.people import holders, rota
 from app.people import tables as people_tables
-from app.people.tables import Assignment, Availability, ContactPoint, Roster
+from app.people.tables import Assignment, ContactPoint
 from app.plan import reading, revisions
 from app.plan.document import PlanDocument
 from app.plan.outlook import report
-from app.plan.outlook.calling import Turn, called
 from app.plan.outlook.report import Report
-from app.plan.outlook.snapshot import USABLE, Absent, Away, Lot, Person, Post, Snapshot, reaching
+from app.plan.outlook.snapshot import USABLE, Absent, Away, Lot, Person, Post, Snapshot, reaching, stretch_of
 from app.plan.outlook.written import Source
 from app.resources.tables import Reservation, ReservationLine, Unit, UnitState
-
-_WHY: Final = {Availability.LEAVE: Absent.LEAVE, Availability.ILL: Absent.ILL}
 
 
 @dataclass(frozen=True)
@@ -58,60 +54,50 @@ async def snapshot(
     session: AsyncSession, *, begins: datetime, ends: datetime, channels: frozenset[str] = USABLE
 ) -> Snapshot:
     """Everybody, whoever is called when, and what the pools hold; what is lent comes back when its lease ends."""
-    staff = list(await session.scalars(select(people_tables.Person)))
-    staff.sort(
-        key=lambda one: (one.staff_number is None, one.staff_number or "", one.id)
-    )  # as holders orders them
+    staff, away = await holders.everybody(session, begins, ends)
     contacts: dict[str, list[str]] = defaultdict(list)
     for point in await session.scalars(
         select(ContactPoint).order_by(ContactPoint.person_id, ContactPoint.rank)
     ):
         contacts[point.person_id].append(point.channel)
-    away = {one.id: tuple(_away(one)) for one in staff}
     held = await _held(session)
     people = {
         one.id: Person(
-            one.name,
-            tuple(contacts[one.id]),
-            dict.fromkeys(one.skills),
-            (*away[one.id], *held.get(one.id, ())),
+            one.name, tuple(contacts[one.id]), _skills(one),
+            (*(Away(each.begins, each.ends, Absent(each.why)) for each in away[one.id]), *held.get(one.id, ())),
+            tuple(rota.quiet_spells(quiet, begins, ends)) if (quiet := holders.quiet_of(one)) else (),
         )
         for one in staff
-    }
-    return Snapshot(people, await _posts(session, staff, away, begins, ends), await _lots(session), channels)
+    }  # fmt: skip
+    posts = await _posts(session, [one.id for one in staff], begins, ends)
+    return Snapshot(people, posts, await _lots(session), channels)
 
 
 async def _posts(
-    session: AsyncSession, staff: Sequence[people_tables.Person], away: Mapping[str, Sequence[Away]],
-    begins: datetime, ends: datetime,
-) -> dict[str, Post]:  # fmt: skip
-    holders: dict[str, set[str]] = defaultdict(set)
+    session: AsyncSession, staff: Sequence[str], begins: datetime, ends: datetime
+) -> dict[str, Post]:
+    assigned: dict[str, set[str]] = defaultdict(set)
     for row in await session.scalars(select(Assignment)):
-        holders[row.position_id].add(row.person_id)
-    known = {roster.position_id: roster for roster in await rosters.rosters(session)}
+        assigned[row.position_id].add(row.person_id)
     posts = {}
-    for position, mine in holders.items():
-        assigned = tuple(one.id for one in staff if one.id in mine)
-        turns = _turns(known[position], begins, ends) if position in known else []
-        posts[position] = Post(assigned, called(assigned, turns, away, begins=begins, ends=ends))
+    for position, mine in assigned.items():
+        calendar = await holders.calendar(session, position, begins, ends, at=begins)
+        posts[position] = Post(
+            tuple(one for one in staff if one in mine), tuple(stretch_of(one) for one in calendar.stretches)
+        )
     return posts
 
 
-def _turns(roster: Roster, begins: datetime, ends: datetime) -> list[Turn]:
-    rota = rosters.rota_of(roster)
-    found = []
-    for shift in rosters.shifts(rota, since=begins, until=ends):
-        first = shift.number % len(rota.participants)
-        order = rota.participants[first:] + rota.participants[:first]
-        found.append(Turn(max(shift.begins, begins), min(shift.ends, ends), order))
+def _skills(person: people_tables.Person) -> dict[str, datetime | None]:
+    """Each with the moment it lapses: the certificate that lasts longest counts, to the end of its last day in UTC."""
+    found: dict[str, datetime | None] = dict.fromkeys(person.skills)
+    lasts: dict[str, date] = {}
+    for one in person.certificates:
+        last = date.fromisoformat(one["expires_on"])
+        lasts[one["skill"]] = max(last, lasts.get(one["skill"], last))
+    for skill, last in lasts.items():
+        found[skill] = datetime.combine(last + timedelta(days=1), time(), UTC)
     return found
-
-
-def _away(person: people_tables.Person) -> Iterator[Away]:
-    if person.left_at is not None:
-        yield Away(person.left_at, None, Absent.LEFT)
-    if person.availability in _WHY:
-        yield Away(None, None, _WHY[person.availability])
 
 
 async def _held(session: AsyncSession) -> dict[str, list[Away]]:

@@ -19,6 +19,7 @@ LEAST_DRILLS: Final = 2  # a year
 LEAST_TRAINING_DAYS: Final = 2  # a quarter
 LEAST_TRAININGS: Final = 4  # a year
 LONGEST_WITHOUT_REVIEW: Final = timedelta(days=3 * 366)
+LONGEST_STORM: Final = timedelta(hours=1)  # without a new problem
 _RANK: Final = {Layer.LEADERSHIP: 3, Layer.MANAGEMENT: 2, Layer.EXECUTION: 1, Layer.COLLABORATION: 0}
 _FOUR_YEARS: Final = range(2025, 2029)  # one of them has a 29 February
 
@@ -66,6 +67,16 @@ def commanders_can_command(plan: PlanDocument) -> Iterator[Finding]:
         first = plan.organisation.positions.get(post.roles["commander"].filled_by[0])
         if first is not None and _RANK[first.layer] < _RANK[level.declared_by]:
             yield warning("commander_layer", "EP-2.1", f"levels.{number}.command_post", level=number)
+
+
+def storms_end(plan: PlanDocument) -> Iterator[Finding]:
+    if plan.monitoring is None:
+        return
+    within = plan.monitoring.storm.within
+    if within <= timedelta(0):
+        yield error("storm_not_positive", "OR-2", "monitoring.storm.within")
+    elif within > LONGEST_STORM:
+        yield warning("storm_too_long", "OR-2", "monitoring.storm.within", span=write_span(within))
 
 
 def targets_are_in_order(plan: PlanDocument) -> Iterator[Finding]:
