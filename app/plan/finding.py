@@ -41,6 +41,13 @@ class Finding:
     message: Wording
     mend: Wording
     witness: Witness | None = None
+    about: str = ""
+    """What tells it from another of its kind at the same place: a department."""
+
+    @property
+    def mark(self) -> str:
+        """By which the same finding is known again, whatever moved around it."""
+        return ":".join(part for part in (self.code, self.path, self.about) if part)
 
     def told(self, language: str = "en", zone: tzinfo = UTC) -> str:
         """`types.other.playbook: there is no playbook 'othr'. Did you mean other? [EP-1.3]`"""
@@ -60,10 +67,11 @@ def warning(code: str, clause: str, path: str, *, mend: Wording | None = None, *
 
 
 def found(
-    severity: Severity, code: str, clause: str, path: str, *, witness: Witness | None = None, **params: Any
-) -> Finding:
+    severity: Severity, code: str, clause: str, path: str, *, witness: Witness | None = None, about: str | None = None,
+    **params: Any,
+) -> Finding:  # fmt: skip
     """A finding of any severity, with its counter-example."""
-    return replace(_finding(severity, code, clause, path, None, params), witness=witness)
+    return replace(_finding(severity, code, clause, path, None, params), witness=witness, about=about or "")
 
 
 def unknown(code: str, clause: str, path: str, name: str, known: Iterable[str]) -> Finding:

@@ -53,6 +53,11 @@ async def say_channel_works(happened: Happened) -> None:
     await _tell_of_channel(happened, "channel_working")
 
 
+async def say_plan_would_fail(happened: Happened) -> None:
+    """The nightly check found something grave that was not there the night before."""
+    await _tell(happened, "plan_worse", **happened.payload)
+
+
 async def _tell_of_channel(happened: Happened, what: str) -> None:
     channel = happened.payload["channel"]
     others = [one for one in CHANNELS if one != channel]

@@ -5,13 +5,15 @@ from datetime import date, time, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.outbox import OutboxMessage
 from app.people import holders, organisation, rosters
 from app.people.rota import Rotation
 from app.people.tables import Availability
 from app.plan import revisions
-from app.plan.outlook import report, standing
+from app.plan.outlook import nightly, report, standing
 from app.resources import reservation
 from app.resources.document import Ask
 from app.vault import Vault
@@ -90,3 +92,30 @@ async def test_what_is_reserved_is_back_when_its_lease_ends(centre: Centre) -> N
     (short,) = [one for one in found if one.path == "playbooks.epidemic.steps.2.with.ask"]
     assert short.witness is not None
     assert short.witness.spells == ((AT, until),)
+
+
+# ── every night ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def worsened(centre: Centre) -> list[Any]:
+    async with centre.db.reading() as session:
+        query = select(OutboxMessage.payload).where(OutboxMessage.topic == nightly.WORSENED)
+        return list(await session.scalars(query.order_by(OutboxMessage.id)))
+
+
+async def test_what_is_newly_grave_is_told_once_a_night(centre: Centre) -> None:
+    assert not await nightly.look(centre.db, at=AT, mail=False)  # nobody could be told
+    async with centre.db.transaction() as session:
+        await add(session, "Gao", "general_manager", "deputy_general_manager")
+        lead = await add(session, "Wei", "duty_lead", "customer_service_head", "technical_head")
+    assert await nightly.look(centre.db, at=AT, mail=False)
+    assert not await nightly.look(centre.db, at=AT + timedelta(hours=2), mail=False)
+    (first,) = await worsened(centre)
+    assert await nightly.look(centre.db, at=AT + timedelta(days=1), mail=False)
+    assert await worsened(centre) == [first]
+    async with centre.db.transaction() as session:
+        await organisation.leave(session, lead, at=AT + timedelta(days=1))
+    assert await nightly.look(centre.db, at=AT + timedelta(days=2), mail=False)
+    _, new = await worsened(centre)
+    assert new["number"] >= 1
+    assert "department_head_never_told" in str(new["found"])

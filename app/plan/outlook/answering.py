@@ -164,7 +164,7 @@ def rungs_reach_somebody(outlook: Outlook) -> Iterator[Finding]:
             trail = outlook.why(hop.tell, silent[0][0])
             yield found(
                 Severity.WARNING, "rung_reaches_nobody", "EP-5.2", f"chains.{level}.hops.{index}",
-                witness=outlook.witness(silent, trail=trail), level=level, rung=index + 1,
+                witness=outlook.witness(silent, trail=trail), about=department, level=level, rung=index + 1,
                 positions=outlook.titles(hop.tell), types=_types(outlook, department), why=trail,
                 at=outlook.clock(silent[0][0]),
             )  # fmt: skip
@@ -199,7 +199,7 @@ def _told(
     code = f"{whom}_told_late" if takes is not None else f"{whom}_never_told"
     yield found(
         Severity.ERROR, code, "EP-4.2.1", f"levels.{walk.level}.told_within.{whom}",
-        witness=outlook.witness(too_late, start, trail, takes), level=walk.level, limit=write_span(limit),
+        witness=outlook.witness(too_late, start, trail, takes), about=department, level=walk.level, limit=write_span(limit),
         takes=None if takes is None else _rough(takes), types=_types(outlook, department), at=outlook.clock(start),
         longest=write_span(LONGEST), head=outlook.title(outlook.heads[department] or "") if department else None,
         why=[one for one in trail if one.key != "plan.outlook.trail.told"] or trail,

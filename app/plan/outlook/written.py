@@ -137,8 +137,8 @@ class Written:
             "ruleId": one.code, "ruleIndex": rule, "level": one.severity.value,
             "message": {"text": f"{self._said(one.message)}{space}{self._said(one.mend)}"},
             "locations": [self._location(one.path)],
-            # The same finding after lines moved is the same: its code and its place in the plan.
-            "partialFingerprints": {"musterFinding/v1": f"{one.code}:{one.path}"},
+            # The same finding after lines moved is the same: its code, its place in the plan, and what it is about.
+            "partialFingerprints": {"musterFinding/v1": one.mark},
             "properties": {"clause": one.clause},
         }  # fmt: skip
         if one.witness is not None:
