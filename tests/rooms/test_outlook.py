@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.outbox import OutboxMessage
 from app.people import holders, organisation, rosters
 from app.people.rota import Rotation
-from app.people.tables import Availability
+from app.people.tables import Absence, AbsenceState, Availability
 from app.plan import revisions
 from app.plan.outlook import nightly, report, standing
 from app.resources import reservation
@@ -63,6 +63,12 @@ async def test_who_is_called_is_what_the_on_call_answer_says_at_every_handover(c
         turns = Rotation("Europe/Berlin", date(2026, 11, 24), time(2, 30), timedelta(days=1), tuple(people))
         await rosters.write(session, "duty_lead", [turns], at=AT)
         await organisation.leave(session, people[1], at=AT)
+        session.add(
+            Absence(
+                id="absence", person_id=people[0], kind=Availability.LEAVE, begins=AT + timedelta(days=3, minutes=7),
+                ends=AT + timedelta(days=4), state=AbsenceState.APPROVED, asked_at=AT, asked_by="Ada",
+            )
+        )  # fmt: skip
     begins, ends = AT, AT + timedelta(days=10)
     async with centre.db.reading() as session:
         known = await standing.snapshot(session, begins=begins, ends=ends)
@@ -76,6 +82,20 @@ async def test_who_is_called_is_what_the_on_call_answer_says_at_every_handover(c
                     assert {name for name, _ in stretch.skipped} == {
                         one.person_id for one in told.passed_over
                     }
+
+
+async def test_a_skill_counts_to_the_last_day_of_its_certificate(centre: Centre) -> None:
+    papers = [{"skill": "returns", "number": None, "expires_on": "2026-11-25"}]
+    async with centre.db.transaction() as session:
+        one = await add(session, "An", "customer_service_agent", skills=["chat"], certificates=papers)
+    async with centre.db.reading() as session:
+        known = await standing.snapshot(session, begins=AT, ends=AT + timedelta(days=6))
+        person = await organisation.person(session, one)
+    lapses = known.people[one].skills
+    assert lapses["chat"] is None
+    assert (until := lapses["returns"]) is not None
+    assert "returns" in holders.skills_of(person, until - timedelta(microseconds=1))
+    assert "returns" not in holders.skills_of(person, until)
 
 
 async def test_what_is_reserved_is_back_when_its_lease_ends(centre: Centre) -> None:
