@@ -25,9 +25,10 @@ NAME: Final = "check"
 TITLE: Final = "The check of a large plan"
 INTRO: Final = (
     "Seconds to check a plan of 50 types at 4 levels with 200 playbooks, together with its organisation (target: 10 s for"
-    " 500 people over 90 days on 2 cores, and growth near linear). Ratio: to the first line."
+    " 500 people over 90 days on 2 cores, and growth near linear). One process works on one core; the ratio, to the first"
+    " line, is of the processor's time, which other work on the machine does not lengthen."
 )
-HEAD: Final = ("People", "Days", "Types", "Playbooks", "Seconds", "Ratio", "Findings")
+HEAD: Final = ("People", "Days", "Types", "Playbooks", "Seconds", "Of the processor", "Ratio", "Findings")
 KINDS: Final = ("sqlite",)  # none is used: it is run once
 TARGET_SECONDS: Final = 10.0
 TYPES: Final = 50
@@ -45,12 +46,12 @@ def run(kind: serving.Kind) -> list[Mapping[str, Any]]:
     base: float | None = None
     lines = []
     for people, days in ((500, 90), (1000, 90), (500, 180)):
-        took, found = measured(plan, people, days)
-        base = took if base is None else base
+        took, busy, found = measured(plan, people, days)
+        base = busy if base is None else base
         lines.append(
             line(
                 NAME, kind, people=people, days=days, types=TYPES, playbooks=PLAYBOOKS, seconds=round(took, 2),
-                ratio=round(took / base, 2), findings=found, target={"seconds": TARGET_SECONDS},
+                processor=round(busy, 2), ratio=round(busy / base, 2), findings=found, target={"seconds": TARGET_SECONDS},
             )
         )  # fmt: skip
     return lines
@@ -58,18 +59,19 @@ def run(kind: serving.Kind) -> list[Mapping[str, Any]]:
 
 def row(told: Mapping[str, Any]) -> Sequence[str]:
     return tuple(
-        str(told[name]) for name in ("people", "days", "types", "playbooks", "seconds", "ratio", "findings")
+        str(told[name])
+        for name in ("people", "days", "types", "playbooks", "seconds", "processor", "ratio", "findings")
     )
 
 
-def measured(plan: PlanDocument, people: int, days: int) -> tuple[float, int]:
-    """Seconds of one whole check, and how much it found."""
+def measured(plan: PlanDocument, people: int, days: int) -> tuple[float, float, int]:
+    """Seconds of one whole check, those of the processor, and how much it found."""
     organisation = OrganisationFile.model_validate(an_organisation(people, days))
     ends = START + timedelta(days=days) + report.BEYOND
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     snapshot = organisation_file.snapshot(organisation, plan, begins=START, ends=ends)
     looked = report.look(plan, snapshot, since=START, days=days)
-    return time.perf_counter() - began, len(looked.findings)
+    return time.perf_counter() - began, time.process_time() - busy, len(looked.findings)
 
 
 def a_plan() -> dict[str, Any]:
