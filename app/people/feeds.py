@@ -67,7 +67,7 @@ async def revoke(session: AsyncSession, feed_id: str, *, who: Principal, at: dat
 async def opened(session: AsyncSession, mark: str, *, at: datetime) -> bytes:
     """The calendar behind a mark; an unknown and a revoked one are the same to the one who asks."""
     feed = await session.get(Feed, _digest(mark))
-    if feed is None or feed.revoked_at is not None:
+    if feed is None or feed.revoked_at is not None or not await _is_here(session, feed):
         raise NotFound(say("people.feed.none"))
     return await calendar(
         session, position=feed.position_id, person_id=feed.person_id, language=feed.language, at=at
@@ -95,6 +95,11 @@ async def calendar(
     else:
         name = (await organisation.person(session, person_id or "")).name
     return ical.write(render(say("people.feed.name", of=name), language), found, at=at)
+
+
+async def _is_here(session: AsyncSession, feed: Feed) -> bool:
+    """Whose turns they are has not left the centre."""
+    return feed.person_id is None or (await organisation.person(session, feed.person_id)).left_at is None
 
 
 def _entries(position: str, title: str, kept: holders.Calendar, person_id: str | None) -> Sequence[Entry]:

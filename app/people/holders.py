@@ -145,6 +145,27 @@ async def everybody(
     return sorted(found.people, key=_staff_order), found.away
 
 
+async def posts(session: AsyncSession, *, since: datetime, until: datetime) -> dict[str, Post]:
+    """Every position that anybody holds, from the present `since` to `until`, as `rota.called` takes it; a few queries in all."""
+    found = _gathered(await session.execute(_with_absences(select(Person, Absence), since, until)))
+    order = [one.id for one in sorted(found.people, key=_staff_order)]
+    assigned: dict[str, set[str]] = {}
+    for row in await session.scalars(select(Assignment)):
+        assigned.setdefault(row.position_id, set()).add(row.person_id)
+    known = await rosters.all_reckoned(session, since=since, until=until)
+    return {
+        position: Post(
+            tuple(one for one in order if one in mine),
+            known.get(position),
+            {
+                one: [*found.away[one], *_not_theirs(one, mine, known.get(position))]
+                for one in mine | _people_of(known.get(position))
+            },
+        )
+        for position, mine in assigned.items()
+    }
+
+
 async def picture(
     session: AsyncSession, *, at: datetime, position: str | None = None, history: bool = False
 ) -> list[tuple[Position, Answer]]:
@@ -312,9 +333,7 @@ async def _post(
         found.remote.update(others.remote)
         for person in others.people:
             away[person.id] = others.away[person.id] + away.get(person.id, [])
-            if person.id not in assigned and person.id in _in_turn(roster):
-                # Who no longer holds the position has no turn, even if the roster has not heard.
-                away[person.id].append(Away(None, None, Absent.NOT_ASSIGNED))
+            away[person.id] += _not_theirs(person.id, assigned, roster)
     people.sort(key=_staff_order)
     return Post(tuple(one.id for one in people if one.id in assigned), roster, away), found
 
@@ -381,6 +400,12 @@ def _as_it_stands(person: Person) -> list[Away]:
     if person.availability not in REACHABLE:
         found.append(Away(person.available_since, None, _AWAY[person.availability]))
     return found
+
+
+def _not_theirs(person_id: str, assigned: set[str], roster: rota.Roster | None) -> list[Away]:
+    """Who no longer holds the position has no turn, even if the roster has not heard."""
+    gone = person_id not in assigned and person_id in _in_turn(roster)
+    return [Away(None, None, Absent.NOT_ASSIGNED)] if gone else []
 
 
 def _in_turn(roster: rota.Roster | None) -> set[str]:

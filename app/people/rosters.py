@@ -90,6 +90,22 @@ async def reckoned(
     put_in = await session.scalars(
         overrides(position, since=since).where(Override.begins < until).order_by(Override.id)
     )
+    return _as_data(written, put_in)
+
+
+async def all_reckoned(session: AsyncSession, *, since: datetime, until: datetime) -> dict[str, rota.Roster]:
+    """Every roster in force, from the present `since` to `until`, by position."""
+    counts = select(Override).where(Override.withdrawn_at.is_(None), Override.ends > since)
+    put_in: dict[str, list[Override]] = {}
+    for one in await session.scalars(counts.where(Override.begins < until).order_by(Override.id)):
+        put_in.setdefault(one.position_id, []).append(one)
+    return {
+        roster.position_id: _as_data([roster], put_in.get(roster.position_id, ()))
+        for roster in await rosters(session)
+    }
+
+
+def _as_data(written: Iterable[Roster], put_in: Iterable[Override]) -> rota.Roster:
     return rota.Roster(
         tuple(rotation for one in written for rotation in rotations_of(one)),
         tuple(rota.Override(one.begins, one.ends, one.person_id, one.instead_of) for one in put_in),

@@ -5,6 +5,7 @@ For whoever reckons with rosters (the check of the plan, the on-call answer, cal
 - `holders(roster, start, end, away)`: the span from `start` up to, not including, `end`, cut at each handover and wherever
   else the answer changes: each stretch a tuple that begins `(begins, ends, person)`, `person` being `None` where nobody is.
 - `called(post, start, end)`: the same for a position: the roster's one, else everybody assigned who can be called.
+- `holders.posts(session, since, until)` of this room gives all positions of the database as `Post`.
 - `quiet_until(quiet, at)` and `quiet_spells(quiet, start, end)`: somebody's quiet hours.
 
 Stretches join without gap or overlap, moments are UTC, people are ids. What is written in wall-clock time (turns,

@@ -12,7 +12,9 @@ from sqlalchemy import select
 from app.access import keys
 from app.access.tables import Role
 from app.notify.tables import Delivery, DeliveryState
+from app.people import holders, rota
 from app.readiness import handovers
+from app.telemetry import redact
 from app.wording import LANGUAGES
 from tests.world import NIGHT, World, a_world
 
@@ -91,6 +93,11 @@ async def test_who_is_on_call_is_answered_for_any_moment_with_who_and_why(world:
     asked = await world.post(f"/people/{known['Mia']}/absences", leave, expect=201)
     assert asked["state"] == "approved"
     assert await on_call(world, NINE + 4 * HOUR) == ("Zoe", "stand_in", "Mia")
+    async with world.parts.db.reading() as session:
+        posts = await holders.posts(session, since=NIGHT, until=NINE + 24 * HOUR)
+        for position, post in posts.items():
+            one = await holders.calendar(session, position, NIGHT, NINE + 24 * HOUR, at=NIGHT)
+            assert rota.called(post, NIGHT, NINE + 24 * HOUR) == one.stretches
     turns = (await world.get("/rosters/duty_lead/turns"))["items"]
     assert [(one["people"][0]["name"], one["why"]) for one in turns[:5]] == [
         ("Lin", "turn"), ("Ben", "override"), ("Mia", "turn"), ("Zoe", "stand_in"), ("Mia", "turn"),
@@ -371,7 +378,12 @@ async def test_turns_are_subscribed_to_by_a_secret_address_that_can_be_revoked(w
         str(one["SUMMARY"]).rpartition(": ")[2] for one in events_of(whole)
     }  # fmt: skip
     assert "url" not in (await world.get("/calendar-feeds"))["items"][0]
+    assert redact(None, "", {"event": f"GET {address}"})["event"] == "GET /calendars/[hidden].ics"
     await world.post(f"/calendar-feeds/{feed['id']}/revoke")
+    assert (await world.client.get(address)).status_code == 404
+    other = await world.post("/calendar-feeds", {"person_id": known["Zoe"]}, expect=201)
+    address = other["url"].removeprefix("http://muster.example")
+    await world.post(f"/people/{known['Zoe']}/leave")
     assert (await world.client.get(address)).status_code == 404
 
 

@@ -5,7 +5,6 @@ Only reads.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -14,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.people import holders, rota
 from app.people import tables as people_tables
-from app.people.tables import Assignment, ContactPoint
+from app.people.tables import ContactPoint
 from app.plan import reading, revisions
 from app.plan.document import PlanDocument
 from app.plan.outlook import report
@@ -69,23 +68,11 @@ async def snapshot(
         )
         for one in staff
     }  # fmt: skip
-    posts = await _posts(session, [one.id for one in staff], begins, ends)
+    posts = {
+        position: Post(post.assigned, tuple(stretch_of(one) for one in rota.called(post, begins, ends)))
+        for position, post in (await holders.posts(session, since=begins, until=ends)).items()
+    }
     return Snapshot(people, posts, await _lots(session), channels)
-
-
-async def _posts(
-    session: AsyncSession, staff: Sequence[str], begins: datetime, ends: datetime
-) -> dict[str, Post]:
-    assigned: dict[str, set[str]] = defaultdict(set)
-    for row in await session.scalars(select(Assignment)):
-        assigned[row.position_id].add(row.person_id)
-    posts = {}
-    for position, mine in assigned.items():
-        calendar = await holders.calendar(session, position, begins, ends, at=begins)
-        posts[position] = Post(
-            tuple(one for one in staff if one in mine), tuple(stretch_of(one) for one in calendar.stretches)
-        )
-    return posts
 
 
 def _skills(person: people_tables.Person) -> dict[str, datetime | None]:
