@@ -1,6 +1,5 @@
 """The plan file: checked, by itself or over the coming days, and described for editors."""
 
-import json
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +15,7 @@ from app.plan.document import PlanDocument
 from app.plan.outlook import organisation_file, report, standing
 from app.plan.outlook.organisation_file import BadOrganisation
 from app.plan.outlook.snapshot import Snapshot, reaching
-from app.plan.outlook.written import Source, Written
+from app.plan.outlook.written import Source, Written, unread
 from app.plan.reading import BadPlan, read, written_schema
 from app.wording import negotiate
 
@@ -130,17 +129,7 @@ def _refused(error: BadPlan, form: Format, language: str) -> NoReturn:
     elif form is Format.JSON:
         answer({"ok": False, "mistakes": mistakes}, True, "")
     else:
-        results = [
-            {
-                "ruleId": "bad_plan", "level": "error", "message": {"text": one["message"]},
-                "locations": [{"physicalLocation": {
-                    "artifactLocation": {"uri": error.file}, "region": {"startLine": max(one["line"], 1)},
-                }}],
-            }
-            for one in mistakes
-        ]  # fmt: skip
-        run = {"tool": {"driver": {"name": "muster check"}}, "results": results}
-        print(json.dumps({"version": "2.1.0", "runs": [run]}, ensure_ascii=False))
+        print(unread(error, language))
     raise typer.Exit(_REFUSED)
 
 

@@ -95,6 +95,9 @@ def test_the_check_speaks_in_json_too(tmp_path: Path) -> None:
     (mistake, *_) = json.loads(CliRunner().invoke(app, ["check", str(plan), "--json"]).stdout)["mistakes"]
     assert isinstance(mistake["message"], str)
     assert mistake["line"] > 1
+    written = CliRunner().invoke(app, ["check", str(plan), "--format", "sarif"])
+    (result, *_) = json.loads(written.stdout)["runs"][0]["results"]
+    assert (written.exit_code, result["ruleId"], result["level"]) == (1, "bad_plan", "error")
 
 
 SAMPLE = ROOT / "docs" / "examples" / "organisation.yaml"

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from app.plan.finding import Finding, Severity, Witness
 from app.plan.outlook.report import Clause, Report, Standing
+from app.plan.reading import BadPlan
 from app.wording import Wording, render, say
 
 SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -165,6 +166,21 @@ class Written:
 
     def _said(self, wording: Wording) -> str:
         return render(wording, self.language, self.report.zone)
+
+
+def unread(refusal: BadPlan, language: str) -> str:
+    """SARIF of a file that is no plan: its mistakes."""
+    results = [
+        {
+            "ruleId": "bad_plan", "level": "error", "message": {"text": f"{one.path}: {render(one.message, language)}"},
+            "locations": [{"physicalLocation": {
+                "artifactLocation": {"uri": refusal.file}, "region": {"startLine": max(one.line, 1)},
+            }}],
+        }
+        for one in refusal.mistakes
+    ]  # fmt: skip
+    run = {"tool": {"driver": {"name": "muster check", "rules": [{"id": "bad_plan"}]}}, "results": results}
+    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, ensure_ascii=False, indent=1)
 
 
 def witnessed(witness: Witness, said: Any) -> dict[str, Any]:
