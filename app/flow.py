@@ -75,6 +75,7 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "handover.due": (readiness.tell_handover,),
     "improvement.overdue": (readiness.chase_improvement,),
     "stock.low": (readiness.ask_replenishment,),
+    "plan.outlook_worsened": (watching.say_plan_would_fail,),
     "plan.enforced": (running.refresh_members,),
     # the product itself
     "self_test.due": (watching.send_self_test,),

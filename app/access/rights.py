@@ -117,6 +117,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/api/v1/incidents/{incident_id}/reservations"): READS,
     # plan
     ("GET", "/api/v1/plan"): SEES,
+    ("GET", "/api/v1/plan/check"): MANAGES,
     ("POST", "/api/v1/plan/check"): MANAGES,
     ("GET", "/api/v1/plan/revisions"): READS,
     ("POST", "/api/v1/plan/revisions"): MANAGES,
@@ -163,6 +164,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/people/{person_id}/availability"): MANAGES,
     ("GET", "/parked"): OVERSEES,
     ("GET", "/sources"): OVERSEES,
+    ("GET", "/plan/check"): MANAGES,
     ("POST", "/parked/{parked_id}/retry"): MANAGES,
     # the service itself
     ("GET", "/healthz"): Open.PUBLIC,

@@ -257,6 +257,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'pending' and urgency < 2"),
     )
     op.create_table(
+        "plan_outlooks",
+        sa.Column("day", sa.String(length=10), nullable=False),
+        sa.Column("looked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revision_id", sa.String(length=26), nullable=False),
+        sa.Column("grave", JSON, nullable=False),
+        sa.PrimaryKeyConstraint("day", name=op.f("pk_plan_outlooks")),
+    )
+    op.create_table(
         "plan_revisions",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
@@ -1250,6 +1258,7 @@ def downgrade() -> None:
     )
     op.drop_index(op.f("ix_plan_revisions_digest"), table_name="plan_revisions")
     op.drop_table("plan_revisions")
+    op.drop_table("plan_outlooks")
     op.drop_index(
         "ix_outbox_urgent",
         table_name="outbox",
