@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 
-from app.commands import audit, demo, incidents, keys, moving, parked, people, plan, serving, sources
+from app.commands import audit, demo, incidents, keys, moving, parked, people, plan, rosters, serving, sources
 from app.main import create_app
 from app.service import reference
 from app.settings import Settings
@@ -62,6 +62,7 @@ def docs(
 
 app.command("raise")(incidents.raise_incident)
 app.command()(incidents.incidents)
+app.command("on-call")(rosters.on_call)
 app.command("signing-secret")(serving.signing_secret)
 app.add_typer(keys.commands, name="keys")
 app.add_typer(sources.commands, name="sources")

@@ -45,7 +45,10 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "chain.nobody": (calling.note_nobody,),
     "delivery.dead": (calling.note_dead_delivery,),
     "digest.due": (calling.tell_digest,),
-    "people.changed": (running.refresh_members, calling.call_those_now_known),
+    "people.changed": (
+        running.refresh_members, calling.leave_out_who_cannot_be_called, calling.call_those_now_known,
+    ),
+    "chain.passed_over": (calling.pass_over,),
     # facts and levels
     "facts.changed": (running.look_at_waits,),
     "level.suggested": (calling.suggest_level,),
@@ -69,8 +72,10 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     # readiness
     "duty.due": (readiness.tell_owner,),
     "duty.overdue": (readiness.tell_owner_again,),
+    "handover.due": (readiness.tell_handover,),
     "improvement.overdue": (readiness.chase_improvement,),
     "stock.low": (readiness.ask_replenishment,),
+    "plan.outlook_worsened": (watching.say_plan_would_fail,),
     "plan.enforced": (running.refresh_members,),
     # the product itself
     "self_test.due": (watching.send_self_test,),

@@ -5,23 +5,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
-from app.access.edge import Edge, IfMatch, Language, Now, Session, Who, problems
+from app.access.edge import Edge, Here, IfMatch, Language, Now, Session, Who, problems
 from app.access.paging import Page, Paging, paged
 from app.errors import Malformed, NotFound, Stale, Unavailable, UnsupportedMedia
 from app.plan import changes, revisions
+from app.plan.outlook import report, standing
 from app.plan.reading import BadPlan
 from app.plan.revisions import IllegalRevisionTransition
 from app.plan.schemas import (
     CheckRead,
     MoveRevision,
+    OutlookRead,
     PlanRead,
     RevisionDetail,
     RevisionRead,
     in_language,
 )
 from app.plan.tables import PlanRevision, RevisionState
+from app.vocabulary import Moment
 from app.wording import say
 
 router = APIRouter(prefix="/api/v1", route_class=Edge, tags=["plan"])
@@ -55,6 +58,19 @@ async def read_plan(session: Session) -> PlanRead:
     """The plan in force, as a document."""
     revision_id, document = await revisions.in_force(session)
     return PlanRead(revision=RevisionRead.of(await revisions.found(session, revision_id)), document=document)
+
+
+@router.get("/plan/check", response_model=OutlookRead, responses=problems(Unavailable))
+async def check_outlook(
+    session: Session, parts: Here, now: Now, language: Language,
+    days: Annotated[int, Query(ge=1, le=report.MOST_DAYS)] = report.DAYS,
+    since: Annotated[Moment | None, Query(alias="from")] = None,
+) -> OutlookRead:  # fmt: skip
+    """Check the plan in force together with the people, rosters and stock of the coming days (EP-10.3)."""
+    looked = await standing.look_ahead(
+        session, at=since or now, days=days, mail=bool(parts.settings.smtp_host)
+    )
+    return OutlookRead.of(looked, language)
 
 
 @router.post(

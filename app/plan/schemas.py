@@ -1,6 +1,6 @@
 """The plan as it crosses the wire."""
 
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field
@@ -10,9 +10,12 @@ from app.plan.changes import Change, Kind
 from app.plan.check import refuses
 from app.plan.document import PlanDocument
 from app.plan.finding import Finding, Severity
+from app.plan.outlook.report import Standing
+from app.plan.outlook.standing import Looked
 from app.plan.reading import BadPlan
 from app.plan.revisions import Checked, PlanRefused, RevisionEvent, allowed
 from app.plan.tables import PlanRevision, RevisionState
+from app.wording import Wording, say
 
 PREFIX: Final = "/api/v1/plan/revisions"
 _COLUMNS: Final = (
@@ -42,6 +45,85 @@ class FindingRead(BaseModel):
     def kept(cls, row: dict[str, Any], language: str) -> "FindingRead":
         said = {name: wording.spoken(row[name], language) for name in ("message", "mend")}
         return cls(**{**row, **said})
+
+
+class SpellRead(BaseModel):
+    begins: datetime
+    ends: datetime
+
+
+class WitnessRead(BaseModel):
+    """The counter-example to a finding."""
+
+    at: datetime
+    trail: list[str]
+    """What would happen, step by step."""
+    takes_seconds: float | None
+    spells: list[SpellRead]
+    """Every stretch of the days looked at over which it does not hold."""
+
+
+class OutlookFindingRead(FindingRead):
+    witness: WitnessRead | None
+
+    @classmethod
+    def seen(cls, finding: Finding, line: int | None, language: str, zone: tzinfo) -> "OutlookFindingRead":
+        def said(sentence: Wording) -> str:
+            return wording.render(sentence, language, zone)
+
+        one = finding.witness
+        shown = None if one is None else WitnessRead(
+            at=one.at, trail=[said(step) for step in one.trail],
+            takes_seconds=None if one.takes is None else one.takes.total_seconds(),
+            spells=[SpellRead(begins=begins, ends=ends) for begins, ends in one.spells],
+        )  # fmt: skip
+        return cls(
+            severity=finding.severity, code=finding.code, clause=finding.clause, path=finding.path, line=line,
+            message=said(finding.message), mend=said(finding.mend), witness=shown,
+        )  # fmt: skip
+
+
+class ClauseRead(BaseModel):
+    """One thing EP-10.3 asks, and whether it holds."""
+
+    id: str
+    clause: str
+    statement: str
+    standing: Standing
+    evidence: str
+    findings: int
+
+
+class OutlookRead(BaseModel):
+    """The check of the plan together with people, rosters and stock."""
+
+    ok: bool
+    """False: something grave was found."""
+    plan_revision: str
+    begins: datetime
+    ends: datetime
+    bound: str
+    """What the times in it say, and what they do not."""
+    findings: list[OutlookFindingRead]
+    clauses: list[ClauseRead]
+
+    @classmethod
+    def of(cls, looked: Looked, language: str) -> "OutlookRead":
+        report, line_of = looked.report, looked.source.line
+        return cls(
+            ok=report.ok, plan_revision=looked.revision_id, begins=report.begins, ends=report.ends,
+            bound=wording.render(say("plan.report.bound"), language),
+            findings=[
+                OutlookFindingRead.seen(one, line_of(one.path), language, report.zone) for one in report.findings
+            ],
+            clauses=[
+                ClauseRead(
+                    id=one.id, clause=one.clause, statement=wording.render(one.statement, language),
+                    standing=one.standing, evidence=wording.render(one.evidence, language), findings=one.findings,
+                )
+                for one in report.clauses
+            ],
+        )  # fmt: skip
 
 
 class CheckRead(BaseModel):

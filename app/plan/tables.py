@@ -43,3 +43,14 @@ class PlanRevision(Base):
             postgresql_where=text("state = 'in_force'"), sqlite_where=text("state = 'in_force'"),
         ),
     )  # fmt: skip
+
+
+class PlanOutlook(Base):
+    """What the nightly check found grave; the next night tells what is new."""
+
+    __tablename__ = "plan_outlooks"
+
+    day: Mapped[str] = mapped_column(String(10), primary_key=True)  # of the night, in the plan's time zone
+    looked_at: Mapped[datetime]
+    revision_id: Mapped[str] = mapped_column(String(26))
+    grave: Mapped[list[str]]  # code and path of each

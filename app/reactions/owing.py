@@ -47,7 +47,7 @@ async def escalate_missed(happened: Happened) -> None:
     if not await obligations.miss(happened.session, incident, owed, at=happened.at):
         return
     times = happened.payload["times"]
-    hops = (await happened.plan(incident)).chains[incident.level].hops
+    hops = (await happened.chain(incident)).hops
     positions = [owed.owner, *hops[min(times, len(hops) - 1)].tell]
     await happened.tell(incident, f"missed_{owed.kind}", list(dict.fromkeys(positions)), due_at=owed.due_at)
     spec = await happened.spec(incident)
@@ -63,7 +63,7 @@ async def pass_update_on(happened: Happened) -> None:
     update = await happened.session.get_one(StatusUpdate, happened.payload["update_id"])
     positions = await happened.commander(incident)
     if update.audience != "internal":
-        positions = [*positions, *(await happened.plan(incident)).chains[incident.level].hops[-1].tell]
+        positions = [*positions, *(await happened.chain(incident)).hops[-1].tell]
     await happened.tell(
         incident, "update", list(dict.fromkeys(positions)), update=update.text, author=update.author
     )

@@ -122,7 +122,7 @@ async def chase_question(happened: Happened) -> None:
     incident = await happened.incident()
     asked = await decisions.found(happened.session, happened.payload["decision_id"])
     if is_open(incident) and asked.state == DecisionState.ASKED:
-        last = (await happened.plan(incident)).chains[incident.level].hops[-1].tell
+        last = (await happened.chain(incident)).hops[-1].tell
         await happened.tell(incident, "decision_overdue", [*asked.positions, *last], question=asked.question)
 
 
