@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 
-from app.commands import audit, demo, incidents, keys, moving, parked, people, plan, rosters, serving, sources
+from app.commands import (
+    audit,
+    demo,
+    incidents,
+    keys,
+    moving,
+    parked,
+    people,
+    plan,
+    rosters,
+    serving,
+    simulating,
+    sources,
+)
 from app.main import create_app
 from app.service import reference
 from app.settings import Settings
@@ -24,6 +37,7 @@ app.command()(moving.hold)
 app.command()(moving.release)
 app.command()(plan.check)
 app.command()(plan.schema)
+app.command()(simulating.simulate)
 app.command()(demo.demo)
 
 
