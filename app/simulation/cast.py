@@ -189,9 +189,8 @@ async def _is_ready(session: AsyncSession, incident: Incident, event: Event) -> 
     run = await session.scalar(select(Run).where(Run.ref == incident.id).order_by(Run.id.desc()).limit(1))
     if run is None or run.state in _AT_AN_END:
         return True
-    waits = list(
-        await session.scalars(select(StepRow.state).where(StepRow.run_id == run.id, StepRow.kind == "wait"))
-    )
+    steps = await session.scalars(select(StepRow).where(StepRow.run_id == run.id, StepRow.kind == "wait"))
+    waits = [step.state for step in steps if "until" in step.document.get("with", {})]
     return event is Event.RECOVER and bool(waits) and ENDED.issuperset(waits)
 
 

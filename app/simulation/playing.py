@@ -58,9 +58,10 @@ def of_playbook(
     lasts: timedelta = timedelta(days=1),
 ) -> Scenario:  # fmt: skip
     """One incident of the kind the playbook is for, raised at that level; what its waits wait for comes true after half of the
-    time in which service is to be back."""
+    time there is for it."""
     kind = next((name for name, one in plan.types.items() if one.playbook == playbook), "other")
     awaited: set[str] = set()
+    time = plan.levels[level].targets.restore
     for step in plan.playbooks[playbook].steps:
         if isinstance(step, WaitStep) and level in step.levels and step.params.until is not None:
             awaited |= {
@@ -68,10 +69,9 @@ def of_playbook(
             }
     alarm = Raise(title=plan.playbooks[playbook].title.zh, type=kind, level=level, playbook=playbook)
     happens = [Happening.model_validate({"at": timedelta(), "raise": alarm})]
-    half = plan.levels[level].targets.restore / 2
-    if awaited and people is not Manners.SILENT and half <= lasts:
+    if awaited and people is not Manners.SILENT and time / 2 <= lasts:
         facts: Mapping[str, bool] = {name.removeprefix("facts."): True for name in sorted(awaited)}
-        happens.append(Happening(at=half, facts=dict(facts)))
+        happens.append(Happening(at=time / 2, facts=dict(facts)))
     title = plan.playbooks[playbook].title
     return Scenario(
         title=Localised(zh=title.zh, en=title.en, zh_hant=title.zh_hant), begins=begins, lasts=lasts,
