@@ -140,11 +140,8 @@ async def _members(session: AsyncSession, positions: Iterable[str], at: datetime
         position: list(await holders.members(session, [position], at=at)) for position in sorted(positions)
     }
     everybody = {one for people in found.values() for one in people}
-    skills = dict(
-        (await session.execute(select(Person.id, Person.skills).where(Person.id.in_(everybody))))
-        .tuples()
-        .all()
-    )
+    query = select(Person.id, Person.skills).where(Person.id.in_(everybody))
+    skills = {row.id: row.skills for row in await session.execute(query)}
     return {
         position: [Member(one, frozenset(skills.get(one, ()))) for one in people]
         for position, people in found.items()

@@ -219,7 +219,10 @@ def _sample(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return list(seen.values())
 
 
-_BY_NAME = ("levels", "types", "chains", "command_posts", "roles", "pools", "items", "assets", "playbooks", "duties", "departments", "positions", "grades")  # fmt: skip
+_BY_NAME = (
+    "levels", "types", "chains", "command_posts", "roles", "pools", "items", "assets", "playbooks", "duties",
+    "departments", "positions", "grades",
+)  # fmt: skip
 
 
 def _touch(plan: Plan, path: tuple[Any, ...]) -> None:
