@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 
-from app.commands import audit, demo, incidents, keys, moving, parked, people, plan, serving, sources
+from app.commands import (
+    audit,
+    demo,
+    incidents,
+    keys,
+    moving,
+    parked,
+    people,
+    plan,
+    revisions,
+    serving,
+    sources,
+)
 from app.main import create_app
 from app.service import reference
 from app.settings import Settings
@@ -64,6 +76,7 @@ app.command("raise")(incidents.raise_incident)
 app.command()(incidents.incidents)
 app.command("signing-secret")(serving.signing_secret)
 app.add_typer(keys.commands, name="keys")
+app.add_typer(revisions.commands, name="plan")
 app.add_typer(sources.commands, name="sources")
 app.add_typer(people.commands, name="people")
 app.add_typer(audit.commands, name="audit")

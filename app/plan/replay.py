@@ -5,7 +5,7 @@ incident was detected. Only what really happened counts, no drill and nothing th
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -88,18 +88,26 @@ def is_outdated(revision: PlanRevision, standing: PlanRevision | None) -> bool:
 
 
 def about(revision: PlanRevision, standing: PlanRevision | None) -> Wording:
-    """One sentence on what an approver has, or had, before them."""
-    kept = revision.impact
-    decided = revision.decided_at is not None
-    if kept is None:
+    """What an approver has, or had, before them."""
+    if revision.impact is None:
+        decided = revision.decided_at is not None
         return say("impact.approved_without" if decided else "impact.none_yet")
-    worse = sum(one["worse"] for one in kept["otherwise"])
+    told = [_summary(revision.impact)]
+    told += [say("impact.outdated")] if is_outdated(revision, standing) else []
+    return say("impact.about", sentences=told)
+
+
+def summary(found: Impact) -> Wording:
+    """What a replay found, in a sentence or two."""
+    return _summary(vars(found))
+
+
+def _summary(found: Mapping[str, Any]) -> Wording:
     said = say(
-        "impact.summary", begins=kept["begins"], ends=kept["ends"], looked_at=kept["looked_at"],
-        otherwise=len(kept["otherwise"]), worse=worse,
+        "impact.summary", begins=found["begins"], ends=found["ends"], looked_at=found["looked_at"],
+        otherwise=len(found["otherwise"]), worse=sum(one["worse"] for one in found["otherwise"]),
     )  # fmt: skip
-    more = [say("impact.left_out", number=kept["left_out"])] if kept["left_out"] else []
-    more += [say("impact.outdated")] if is_outdated(revision, standing) else []
+    more = [say("impact.left_out", number=found["left_out"])] if found["left_out"] else []
     return say("impact.about", sentences=[said, *more])
 
 

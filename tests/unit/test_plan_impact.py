@@ -88,7 +88,9 @@ def test_another_playbook_and_a_type_that_is_gone(shipped: PlanDocument) -> None
     other = changed(shipped, lambda plan: plan["types"]["data_leak"].update(playbook="cyber_attack"))
     said = otherwise(shipped, other, recorded("data_leak"))
     assert said[0] == "playbook “Special plan for a cyber attack” instead of “Special plan for a data leak”"
-    assert "“Customer care team” short of 0 instead of 2" in said, "nobody held a position, and this one asks for none"
+    assert "“Customer care team” short of 0 instead of 2" in said, (
+        "nobody held a position, and this one asks for none"
+    )
     gone = changed(shipped, lambda plan: plan["types"].pop("data_leak"))
     assert otherwise(shipped, gone, recorded("data_leak"))[0] == (
         "!the type “Data leak” is no longer known; handled as “other”"
