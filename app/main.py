@@ -18,6 +18,7 @@ from app import installation
 from app.access.parts import Parts
 from app.access.routes import router as access_routes
 from app.clock import Clock, DatabaseClock, SystemClock, keep_in_step
+from app.console.planning import router as plan_pages
 from app.console.routes import router as console_routes
 from app.console.routes import static_files
 from app.console.watching import router as watch_pages
@@ -63,7 +64,7 @@ ROUTERS: Sequence[APIRouter] = (
     receiving_routes, incident_routes, of_incident_routes, playbook_routes, notify_routes, resource_routes,
     review_routes, level_routes, plan_routes, plan_change_routes, people_routes, readiness_routes, intake_routes, access_routes,
     parked_routes, watch_routes, holding_routes, stream_routes, vital_routes, problem_routes, console_routes,
-    watch_pages,
+    watch_pages, plan_pages,
 )  # fmt: skip
 
 _TO_WRITE_DOWN: Final = timedelta(
