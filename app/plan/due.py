@@ -14,6 +14,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
+from app.db import in_turn
 from app.errors import NotFound, Refused
 from app.ids import new_id
 from app.plan.document import PlanDocument
@@ -34,7 +35,11 @@ async def note(
     session: AsyncSession, reason: Reason, said: Wording, *, key: str, by: str, at: datetime
 ) -> RevisionDue | None:
     """Note a reason, once for its `key`, and let it be reminded of at once; none: it was noted before."""
-    if await session.scalar(select(RevisionDue.id).where(RevisionDue.key == key)) is not None:
+    same = select(RevisionDue.id).where(RevisionDue.key == key)
+    if await session.scalar(same) is not None:
+        return None
+    await in_turn(session, "revision due")  # every replica looks each minute
+    if await session.scalar(same) is not None:
         return None
     noted = RevisionDue(
         id=new_id(at), key=key, reason=reason, said=kept(said), noted_at=at, noted_by=by, reminders=0
