@@ -132,6 +132,14 @@ class Scene:
             ("POST", "/api/v1/plan/check"): plan,
             ("POST", "/api/v1/plan/revisions"): plan,
             ("POST", "/api/v1/plan/revisions/{revision_id}/transitions"): {"event": "submit"},
+            ("PUT", "/api/v1/plan/revisions/{revision_id}"): plan,
+            ("POST", "/api/v1/plan/revisions/{revision_id}/impact"): {
+                "from": "2026-11-01T00:00:00Z",
+                "to": "2026-12-01T00:00:00Z",
+            },
+            ("POST", "/api/v1/plan/due"): {"reason": "law", "text": "The measures were amended"},
+            ("POST", "/api/v1/plan/due/{due_id}/dismissals"): {"note": "It is in the plan already"},
+            ("POST", "/api/v1/incidents/{incident_id}/plan"): {"reason": "The law changed"},
             ("POST", "/api/v1/duties/{key}/completions"): {"note": "done"},
             ("PATCH", "/api/v1/incidents/{incident_id}/review"): {"summary": "It went well."},
             ("POST", "/api/v1/improvements/{improvement_id}/transitions"): {
@@ -172,7 +180,7 @@ async def set_the_scene(world: World) -> Scene:
             "slug": "prom", "receipt_id": receipt["receipt"], "delivery_id": delivery, "mark": mark,
             "person_id": people[0]["id"], "pool_id": pools[0]["id"], "reservation_id": held["id"],
             "revision_id": plan["revision"]["id"], "key": "none", "improvement_id": "none", "key_id": str(key),
-            "parked_id": "1", "alias": "ivr",
+            "parked_id": "1", "alias": "ivr", "due_id": "none",
         },
         prom["key"], pager["key"],
     )  # fmt: skip
