@@ -4,6 +4,7 @@ Each form does what its twin in the API does.
 """
 
 from datetime import timedelta
+from itertools import groupby
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request, Response
@@ -14,7 +15,7 @@ from app.console.forms import posted, shaped
 from app.console.pages import draw, go, in_local_time, language_of
 from app.incidents import record
 from app.plan import due, following, replay, revisions
-from app.plan.differences.notes import Difference
+from app.plan.differences.notes import Difference, Group
 from app.plan.differences.told import told
 from app.plan.schemas import ImpactRead, MoveRevision, MoveToRevision
 from app.plan.tables import PlanRevision, RevisionDue, RevisionState
@@ -86,10 +87,11 @@ async def _page(request: Request, session: AsyncSession, revision_id: str) -> Re
     await in_local_time(request, session)
     revision = await revisions.found(session, revision_id)
     standing = await revisions.current(session)
-    differences: list[Difference] = []
+    differences: list[tuple[Group, list[Difference]]] = []
     if standing is not None and standing.id != revision.id:
         old = await revisions.document_of(session, standing.id)
-        differences = told(old, await revisions.document_of(session, revision.id))
+        found = told(old, await revisions.document_of(session, revision.id))
+        differences = [(group, list(said)) for group, said in groupby(found, key=lambda one: one.group)]
     impact = ImpactRead.kept(revision.impact, language_of(request)) if revision.impact else None
     state = RevisionState(revision.state)
     return draw(

@@ -31,6 +31,7 @@ async def test_a_manager_reads_what_a_revision_changes_and_takes_it_through_its_
     revision = await stored(world, tmp_path)
     await world.post("/plan/due", {"reason": "law", "text": "The measures were amended."})
     await browser.sign_in("leadership")
+    await world.advance(minutes=1)
     await browser.get("/plan")
     assert "The measures were amended." in browser.text
     assert "law or rules changed" in browser.text
