@@ -37,6 +37,7 @@ from app.wording import LANGUAGES, Wording, say
 
 CHANGED: Final = "people.changed"
 REF: Final = "organisation"
+_NO_ZONES: Final = frozenset({"localtime", "posixrules", "Factory"})
 _ECHOED: Final = 40  # characters of somebody else's text repeated in a refusal
 
 
@@ -382,12 +383,12 @@ async def _assign(session: AsyncSession, person: Person, slugs: Sequence[str], *
 
 
 def is_zone(name: str) -> bool:
-    """Whether it is a time zone of the IANA's list."""
+    """Whether it is a time zone of the IANA's list; a file that stands beside them, as for the machine's own, is none."""
     try:
         ZoneInfo(name)
     except (ValueError, OSError, KeyError):
         return False
-    return True
+    return name not in _NO_ZONES
 
 
 def _why_not(channel: str, address: str, check: Check) -> Wording | None:

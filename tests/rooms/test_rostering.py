@@ -120,6 +120,23 @@ async def test_the_past_is_answered_as_it_was_whatever_was_changed_since(world: 
     assert await on_call(world, NIGHT + HOUR) == ("Lin", "turn", None)
 
 
+async def test_an_override_that_begins_in_the_past_does_not_write_it_anew(world: World) -> None:
+    known = await roster(world)
+    await world.advance(hours=2)
+    span = {"begins": (NIGHT - HOUR).isoformat(), "ends": (NIGHT + 4 * HOUR).isoformat()}
+    await world.post("/rosters/duty_lead/overrides", {"person_id": known["Zoe"], **span})
+    assert await on_call(world, world.clock.now()) == ("Zoe", "override", "Lin")
+    assert await on_call(world, NIGHT + HOUR) == ("Lin", "turn", None)
+
+
+async def test_who_is_on_leave_and_reports_ill_and_well_again_is_still_on_leave(world: World) -> None:
+    known = await ids(world)
+    await world.call("PATCH", f"/people/{known['Lin']}", {"availability": "leave"})
+    for health in ("ill", "well"):
+        said = await world.post(f"/people/{known['Lin']}/check-ins", {"health": health})
+        assert said["availability"] == "leave"
+
+
 async def test_a_swap_counts_once_the_other_has_accepted_and_only_they_can(world: World) -> None:
     known = await roster(world)
     await as_person(world, "Mia")
