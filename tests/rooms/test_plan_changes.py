@@ -63,7 +63,7 @@ async def test_of_two_who_edit_a_draft_one_wins_and_the_other_is_told_the_differ
     assert (second.status_code, second.json()["type"]) == (409, "/problems/edited-meanwhile")
     assert second.json()["edited_by"] == "management"
     assert second.json()["differences"][0] == "The plan: now version 1.0 instead of 1.1."
-    assert len(second.json()["differences"]) == 5
+    assert len(second.json()["differences"]) == 6
     again = {**YAML, "If-Match": f'"{second.json()["current_version"]}"'}
     assert (await centre.ask("PUT", path, "deputy", content=SLOWER, headers=again)).status_code == 200
     blind = await centre.ask("PUT", path, "deputy", content=SLOWER, headers=YAML)
