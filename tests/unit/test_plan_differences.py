@@ -52,6 +52,7 @@ CASES: list[tuple[Callable[[Plan], object], list[str]]] = [
         lambda plan: plan["chains"]["2"]["hops"][0].update(within="15m"),
         [
             "!Level 2: head of the department concerned told after 15 min instead of 10 min.",
+            "!Level 2: Head of customer service told after 15 min instead of 10 min.",
             "!Level 2: Head of technical support told after 15 min instead of 10 min.",
             "!Level 2: General manager told after 25 min instead of 20 min.",
             "!Level 2: Deputy general manager told after 25 min instead of 20 min.",
