@@ -1,6 +1,6 @@
 """Revisions of the plan in the terminal: what another plan would change, and what it would have changed."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Annotated
 
@@ -46,7 +46,7 @@ def impact(
         now = parts.clock.now()
         async with parts.db.reading() as session:
             return await replay.replay(
-                session, revision, begins=_day(begins) or now - timedelta(days=365), ends=_day(ends) or now
+                session, revision, begins=_day(begins) or now - replay.USUAL_PERIOD, ends=_day(ends) or now
             )
 
     found = do(work, as_json=as_json)

@@ -198,7 +198,8 @@ async def _prospect(session: AsyncSession, who: Principal, incident: Incident) -
     if not _is_open(incident) or not may(who, "POST", "/incidents/{incident_id}/plan"):
         return None
     try:
-        return await following.prospect(session, incident, None)
+        found = await following.prospect(session, incident, None)
+        return None if found.revision.id == incident.plan_revision else found
     except Problem:
         return None  # it follows the plan in force, or that one has no place for it
 

@@ -3,7 +3,6 @@
 Each form does what its twin in the API does.
 """
 
-from datetime import timedelta
 from itertools import groupby
 from typing import Annotated, Final
 
@@ -23,7 +22,6 @@ from app.plan.tables import PlanRevision, RevisionDue, RevisionState
 router = APIRouter(route_class=Edge, include_in_schema=False)
 _READING: Final = ["GET", "HEAD"]
 _MOST_SHOWN: Final = 100
-LOOKED_BACK: Final = timedelta(days=365)
 """Whose incidents the button replays."""
 Id = Annotated[str, Path(max_length=64)]
 
@@ -66,7 +64,7 @@ async def keep_impact(revision_id: Id, request: Request, session: Session, who: 
         return await _page(request, session, revision_id)
 
     await posted(request, again, here=f"/plan/revisions/{revision_id}")
-    found = await replay.replay(session, revision_id, begins=now - LOOKED_BACK, ends=now)
+    found = await replay.replay(session, revision_id, begins=now - replay.USUAL_PERIOD, ends=now)
     await replay.keep(session, await revisions.found(session, revision_id), found, by=who.name, at=now)
     return go(f"/plan/revisions/{revision_id}#impact")
 

@@ -1,6 +1,7 @@
 """What a change of the plan brings with it, over HTTP: its impact, the reasons for one, and incidents that are moved to it."""
 
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Response
 
@@ -27,14 +28,18 @@ from app.plan.tables import RevisionDue
 from app.vocabulary import Moment
 
 router = APIRouter(prefix="/api/v1", route_class=Edge, tags=["plan"])
+_EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @router.get("/plan/revisions/{revision_id}/impact", response_model=ImpactRead, responses=problems(NotFound))
 async def read_impact(
-    revision_id: str, session: Session, language: Language,
-    begins: Annotated[Moment, Query(alias="from")], ends: Annotated[Moment, Query(alias="to")],
+    revision_id: str, session: Session, now: Now, language: Language,
+    begins: Annotated[Moment | None, Query(alias="from", description="A year before `to`.")] = None,
+    ends: Annotated[Moment | None, Query(alias="to", description="Not included; now.")] = None,
 ) -> ImpactRead:  # fmt: skip
     """What would have been different for the incidents of a period, the newest 100 of them; nothing is kept."""
+    ends = ends or now
+    begins = begins or max(ends, _EARLIEST + replay.USUAL_PERIOD) - replay.USUAL_PERIOD
     return ImpactRead.of(await replay.replay(session, revision_id, begins=begins, ends=ends), language)
 
 

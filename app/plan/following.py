@@ -40,15 +40,14 @@ class Prospect:
 
 
 async def prospect(session: AsyncSession, incident: Incident, revision_id: str | None) -> Prospect:
-    """What moving it would change; `None`: to the revision in force. Raises what stands against it."""
+    """What moving it would change; `None`: to the revision in force, and nothing where it follows that. Raises what stands
+    against it."""
     if incident.state not in OPEN_STATES:
         raise Refused(
             say("incidents.over"), state=incident.state, allowed=lifecycle.allowed(State(incident.state))
         )
     revision_id = revision_id or (await revisions.in_force(session))[0]
     revision = await revisions.found(session, revision_id)
-    if revision.id == incident.plan_revision:
-        raise Refused(say("following.same", version=_called(revision)), plan_revision=revision.id)
     if revision.state not in _ONCE_APPROVED:
         state = RevisionState(revision.state)
         raise Refused(
@@ -73,6 +72,8 @@ async def move(
     """
     await _must_command(session, incident, by)
     found = await prospect(session, incident, revision_id)
+    if found.revision.id == incident.plan_revision:
+        raise Refused(say("following.same", version=_called(found.revision)), plan_revision=found.revision.id)
     before = await revisions.found(session, incident.plan_revision)
     incident.plan_revision = found.revision.id
     incident.version += 1

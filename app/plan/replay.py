@@ -7,7 +7,7 @@ incident was detected. Only what really happened counts, no drill and nothing th
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Select, func, select
@@ -26,6 +26,7 @@ from app.resources.document import PeoplePool
 from app.wording import Wording, say
 
 MOST_INCIDENTS: Final = 100
+USUAL_PERIOD: Final = timedelta(days=365)  # looked back over where nobody says
 """The newest so many of a period are replayed; what is left out is counted and said."""
 
 
