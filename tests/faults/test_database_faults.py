@@ -143,6 +143,7 @@ async def test_a_frozen_server_costs_503_in_time_and_nothing_else(
     hasty: Served, cluster: Cluster, record_property: Callable[[str, object], None]
 ) -> None:
     before = (await raising(hasty)).json()["id"]
+    await followed_up(hasty)  # the engine has looked once: who has only just begun is not alive yet
     cluster.freeze()
     try:
         async with asyncio.TaskGroup() as tasks:
