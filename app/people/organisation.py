@@ -250,6 +250,8 @@ def mistakes(said: Said, known: Known) -> list[tuple[str, Wording]]:
     quiet = said.get("quiet_hours")
     if quiet is not None and not is_zone(quiet["time_zone"]):
         found.append(("quiet_hours", say("people.roster.zone", zone=echoed(quiet["time_zone"]))))
+    if quiet is not None and quiet["begins"] == quiet["ends"]:
+        found.append(("quiet_hours", say("people.quiet_all_day")))  # levels 3 and 4 would wait for ever
     contacts = said.get("contacts", ())
     if len(contacts) > contact_points.MOST:
         found.append(("contacts", say("people.contact.too_many", limit=contact_points.MOST)))

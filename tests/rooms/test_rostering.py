@@ -243,6 +243,8 @@ async def test_when_leave_begins_while_the_chain_calls_whoever_stands_in_is_told
 async def test_quiet_hours_keep_what_can_wait_and_nothing_of_levels_1_and_2(world: World) -> None:
     known = await roster(world)
     quiet = {"begins": "22:00", "ends": "07:30", "time_zone": "Asia/Shanghai"}
+    endless = {**quiet, "ends": quiet["begins"]}
+    await world.call("PATCH", f"/people/{known['Lin']}", {"quiet_hours": endless}, expect=422)
     await world.call("PATCH", f"/people/{known['Lin']}", {"quiet_hours": quiet})
     minor = (await world.post("/incidents", {"title": "Printer", "type": "equipment_failure", "level": 3}))["id"]  # fmt: skip
     await world.settle()
