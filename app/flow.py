@@ -35,7 +35,8 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
         ending.pass_on_merged,
     ),
     "incident.merged": (ending.take_in_merged,),
-    "incident.reviewed": (ending.publish_review, owing.settle_review),
+    "incident.reviewed": (ending.publish_review, owing.settle_review, readiness.note_found_wanting),
+    "incident.plan_moved": (running.form_command_post, running.take_up_revision, owing.rearm_update),
     # being reached
     "incident.acknowledged": (calling.stop_calling,),
     "round.acknowledged": (calling.note_answer,),
@@ -77,6 +78,7 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "stock.low": (readiness.ask_replenishment,),
     "plan.outlook_worsened": (watching.say_plan_would_fail,),
     "plan.enforced": (running.refresh_members,),
+    "plan.revision_due": (readiness.remind_of_revision,),
     # the product itself
     "self_test.due": (watching.send_self_test,),
     "self_test.received": (watching.end_self_test,),

@@ -22,6 +22,7 @@ from app.wording import negotiate
 DATABASE = "database"
 _REFUSED = 1
 _NOT_CHECKED = 2
+_FIRST_YEAR, _LAST_YEAR = 1970, 2199
 
 
 class Format(StrEnum):
@@ -117,7 +118,10 @@ def _moment(since: str | None, document: PlanDocument) -> datetime:
             if len(since) == 10
             else datetime.fromisoformat(since)
         )
-        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+        begins = (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+        if not _FIRST_YEAR <= begins.year <= _LAST_YEAR:
+            raise ValueError
+        return begins
     except (ValueError, OverflowError, OSError, KeyError):
         _stop(f"--from {since}: write a day such as 2026-03-01, or a moment such as 2026-03-01T09:00.")
 

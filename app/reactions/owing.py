@@ -2,7 +2,7 @@
 
 from app import outbox
 from app.incidents import obligations
-from app.incidents.tables import Obligation, StatusUpdate, TimelineEntry
+from app.incidents.tables import Obligation, ObligationState, StatusUpdate, TimelineEntry
 from app.reactions.context import Happened, is_open
 
 
@@ -13,6 +13,16 @@ async def owe_update(happened: Happened) -> None:
         await obligations.owe_update(
             happened.session, incident, await happened.spec(incident), at=happened.at
         )
+
+
+async def rearm_update(happened: Happened) -> None:
+    """The incident follows another revision: the update it owes is owed by that one's cadence, and never later than it was."""
+    incident = await happened.incident()
+    owed = await obligations.unpaid(happened.session, incident.id, "update")
+    if is_open(incident) and incident.activated_at is not None:
+        latest = min((one.due_at for one in owed if one.state == ObligationState.OWED), default=None)
+        spec = await happened.spec(incident)
+        await obligations.owe_update(happened.session, incident, spec, at=happened.at, latest=latest)
 
 
 async def owe_review(happened: Happened) -> None:

@@ -50,6 +50,17 @@ async def revise_plan(happened: Happened) -> None:
     await runner.relevel(happened.session, incident, plan.playbooks[incident.playbook], at=happened.at)
 
 
+async def take_up_revision(happened: Happened) -> None:
+    """The incident was moved to another revision: its run goes on by that one."""
+    incident = await happened.incident()
+    plan = await happened.plan(incident)
+    if incident.state in _ACTIVE:
+        await runner.take_up(
+            happened.session, incident, plan.playbooks[incident.playbook], posts=plan.command_posts,
+            default_post=_post_name(plan, incident), at=happened.at,
+        )  # fmt: skip
+
+
 async def look_at_waits(happened: Happened) -> None:
     await runner.look_again(happened.session, await happened.incident(), at=happened.at)
 

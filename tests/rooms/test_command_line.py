@@ -141,6 +141,7 @@ def test_the_check_for_code_hosts_has_a_rule_a_place_and_the_way_of_each_finding
     [
         (["--organisation", "nowhere.yaml"], "nowhere.yaml"),
         (["--from", "next week"], "--from"),
+        (["--from", "9999-12-30"], "--from"),
         (["--organisation", "bad.yaml"], "bad.yaml:3"),
     ],
 )

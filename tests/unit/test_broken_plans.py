@@ -148,6 +148,9 @@ BROKEN: dict[str, tuple[str, str, Change]] = {
         nobody_at("customer_service_head", "technical_head")),
     "a head of department without a contact point": (
         "department_head_never_told", "levels.3.told_within.department_head", at_position("logistics_head", contacts=[])),
+    "a department whose head can be guessed but is not named: the chain guesses nothing": (
+        "department_head_never_told", "levels.3.told_within.department_head",
+        plan_with("organisation", "departments", "logistics", "head", to=None)),
     "the head of a department is a position nobody holds": (
         "department_head_never_told", "levels.2.told_within.department_head", nobody_at("operations_supervisor")),
     "a chain that leaves out the head of the department": (

@@ -47,7 +47,7 @@ class Outlook:
     directory: Directory
     days: Interval
     heads: Mapping[str, str | None] = field(init=False)
-    """For each department that types name, the position that heads it."""
+    """For each department that types name, the position that heads it; a chain calls only one the plan names."""
 
     def __post_init__(self) -> None:
         named = dict.fromkeys(kind.department for kind in self.plan.types.values())
@@ -236,7 +236,7 @@ def _walks(outlook: Outlook) -> Iterator[tuple[int, str | None, Walk]]:
         if level not in outlook.plan.chains:
             continue
         for department in (None, *outlook.heads):
-            chain = outlook.plan.chains[level].told_about(outlook.heads[department] if department else None)
+            chain = outlook.plan.chain_of(level, department)
             yield level, department, Walk(outlook.directory, chain, level)
 
 
@@ -349,7 +349,10 @@ def callable_people_have_a_way(outlook: Outlook) -> Iterator[Finding]:
     """Whoever holds a position that chains, approvals and command posts rest on has a way to be told."""
     plan = outlook.plan
     needed = {name for chain in plan.chains.values() for hop in chain.hops for name in hop.tell}
-    needed |= {head for head in outlook.heads.values() if head is not None and DEPARTMENT_HEAD in needed}
+    if DEPARTMENT_HEAD in needed:
+        departments = plan.organisation.departments
+        named = [departments[name].head for name in outlook.heads if name in departments]
+        needed |= {head for head in named if head is not None}
     for _, _, step in steps_of(plan):
         needed.update(step.params.by if isinstance(step, ApprovalStep) else ())
     for person in sorted(outlook.directory.assigned(needed), key=outlook.name):
