@@ -342,7 +342,7 @@ class Acting:
         positions: Sequence[str],
     ) -> Deed:
         actor = await self._actor(session, positions)
-        tasks.move(session, incident, task, event, actor=actor.name, at=self._now, note=_note(event))
+        tasks.move(session, incident, task, event, actor=actor.name, at=self._now, note=self._note(event))
         return self._done("work", incident.id, actor, event=str(event), title=task.title)
 
     def _choose(
@@ -367,12 +367,12 @@ class Acting:
         known = self._plan.organisation.positions.get(position)
         return known.layer if known is not None else Layer.EXECUTION
 
+    def _note(self, event: TaskEvent) -> str | None:
+        language = self._stage.parts.settings.language
+        return None if event is TaskEvent.START else render(say("simulation.note"), language)
+
     def _done(self, kind: str, incident: str, actor: Actor, **detail: Any) -> Deed:
         return Deed(self._now, kind, incident, actor.name, actor.position, detail)
-
-
-def _note(event: TaskEvent) -> str | None:
-    return None if event is TaskEvent.START else render(say("simulation.note"), "en")
 
 
 async def _step(session: AsyncSession, incident: Incident, name: str) -> StepRow:
