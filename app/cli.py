@@ -7,7 +7,21 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 
-from app.commands import audit, demo, incidents, keys, moving, parked, people, plan, serving, sources
+from app.commands import (
+    audit,
+    demo,
+    incidents,
+    keys,
+    moving,
+    parked,
+    people,
+    plan,
+    revisions,
+    rosters,
+    serving,
+    simulating,
+    sources,
+)
 from app.main import create_app
 from app.service import reference
 from app.settings import Settings
@@ -24,6 +38,7 @@ app.command()(moving.hold)
 app.command()(moving.release)
 app.command()(plan.check)
 app.command()(plan.schema)
+app.command()(simulating.simulate)
 app.command()(demo.demo)
 
 
@@ -62,8 +77,10 @@ def docs(
 
 app.command("raise")(incidents.raise_incident)
 app.command()(incidents.incidents)
+app.command("on-call")(rosters.on_call)
 app.command("signing-secret")(serving.signing_secret)
 app.add_typer(keys.commands, name="keys")
+app.add_typer(revisions.commands, name="plan")
 app.add_typer(sources.commands, name="sources")
 app.add_typer(people.commands, name="people")
 app.add_typer(audit.commands, name="audit")

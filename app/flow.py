@@ -35,7 +35,8 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
         ending.pass_on_merged,
     ),
     "incident.merged": (ending.take_in_merged,),
-    "incident.reviewed": (ending.publish_review, owing.settle_review),
+    "incident.reviewed": (ending.publish_review, owing.settle_review, readiness.note_found_wanting),
+    "incident.plan_moved": (running.form_command_post, running.take_up_revision, owing.rearm_update),
     # being reached
     "incident.acknowledged": (calling.stop_calling,),
     "round.acknowledged": (calling.note_answer,),
@@ -45,7 +46,10 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "chain.nobody": (calling.note_nobody,),
     "delivery.dead": (calling.note_dead_delivery,),
     "digest.due": (calling.tell_digest,),
-    "people.changed": (running.refresh_members, calling.call_those_now_known),
+    "people.changed": (
+        running.refresh_members, calling.leave_out_who_cannot_be_called, calling.call_those_now_known,
+    ),
+    "chain.passed_over": (calling.pass_over,),
     # facts and levels
     "facts.changed": (running.look_at_waits,),
     "level.suggested": (calling.suggest_level,),
@@ -77,11 +81,14 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     # readiness
     "duty.due": (readiness.tell_owner,),
     "duty.overdue": (readiness.tell_owner_again,),
+    "handover.due": (readiness.tell_handover,),
     "improvement.overdue": (readiness.chase_improvement,),
     "stock.low": (readiness.ask_replenishment,),
     "stocktake.due": (readiness.ask_for_a_look,),
     "check.due": (readiness.ask_for_a_look,),
+    "plan.outlook_worsened": (watching.say_plan_would_fail,),
     "plan.enforced": (running.refresh_members,),
+    "plan.revision_due": (readiness.remind_of_revision,),
     # the product itself
     "self_test.due": (watching.send_self_test,),
     "self_test.received": (watching.end_self_test,),

@@ -13,7 +13,8 @@ import structlog
 _HIDDEN = re.compile(
     r"(authorization|token|secret|password|cookie|address|phone|routing_key|^key$)", re.IGNORECASE
 )
-_KEYS = re.compile(r"mst_[0-9A-Za-z]{8}_[0-9A-Za-z]+(_[0-9a-f]{8})?|(/a/[0-9A-Z]{26}/)[\w-]+")
+_SIGNS: Final = ("mst_", "/a/", "/calendars/")  # in whatever holds a key or an address that is one
+_KEYS = re.compile(r"mst_[0-9A-Za-z]{8}_[0-9A-Za-z]+(_[0-9a-f]{8})?|(/a/[0-9A-Z]{26}/|/calendars/)[\w-]+")
 
 
 def set_up(level: str = "INFO") -> None:
@@ -62,7 +63,9 @@ _write: Final = json.JSONEncoder(ensure_ascii=False, default=repr).encode
 
 
 def _rendered(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> _Line:
-    return _Line(_write(line))
+    text = _write(line)
+    # What somebody sent may hold half a character, and whoever reads the log decodes strictly.
+    return _Line(text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def redact(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -70,7 +73,7 @@ def redact(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> Mutabl
     for name, value in line.items():
         if _is_hidden(name):
             line[name] = "[hidden]"
-        elif isinstance(value, str) and ("mst_" in value or "/a/" in value):
+        elif isinstance(value, str) and any(sign in value for sign in _SIGNS):
             line[name] = _KEYS.sub(r"\2[hidden]", value)
     return line
 

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 from bench import (
+    check,
     fan_out,
     page,
     raise_to_message,
@@ -14,6 +15,7 @@ from bench import (
     reservations,
     scale,
     signals,
+    simulate,
     storm,
     timers,
 )
@@ -29,6 +31,8 @@ BENCHMARKS: Final[Sequence[Benchmark]] = (  # in the order of the page
     signals,
     storm,
     recovery,
+    check,
+    simulate,
 )
 
 SCALE: Final = "scale"  # the tables of docs/explanation/scale.md, from what is measured already

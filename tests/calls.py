@@ -40,6 +40,20 @@ ALERT = {
     ],
 }
 
+SPAN = {"begins": "2026-12-24T01:00:00Z", "ends": "2026-12-24T02:00:00Z"}
+LEAVE = b"""BEGIN:VCALENDAR
+VERSION:2.0
+PRODID:-//Test//EN
+BEGIN:VEVENT
+UID:1
+DTSTAMP:20261101T000000Z
+DTSTART:20261224T000000Z
+DTEND:20261225T000000Z
+SUMMARY:010
+END:VEVENT
+END:VCALENDAR
+"""
+
 
 def routes() -> set[tuple[str, str]]:
     """Method and path of every route that rooms bring; where there is GET there is HEAD."""
@@ -119,6 +133,22 @@ class Scene:
                 "days_per_shift": 7,
                 "participants": [self.places["person_id"]],
             },
+            ("POST", "/api/v1/rosters/{position}/overrides"): {
+                "person_id": self.places["person_id"],
+                **SPAN,
+            },
+            ("POST", "/api/v1/rosters/{position}/overrides/import"): (LEAVE, "text/calendar"),
+            ("POST", "/api/v1/rosters/{position}/swaps"): {
+                "person_id": self.places["lead_id"],
+                **SPAN,
+                "with_id": self.places["person_id"],
+            },
+            ("POST", "/api/v1/swaps/{swap_id}/transitions"): {"event": "accept"},
+            ("POST", "/api/v1/people/{person_id}/absences"): {"kind": "leave", **SPAN},
+            ("POST", "/api/v1/people/{person_id}/absences/import"): (LEAVE, "text/calendar"),
+            ("POST", "/api/v1/absences/{absence_id}/transitions"): {"event": "withdraw"},
+            ("POST", "/api/v1/people/{person_id}/check-ins"): {"health": "well"},
+            ("POST", "/api/v1/calendar-feeds"): {"position": "duty_lead"},
             ("POST", "/api/v1/pools/{pool_id}/movements"): {
                 "item": "bottled_water",
                 "kind": "in",
@@ -143,6 +173,14 @@ class Scene:
             ("POST", "/api/v1/plan/check"): plan,
             ("POST", "/api/v1/plan/revisions"): plan,
             ("POST", "/api/v1/plan/revisions/{revision_id}/transitions"): {"event": "submit"},
+            ("PUT", "/api/v1/plan/revisions/{revision_id}"): plan,
+            ("POST", "/api/v1/plan/revisions/{revision_id}/impact"): {
+                "from": "2026-11-01T00:00:00Z",
+                "to": "2026-12-01T00:00:00Z",
+            },
+            ("POST", "/api/v1/plan/due"): {"reason": "law", "text": "The measures were amended"},
+            ("POST", "/api/v1/plan/due/{due_id}/dismissals"): {"note": "It is in the plan already"},
+            ("POST", "/api/v1/incidents/{incident_id}/plan"): {"reason": "The law changed"},
             ("POST", "/api/v1/duties/{key}/completions"): {"note": "done"},
             ("PATCH", "/api/v1/incidents/{incident_id}/review"): {"summary": "It went well."},
             ("POST", "/api/v1/improvements/{improvement_id}/transitions"): {
@@ -175,6 +213,12 @@ async def set_the_scene(world: World) -> Scene:
     receipt = await world.call("POST", "/intake/prom", {"not": "theirs"}, expect=400,
                                headers={"Authorization": f"Bearer {prom['key']}"})  # fmt: skip
     plan = await world.get("/plan")
+    lead = next(one["id"] for one in people if "duty_lead" in one["positions"])
+    turn = {"starts_on": "2026-11-01", "handover": "09:00", "days_per_shift": 1, "participants": [lead]}
+    await world.post("/rosters", {"position": "duty_lead", "time_zone": "Asia/Shanghai", **turn})
+    override = await world.post("/rosters/duty_lead/overrides", {"person_id": lead, **SPAN})
+    absence = await world.post(f"/people/{people[0]['id']}/absences", {"kind": "remote", **SPAN})
+    feed = await world.post("/calendar-feeds", {"position": "duty_lead"})
     async with world.parts.db.reading() as session:
         key = await session.scalar(select(Key.id).where(Key.name == "execution"))
     return Scene(
@@ -184,6 +228,10 @@ async def set_the_scene(world: World) -> Scene:
             "person_id": people[0]["id"], "pool_id": pools[0]["id"], "reservation_id": held["id"],
             "revision_id": plan["revision"]["id"], "key": "none", "improvement_id": "none", "key_id": str(key),
             "parked_id": "1", "alias": "ivr", "name": "standby", "replenishment_id": "none",
+            "due_id": "none",
+            "position": "duty_lead", "lead_id": lead, "override_id": override["id"],
+            "swap_id": "none", "absence_id": absence["id"], "feed_id": feed["id"],
+            "feed_mark": feed["url"].rpartition("/")[2].removesuffix(".ics"),
         },
         prom["key"], pager["key"],
     )  # fmt: skip

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -26,7 +26,6 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from sqlalchemy import Table, func, select
 
 from app import tables
 from app.db import Database
@@ -282,8 +281,10 @@ async def _execute(url: str, statement: str) -> None:
         await connection.close()
 
 
+# Waited for: what is on its way to a commit must not come after the rows were deleted.
 _SEND_AWAY = """
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+SELECT coalesce(bool_and(pg_terminate_backend(pid, 10000)), true) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
 _COUNT_FROM_THE_START = "SELECT setval(seqrelid::regclass, seqstart, false) FROM pg_sequence"
 _CATALOGS = ("class", "attribute", "constraint", "proc", "type", "trigger", "event_trigger")
@@ -302,7 +303,8 @@ async def _cleared(url: str) -> str | None:
     except (asyncpg.PostgresError, OSError):
         return None
     try:
-        await connection.execute(_SEND_AWAY)
+        if not await connection.fetchval(_SEND_AWAY):
+            return None
         await connection.execute(
             ";".join(f'DELETE FROM "{table}"' for table in reversed(tables.Base.metadata.sorted_tables))
         )
@@ -319,33 +321,3 @@ def _in_a_thread(work: Coroutine[Any, Any, _Result]) -> _Result:
     """Run `work` to its end on a loop of its own, also from within a test that has one running."""
     with ThreadPoolExecutor(max_workers=1) as pool:
         return pool.submit(asyncio.run, work).result()
-
-
-# ── rows to begin with ────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True)
-class Rows:
-    """All that one database holds, to be put into an empty one."""
-
-    of_tables: Sequence[tuple[Table, Sequence[Mapping[str, Any]]]]
-
-    @classmethod
-    async def of(cls, database: Database) -> "Rows":
-        async with database.engine.connect() as connection:
-            found = [
-                (table, (await connection.execute(table.select())).mappings().all())
-                for table in tables.Base.metadata.sorted_tables
-            ]
-        return cls([(table, [dict(row) for row in rows]) for table, rows in found if rows])
-
-    async def put(self, database: Database) -> None:
-        async with database.engine.begin() as connection:
-            for table, rows in self.of_tables:
-                await connection.execute(table.insert(), rows)
-                number = table.autoincrement_column
-                if number is not None and connection.dialect.name == "postgresql":
-                    counter = func.pg_get_serial_sequence(table.name, number.name)
-                    await connection.execute(
-                        select(func.setval(counter, max(row[number.name] for row in rows)))
-                    )

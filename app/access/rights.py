@@ -1,6 +1,7 @@
 """Who may call what: every route, every role, on one page. What is not listed is refused to everybody.
 
-`PUBLIC` needs no key. `SOURCE` routes check a monitoring source's own key themselves, because senders show it in their own ways.
+`PUBLIC` needs no key; where the address itself holds a secret mark (`/a/…`, `/calendars/…`), the room checks it. `SOURCE`
+routes check a monitoring source's own key themselves, because senders show it in their own ways.
 Finer rules (which level a role may declare, which task is whose) are the rooms' business.
 """
 
@@ -83,7 +84,29 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/api/v1/positions"): READS,
     ("GET", "/api/v1/rosters"): READS,
     ("POST", "/api/v1/rosters"): MANAGES,
+    ("GET", "/api/v1/rosters/{position}"): READS,
+    ("POST", "/api/v1/rosters/{position}/end"): MANAGES,
+    ("GET", "/api/v1/rosters/{position}/turns"): READS,
+    ("GET", "/api/v1/rosters/{position}/overrides"): READS,
+    ("POST", "/api/v1/rosters/{position}/overrides"): MANAGES,
+    ("POST", "/api/v1/rosters/{position}/overrides/import"): MANAGES,
+    ("POST", "/api/v1/overrides/{override_id}/withdraw"): MANAGES,
+    ("GET", "/api/v1/rosters/{position}/swaps"): READS,
+    ("POST", "/api/v1/rosters/{position}/swaps"): ACTS,
+    ("POST", "/api/v1/swaps/{swap_id}/transitions"): ACTS,
     ("GET", "/api/v1/on-call"): READS,
+    ("GET", "/api/v1/people/{person_id}/absences"): READS,
+    ("POST", "/api/v1/people/{person_id}/absences"): ACTS,
+    ("POST", "/api/v1/people/{person_id}/absences/import"): ACTS,
+    ("POST", "/api/v1/absences/{absence_id}/transitions"): ACTS,
+    ("POST", "/api/v1/people/{person_id}/check-ins"): ACTS,
+    ("GET", "/api/v1/check-ins"): OVERSEES,
+    ("GET", "/api/v1/rosters/{position}/calendar"): READS,
+    ("GET", "/api/v1/people/{person_id}/calendar"): READS,
+    ("GET", "/api/v1/calendar-feeds"): READS,
+    ("POST", "/api/v1/calendar-feeds"): ACTS,
+    ("POST", "/api/v1/calendar-feeds/{feed_id}/revoke"): ACTS,
+    ("GET", "/calendars/{feed_mark}.ics"): Open.PUBLIC,
     # resources
     ("GET", "/api/v1/pools"): READS,
     ("GET", "/api/v1/pools/{pool_id}"): READS,
@@ -102,12 +125,21 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/api/v1/incidents/{incident_id}/reservations"): READS,
     # plan
     ("GET", "/api/v1/plan"): SEES,
+    ("GET", "/api/v1/plan/check"): MANAGES,
     ("POST", "/api/v1/plan/check"): MANAGES,
     ("GET", "/api/v1/plan/revisions"): READS,
     ("POST", "/api/v1/plan/revisions"): MANAGES,
     ("GET", "/api/v1/plan/revisions/{revision_id}"): READS,
     ("GET", "/api/v1/plan/revisions/{revision_id}/source"): READS,
+    ("PUT", "/api/v1/plan/revisions/{revision_id}"): MANAGES,
     ("POST", "/api/v1/plan/revisions/{revision_id}/transitions"): MANAGES,
+    ("GET", "/api/v1/plan/revisions/{revision_id}/impact"): READS,
+    ("POST", "/api/v1/plan/revisions/{revision_id}/impact"): MANAGES,
+    ("GET", "/api/v1/plan/due"): READS,
+    ("POST", "/api/v1/plan/due"): ACTS,
+    ("POST", "/api/v1/plan/due/{due_id}/dismissals"): MANAGES,
+    ("GET", "/api/v1/incidents/{incident_id}/plan"): READS,
+    ("POST", "/api/v1/incidents/{incident_id}/plan"): ACTS,
     # readiness
     ("GET", "/api/v1/duties"): READS,
     ("POST", "/api/v1/duties/{key}/completions"): HELPS,
@@ -141,12 +173,19 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/incidents/{incident_id}/review.md"): READS,
     ("POST", "/incidents/{incident_id}/review"): ACTS,
     ("POST", "/incidents/{incident_id}/review/publish"): MANAGES,
+    ("GET", "/rosters"): READS,
+    ("GET", "/plan"): READS,
+    ("GET", "/plan/revisions/{revision_id}"): READS,
+    ("POST", "/plan/revisions/{revision_id}/transitions"): MANAGES,
+    ("POST", "/plan/revisions/{revision_id}/impact"): MANAGES,
+    ("POST", "/incidents/{incident_id}/plan"): ACTS,
     ("GET", "/people"): READS,
     ("POST", "/people/import"): MANAGES,
     ("POST", "/people/sample"): MANAGES,
     ("POST", "/people/{person_id}/availability"): MANAGES,
     ("GET", "/parked"): OVERSEES,
     ("GET", "/sources"): OVERSEES,
+    ("GET", "/plan/check"): MANAGES,
     ("POST", "/parked/{parked_id}/retry"): MANAGES,
     # the service itself
     ("GET", "/healthz"): Open.PUBLIC,

@@ -164,6 +164,29 @@ async def after_failure(session: AsyncSession, failed: Delivery, *, at: datetime
     return False
 
 
+async def pass_over(
+    session: AsyncSession, told: Round, person_id: str, reason: Wording, *, at: datetime
+) -> None:
+    """Lose no time over somebody who cannot be called any more, in a round the caller has locked.
+
+    1. What of theirs is not sent yet is dropped, with the reason; the rungs to come look for themselves.
+    2. If they were told in the present rung, whoever stands in for them is told now.
+    3. When there is nobody, and nobody else of the rung was told, the next rung is told now.
+    """
+    theirs = (Delivery.round_id == told.id, Delivery.person_id == person_id)
+    await session.execute(
+        update(Delivery)
+        .where(*theirs, Delivery.state == DeliveryState.PENDING)
+        .values(state=DeliveryState.DROPPED, reason=kept(reason))
+    )
+    rung = (Delivery.round_id == told.id, Delivery.lap == told.lap, Delivery.hop == told.hop)
+    was_told = await session.scalar(select(Delivery.id).where(*rung, *theirs).limit(1)) is not None
+    if was_told and not await _tell_stand_ins(session, told, rung, at=at):
+        if await _hopeful(session, *rung, Delivery.person_id != person_id):
+            return
+        await _hasten(session, f"round:{told.id}:{told.lap}:{told.hop + 1}", at=at)
+
+
 async def try_next_contact(session: AsyncSession, failed: Delivery, *, at: datetime) -> bool:
     """Let the person's next contact point of this rung wait no longer; says whether there is one."""
     upcoming = await session.scalar(
@@ -182,6 +205,38 @@ async def try_next_contact(session: AsyncSession, failed: Delivery, *, at: datet
     return True
 
 
+async def _tell_stand_ins(
+    session: AsyncSession, told: Round, rung: tuple[ColumnElement[bool], ...], *, at: datetime
+) -> bool:
+    """Tell those the present rung stands for now and did not before; says whether there are any."""
+    notice = await session.get_one(Notice, told.notice_id)
+    hop = Chain.model_validate(told.chain).hops[told.hop - 1]
+    had = set(await session.scalars(select(Delivery.person_id).where(*rung)))
+    drafts = [
+        one
+        for one in await _drafts(session, told, notice, hop, at=at)
+        if one.person_id not in had and one.state == DeliveryState.PENDING
+    ]
+    deliveries = await pipeline.submit(session, drafts, at=at)
+    if deliveries:
+        _put_on_record(session, told, hop, deliveries, at=at)
+    return bool(deliveries)
+
+
+def _put_on_record(
+    session: AsyncSession, told: Round, hop: Hop, deliveries: Sequence[Delivery], *, at: datetime
+) -> None:
+    people = list(dict.fromkeys(delivery.person_name for delivery in deliveries))
+    said = {
+        "round_id": told.id,
+        "hop": told.hop,
+        "lap": told.lap,
+        "positions": list(hop.tell),
+        "people": people,
+    }
+    outbox.put(session, "rung.told", said, ref=told.ref, at=at)
+
+
 def _rung(told: Delivery) -> tuple[ColumnElement[bool], ...]:
     return Delivery.round_id == told.round_id, Delivery.lap == told.lap, Delivery.hop == told.hop
 
@@ -195,15 +250,7 @@ async def _tell_from(
         deliveries = await pipeline.submit(session, await _drafts(session, told, notice, hop, at=at), at=at)
         if deliveries:
             told.reached = True
-            people = list(dict.fromkeys(delivery.person_name for delivery in deliveries))
-            said = {
-                "round_id": told.id,
-                "hop": number,
-                "lap": told.lap,
-                "positions": list(hop.tell),
-                "people": people,
-            }
-            outbox.put(session, "rung.told", said, ref=told.ref, at=at)
+            _put_on_record(session, told, hop, deliveries, at=at)
             if number < len(chain.hops):
                 await _arm(session, told, lap=told.lap, hop=number + 1, due_at=at + hop.within)
                 return
@@ -231,7 +278,7 @@ def _to_person(told: Round, notice: Notice, hop: Hop, who: Receiver, *, at: date
     waits = contact_times(len(contacts), within=hop.within, wait=hop.contact_wait)
     rung = Rung(told.id, told.lap, told.hop)
     return [
-        pipeline.draft(notice, who, contact, rung=rung, asks=True, not_before=at + wait, at=at)
+        pipeline.draft(notice, who, contact, rung=rung, asks=True, not_before=at, after=wait, at=at)
         for contact, wait in zip(contacts, waits, strict=True)
     ]
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import outbox
 from app.db import Work, wake
 from app.ids import new_id
+from app.notify import quiet
 from app.notify.languages import in_language
 from app.notify.tables import Delivery, DeliveryState, Notice
 from app.wording import kept, localised, say
@@ -44,7 +45,7 @@ async def hold_back(session: AsyncSession, deliveries: Sequence[Delivery]) -> Se
     told = await _told_lately(session, people, at)
     waiting = await _digests_to_come(session, people, at)
     for one in deliveries:
-        if one.person_id is None or _is_first_page(one):
+        if one.person_id is None or _is_first_page(one) or quiet.waits(one):
             continue
         if told.get(one.person_id, 0) < most * (_GRAVE_CAP if one.level in _GRAVE else 1):
             continue

@@ -7,7 +7,7 @@ them.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import select
@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Work, wake
 from app.ids import new_id
-from app.notify import digest, receivers
+from app.notify import digest, quiet, receivers
 from app.notify.receivers import Receiver
 from app.notify.tables import Delivery, DeliveryState, Notice
 from app.people.holders import Contact
@@ -78,7 +78,13 @@ async def duplicate(session: AsyncSession, deliveries: Sequence[Delivery]) -> Se
     return fresh
 
 
-PIPELINE: Final[Sequence[Stage]] = (already_decided, no_contact, duplicate, digest.hold_back)
+PIPELINE: Final[Sequence[Stage]] = (
+    already_decided,
+    no_contact,
+    duplicate,
+    quiet.only_the_last,
+    digest.hold_back,
+)
 
 
 async def submit(
@@ -140,10 +146,33 @@ async def tell(
     at: datetime,
     asks: bool = False,
 ) -> Notice:
-    """Tell whoever holds `positions`, once.
+    """Tell whoever holds `positions`, once."""
+    people = [
+        who
+        for position in dict.fromkeys(positions)
+        for who in await receivers.at_position(session, position, via=via, at=at)
+    ]
+    return await tell_people(
+        session, ref=ref, kind=kind, number=number, level=level, exercise=exercise, subject=subject, text=text,
+        people=people, at=at, asks=asks,
+    )  # fmt: skip
 
-    Each person by their first contact point, and by the next when that one fails.
-    """
+
+async def tell_people(
+    session: AsyncSession,
+    *,
+    ref: str,
+    kind: str,
+    number: str,
+    level: int,
+    exercise: bool,
+    subject: Mapping[str, Any],
+    text: Mapping[str, Any],
+    people: Sequence[Receiver],
+    at: datetime,
+    asks: bool = False,
+) -> Notice:
+    """Tell certain people, once: each by their first contact point, and by the next when that one fails."""
     notice = await write_notice(
         session,
         ref=ref,
@@ -157,8 +186,7 @@ async def tell(
     )
     deliveries = [
         draft(notice, who, contact, further=who.contacts[1:], asks=asks, not_before=at, at=at)
-        for position in dict.fromkeys(positions)
-        for who in await receivers.at_position(session, position, via=via, at=at)
+        for who in people
         for contact in (who.contacts[0] if who.contacts else None,)
     ]
     await submit(session, deliveries, at=at)
@@ -175,8 +203,13 @@ def draft(
     asks: bool,
     not_before: datetime,
     at: datetime,
+    after: timedelta = timedelta(),
 ) -> Delivery:
-    """A delivery nobody has decided on yet; one to somebody who cannot be told is dropped from the start."""
+    """A delivery nobody has decided on yet; one to somebody who cannot be told is dropped from the start.
+
+    It is sent `after` the moment it may be: `not_before`, or the end of the receiver's quiet hours.
+    """
+    told_at = quiet.not_before(who, notice.level, not_before, after)
     delivery = Delivery(
         id=new_id(at),
         notice_id=notice.id,
@@ -198,9 +231,11 @@ def draft(
         untried=0,
         note=kept(who.note) if who.note else None,
         further=[list(one) for one in further],
-        not_before=not_before,
+        not_before=told_at,
         created_at=at,
     )
+    if told_at > not_before + after:
+        quiet.note(delivery)
     if who.reason is not None:
         drop(delivery, who.reason)
     return delivery

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.people import holders
 from app.people.holders import Contact
+from app.people.rota import Quiet
 from app.people.tables import Position
 from app.wording import Wording, say
 
@@ -28,6 +29,7 @@ class Receiver:
     contacts: Sequence[Contact] = ()
     reason: Wording | None = None
     note: Wording | None = None
+    quiet: Quiet | None = None  # hours in which they are not told what can wait
 
 
 async def at_position(
@@ -41,9 +43,20 @@ async def at_position(
     found = []
     for holder in answer.holders:
         contacts, note = contacts_via(holder.contacts, via)
-        found.append(Receiver(position, holder.person_id, holder.name, holder.language, contacts, note=note))
+        found.append(
+            Receiver(
+                position, holder.person_id, holder.name, holder.language, contacts, note=note, quiet=holder.quiet
+            )
+        )  # fmt: skip
     found += [Receiver(position, one.person_id, one.name, reason=one.why) for one in answer.passed_over]
     return found or [Receiver(position, reason=say("notify.vacant", position=await title(session, position)))]
+
+
+async def somebody(session: AsyncSession, person_id: str, *, position: str) -> Receiver:
+    """A certain person, about a position that need not be theirs any more; woken if need be."""
+    person, contacts = await holders.person_with_contacts(session, person_id)
+    gone = say("people.passed.left") if person.left_at is not None else None
+    return Receiver(position, person.id, person.name, person.language, contacts, reason=gone)
 
 
 def contacts_via(contacts: Sequence[Contact], via: Sequence[str]) -> tuple[Sequence[Contact], Wording | None]:

@@ -1,9 +1,10 @@
 """The organisation's people from one CSV file: all of them, or none and every mistake by its line.
 
 Columns: `name`, `department`, `positions` (separated by `;`), and where wanted `staff_number`, `language`,
-`skills`, `availability`, and contact points as `mail`, `webhook`, `log` or `contact_1`, `contact_2` … holding
-`channel:address`; they are tried in the order of the columns. UTF-8 or GB18030. The same file again adds
-nobody twice: people are known by `staff_number`, or without one by name and department.
+`skills`, `certificates` (each with its last day: `skill=2027-03-31`), `availability`, and contact points as `mail`,
+`webhook`, `log` or `contact_1`, `contact_2` … holding `channel:address`; they are tried in the order of the columns.
+UTF-8 or GB18030. The same file again adds nobody twice: people are known by `staff_number`, or without one by name
+and department.
 """
 
 import csv
@@ -11,8 +12,8 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+from datetime import date, datetime
+from typing import Any, Final
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -29,7 +30,7 @@ MAX_BYTES: Final = 5 * 1024 * 1024
 MAX_PEOPLE: Final = 20_000
 _MOST_MISTAKES: Final = 200  # are listed; the count is of all
 _NEEDED: Final = ("name", "department", "positions")
-_OPTIONAL: Final = ("staff_number", "language", "skills", "availability")
+_OPTIONAL: Final = ("staff_number", "language", "skills", "certificates", "availability")
 _CONTACT: Final = re.compile(r"contact_[1-9][0-9]?")
 _LIMITS: Final[Mapping[str, int]] = {"name": 200, "staff_number": 64}
 _MANY: Final = re.compile(r"[;；]")
@@ -194,6 +195,11 @@ def _said(cells: Mapping[str, str], columns: Sequence[str]) -> tuple[Said, list[
         said["language"] = cells.get("language") or None
     if "skills" in columns:
         said["skills"] = _many(cells.get("skills", ""))
+    if "certificates" in columns:
+        certificates = [_certificate(part) for part in _many(cells.get("certificates", ""))]
+        said["certificates"] = [one for one in certificates if one is not None]
+        if None in certificates:
+            wrong.append(("certificates", say("people.csv.certificate")))
     if availability := cells.get("availability", "").lower():
         if availability in set(Availability):
             said["availability"] = Availability(availability)
@@ -207,6 +213,22 @@ def _said(cells: Mapping[str, str], columns: Sequence[str]) -> tuple[Said, list[
         said["contacts"] = contacts
         wrong += unclear
     return said, wrong
+
+
+def _certificate(part: str) -> dict[str, Any] | None:
+    """`skill=2027-03-31`; `None` for what is not written so."""
+    skill, _, last = part.partition("=")
+    try:
+        expires_on = date.fromisoformat(last.strip())
+    except ValueError:
+        return None
+    known = (
+        bool(skill.strip())
+        and len(skill.strip()) <= 64
+        and skill.isprintable()
+        and 2000 <= expires_on.year <= 2200
+    )
+    return {"skill": skill.strip(), "number": None, "expires_on": expires_on.isoformat()} if known else None
 
 
 def _contacts(

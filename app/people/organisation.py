@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol, TypedDict
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select, delete, select
+from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,13 +19,25 @@ from app.errors import NotFound, Refused, Stale, WrongShape
 from app.ids import new_id
 from app.people import contact_points
 from app.people.contact_points import Check
-from app.people.tables import Assignment, Availability, ContactPoint, Department, Person, Position
+from app.people.tables import (
+    REACHABLE,
+    Absence,
+    AbsenceState,
+    Assignment,
+    Availability,
+    ContactPoint,
+    Department,
+    FormerAssignment,
+    Person,
+    Position,
+)
 from app.vault import Vault
 from app.vocabulary import Layer, Localised
 from app.wording import LANGUAGES, Wording, say
 
 CHANGED: Final = "people.changed"
 REF: Final = "organisation"
+_NO_ZONES: Final = frozenset({"localtime", "posixrules", "Factory"})
 _ECHOED: Final = 40  # characters of somebody else's text repeated in a refusal
 
 
@@ -55,6 +68,8 @@ class Said(TypedDict, total=False):
     positions: Sequence[str]
     language: str | None
     skills: Sequence[str]
+    certificates: Sequence[Mapping[str, Any]]  # skill, number, expires_on as ISO text
+    quiet_hours: Mapping[str, Any] | None  # begins, ends, time_zone
     availability: Availability
     contacts: Sequence[tuple[str, str]]  # channel and address, the first tried first
 
@@ -154,7 +169,7 @@ async def change_person(
         await apply(session, vault, person, said, at=at)
     except IntegrityError as error:
         raise _taken(said.get("staff_number") or "–") from error
-    tell(session, at=at, person_id=person.id)
+    tell_of(session, person, at=at)
     return person
 
 
@@ -166,7 +181,7 @@ async def leave(
     if person.left_at is None:
         person.left_at = at
         person.version += 1
-        tell(session, at=at, person_id=person.id)
+        tell_of(session, person, at=at)
     return person
 
 
@@ -232,6 +247,11 @@ def mistakes(said: Said, known: Known) -> list[tuple[str, Wording]]:
     ]
     if (language := said.get("language")) is not None and language not in LANGUAGES:
         found.append(("language", say("people.no_such_language", id=echoed(language), known=list(LANGUAGES))))
+    quiet = said.get("quiet_hours")
+    if quiet is not None and not is_zone(quiet["time_zone"]):
+        found.append(("quiet_hours", say("people.roster.zone", zone=echoed(quiet["time_zone"]))))
+    if quiet is not None and quiet["begins"] == quiet["ends"]:
+        found.append(("quiet_hours", say("people.quiet_all_day")))  # levels 3 and 4 would wait for ever
     contacts = said.get("contacts", ())
     if len(contacts) > contact_points.MOST:
         found.append(("contacts", say("people.contact.too_many", limit=contact_points.MOST)))
@@ -252,7 +272,7 @@ async def put_new(
     await session.flush()  # people before what refers to them
     for person, said in zip(people, everybody, strict=True):
         slugs = _once_each(said.get("positions", ()))
-        session.add_all(Assignment(person_id=person.id, position_id=slug) for slug in slugs)
+        session.add_all(Assignment(person_id=person.id, position_id=slug, since=at) for slug in slugs)
         contact_points.add(session, vault, person.id, said.get("contacts", ()), at=at)
     await session.flush()
     return people
@@ -263,15 +283,38 @@ async def apply(session: AsyncSession, vault: Vault, person: Person, said: Said,
     for field, column, shaped in _COLUMNS:
         if field in said:
             setattr(person, column, shaped(said[field]))  # type: ignore[literal-required]
+    if "availability" in said:
+        make_available(session, person, said["availability"], at=at)
     if "positions" in said:
-        await session.execute(delete(Assignment).where(Assignment.person_id == person.id))
-        session.add_all(
-            Assignment(person_id=person.id, position_id=slug) for slug in _once_each(said["positions"])
-        )
+        await _assign(session, person, _once_each(said["positions"]), at=at)
     if "contacts" in said:
         await contact_points.replace(session, vault, person.id, said["contacts"], at=at)
     person.version += 1
     await session.flush()
+
+
+def make_available(
+    session: AsyncSession, person: Person, to: Availability, *, at: datetime, by: str = ""
+) -> None:
+    """From now on they are available so; how they were until now is kept for who asks about the past."""
+    if person.availability == to:
+        return
+    if person.availability != Availability.ON_DUTY and (
+        person.available_since is None or person.available_since < at
+    ):
+        session.add(
+            Absence(
+                id=new_id(at), person_id=person.id, kind=person.availability, begins=person.available_since, ends=at,
+                state=AbsenceState.APPROVED, uid=None, asked_at=at, asked_by=by, answered_at=at, answered_by=by, version=1,
+            )
+        )  # fmt: skip
+    person.availability, person.available_since = to, at
+
+
+def tell_of(session: AsyncSession, person: Person, *, at: datetime) -> None:
+    """Say that somebody is no longer as they were; and if they cannot be called, that whoever calls them passes them over."""
+    away = person.availability not in REACHABLE or person.left_at is not None
+    tell(session, at=at, person_id=person.id, unavailable=away)
 
 
 def tell(session: AsyncSession, *, at: datetime, **payload: Any) -> None:
@@ -295,6 +338,9 @@ def _new(said: Said, at: datetime) -> Person:
         department_id=said.get("department"),
         language=said.get("language"),
         availability=said.get("availability", Availability.ON_DUTY),
+        available_since=None,
+        certificates=list(said.get("certificates", ())),
+        quiet_hours=said.get("quiet_hours"),
         skills=_once_each(said.get("skills", ())),
         left_at=None,
         created_at=at,
@@ -316,8 +362,35 @@ _COLUMNS: Final[Sequence[tuple[str, str, Callable[[Any], Any]]]] = (
     ("department", "department_id", _as_is),
     ("language", "language", _as_is),
     ("skills", "skills", _once_each),
-    ("availability", "availability", _as_is),
+    ("certificates", "certificates", list),
+    ("quiet_hours", "quiet_hours", _as_is),
 )
+
+
+async def _assign(session: AsyncSession, person: Person, slugs: Sequence[str], *, at: datetime) -> None:
+    """Give somebody these positions and no others; what they held until now is kept for who asks about the past."""
+    had = list(await session.scalars(select(Assignment).where(Assignment.person_id == person.id)))
+    for one in had:
+        if one.position_id not in slugs:
+            session.add(
+                FormerAssignment(
+                    id=new_id(at), person_id=person.id, position_id=one.position_id, since=one.since, until=at
+                )
+            )
+            await session.delete(one)
+    known = {one.position_id for one in had}
+    session.add_all(
+        Assignment(person_id=person.id, position_id=slug, since=at) for slug in slugs if slug not in known
+    )
+
+
+def is_zone(name: str) -> bool:
+    """Whether it is a time zone of the IANA's list; a file that stands beside them, as for the machine's own, is none."""
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        return False
+    return name not in _NO_ZONES
 
 
 def _why_not(channel: str, address: str, check: Check) -> Wording | None:

@@ -1,13 +1,13 @@
-"""The organisation over HTTP: people, their import, departments, positions, rosters, who is on call."""
+"""The organisation over HTTP: people, their import, departments, positions."""
 
 from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
-from app.access.edge import Edge, Here, IfMatch, Language, Now, Session, problems
+from app.access.edge import Edge, Here, IfMatch, Now, Session, problems
 from app.access.paging import Page, Paging, paged
 from app.errors import NotFound, Refused, Stale, TooLarge, UnsupportedMedia
-from app.people import csv_import, holders, organisation, rosters
+from app.people import csv_import, organisation
 from app.people.contact_points import shape_problem
 from app.people.organisation import Said
 from app.people.schemas import (
@@ -16,15 +16,11 @@ from app.people.schemas import (
     ChangePerson,
     DepartmentRead,
     ImportedRead,
-    OnCallAt,
-    OnCallRead,
     PersonRead,
     PositionRead,
-    RosterRead,
-    WriteRoster,
 )
 from app.people.tables import Person
-from app.vocabulary import Moment, Slug
+from app.vocabulary import Slug
 from app.wording import say
 
 router = APIRouter(prefix="/api/v1", route_class=Edge, tags=["people"])
@@ -124,31 +120,6 @@ async def list_positions(session: Session) -> Page[PositionRead]:
     return Page(items=[PositionRead.of(row) for row in await organisation.positions(session)], next=None)
 
 
-@router.get("/rosters", response_model=Page[RosterRead], responses=problems())
-async def list_rosters(session: Session) -> Page[RosterRead]:
-    """All rosters, by position."""
-    return Page(items=[RosterRead.of(row) for row in await rosters.rosters(session)], next=None)
-
-
-@router.post("/rosters", status_code=201, response_model=RosterRead, responses=problems(NotFound, Stale))
-async def write_roster(new: WriteRoster, session: Session, now: Now, version: IfMatch) -> RosterRead:
-    """Give a position its roster, in place of the one it had."""
-    return RosterRead.of(await rosters.write(session, new.position, new.rota(), at=now, expected=version))
-
-
-@router.get("/on-call", response_model=OnCallAt, responses=problems(NotFound))
-async def on_call(
-    session: Session, now: Now, language: Language,
-    at: Annotated[Moment | None, Query(description="The moment asked about; now if not given")] = None,
-    position: Slug | None = None,
-) -> OnCallAt:  # fmt: skip
-    """Who holds each position at a moment, who was passed over and why."""
-    moment = at or now
-    picture = await holders.picture(session, at=moment, position=position)
-    items = [OnCallRead.of(post, answer, language) for post, answer in picture]
-    return OnCallAt(at=moment, items=items)
-
-
 async def _read(session: Session, person: Person, response: Response | None = None) -> PersonRead:
     [view] = await organisation.described(session, [person])
     if response is not None:
@@ -157,6 +128,8 @@ async def _read(session: Session, person: Person, response: Response | None = No
 
 
 def _said(given: dict[str, Any]) -> Said:
+    for certificate in given.get("certificates", ()):
+        certificate["expires_on"] = certificate["expires_on"].isoformat()
     if "contacts" in given:
         given["contacts"] = [(point["channel"], point["address"]) for point in given["contacts"]]
     return cast(Said, given)

@@ -1,14 +1,14 @@
 """What crosses the wire about the organisation. Addresses come in; only masks go out."""
 
-from datetime import date, datetime, time
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.people.holders import Answer
 from app.people.organisation import PersonView
-from app.people.rosters import Rota
-from app.people.tables import Availability, Department, Position, Roster
+from app.people.rota import Why
+from app.people.tables import Availability, Department, Position
 from app.vocabulary import Layer, Localised, Slug
 from app.wording import render
 
@@ -36,6 +36,28 @@ class ContactGiven(_In):
     address: Annotated[str, Field(max_length=2000)] = ""
 
 
+WallClock = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["09:00"])]
+"""A time by the clock on the wall."""
+
+
+class Certificate(_In):
+    """What stands for a skill until its last day is over."""
+
+    skill: _Skill
+    number: Annotated[_Line, Field(max_length=64)] | None = None
+    expires_on: Annotated[date, Field(ge=date(2000, 1, 1), le=date(2200, 1, 1))]
+    """The last day it counts, in UTC."""
+
+
+class QuietHours(_In):
+    """Hours in which somebody is not told what can wait; levels 1 and 2 do not wait."""
+
+    begins: WallClock
+    ends: WallClock
+    """At or before `begins`: of the next day."""
+    time_zone: Annotated[str, Field(max_length=64, examples=["Asia/Shanghai"])]
+
+
 class AddPerson(_In):
     """Somebody new."""
 
@@ -46,6 +68,8 @@ class AddPerson(_In):
     positions: Annotated[list[Slug], Field(max_length=50)] = Field(default_factory=list)
     language: str | None = None
     skills: Annotated[list[_Skill], Field(max_length=100)] = Field(default_factory=list)
+    certificates: Annotated[list[Certificate], Field(max_length=100)] = Field(default_factory=list)
+    quiet_hours: QuietHours | None = None
     availability: Availability = Availability.ON_DUTY
     contacts: Annotated[list[ContactGiven], Field(max_length=20)] = Field(default_factory=list)
     """Tried in this order."""
@@ -60,6 +84,8 @@ class ChangePerson(_In):
     positions: Annotated[list[Slug], Field(max_length=50)] = Field(default_factory=list)
     language: str | None = None
     skills: Annotated[list[_Skill], Field(max_length=100)] = Field(default_factory=list)
+    certificates: Annotated[list[Certificate], Field(max_length=100)] = Field(default_factory=list)
+    quiet_hours: QuietHours | None = None
     availability: Availability = Availability.ON_DUTY
     contacts: Annotated[list[ContactGiven], Field(max_length=20)] = Field(default_factory=list)
     """All of them, in order, in place of those there were."""
@@ -82,6 +108,8 @@ class PersonRead(BaseModel):
     language: str | None
     availability: Availability
     skills: list[str]
+    certificates: list[Certificate]
+    quiet_hours: QuietHours | None
     contacts: list[ContactRead]
     left_at: datetime | None
     version: int
@@ -96,7 +124,10 @@ class PersonRead(BaseModel):
         return cls(
             id=person.id, name=person.name, staff_number=person.staff_number, department=person.department_id,
             positions=list(view.positions), language=person.language, availability=person.availability,
-            skills=person.skills, contacts=contacts, left_at=person.left_at, version=person.version,
+            skills=person.skills,
+            certificates=[Certificate.model_validate(one) for one in person.certificates],
+            quiet_hours=QuietHours.model_validate(person.quiet_hours) if person.quiet_hours else None,
+            contacts=contacts, left_at=person.left_at, version=person.version,
         )  # fmt: skip
 
 
@@ -137,49 +168,19 @@ class PositionRead(BaseModel):
         )
 
 
-class WriteRoster(_In):
-    """Whose turn it is at a position; replaces the roster it had."""
-
-    position: Slug
-    time_zone: Annotated[str, Field(max_length=64, examples=["Asia/Shanghai"])]
-    starts_on: Annotated[date, Field(ge=date(2000, 1, 1), le=date(2200, 1, 1))]
-    """The first shift begins on this day."""
-    handover: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["09:00"])]
-    """By the clock on the wall."""
-    days_per_shift: Annotated[int, Field(ge=1, le=366)]
-    participants: Annotated[list[str], Field(min_length=1, max_length=200)]
-    """Ids of people who hold the position, in turn."""
-
-    def rota(self) -> Rota:
-        handover = time.fromisoformat(self.handover)
-        return Rota(self.time_zone, self.starts_on, handover, self.days_per_shift, tuple(self.participants))
-
-
-class RosterRead(BaseModel):
-    id: str
-    position: str
-    time_zone: str
-    starts_on: date
-    handover: str
-    days_per_shift: int
-    participants: list[str]
-    version: int
-
-    @classmethod
-    def of(cls, row: Roster) -> "RosterRead":
-        return cls(
-            id=row.id, position=row.position_id, time_zone=row.time_zone, starts_on=row.starts_on,
-            handover=row.handover, days_per_shift=row.days_per_shift,
-            participants=row.participants, version=row.version,
-        )  # fmt: skip
-
-
 class HolderRead(BaseModel):
     person_id: str
     name: str
     language: str | None
-    why: str
+    why: Why
+    """`turn`, `stand_in`, `override`, `swap`: by the roster; `assigned`: there is none, or nobody of it can be called."""
+    rotation: str | None
+    """The layer of the roster it is their turn in."""
+    instead_of: str | None
+    """The name of whose turn it would be."""
+    availability: Availability
     contacts: list[ContactRead]
+    """How they can be reached, the addresses masked, in the order they are tried."""
 
 
 class PassedOverRead(BaseModel):
@@ -197,13 +198,14 @@ class OnCallRead(BaseModel):
     holders: list[HolderRead]
     passed_over: list[PassedOverRead]
     until: datetime | None
-    """The next handover of the roster."""
+    """The next handover or other change; none within two months where it is null."""
 
     @classmethod
     def of(cls, position: Position, answer: Answer, language: str) -> "OnCallRead":
         holders = [
             HolderRead(
-                person_id=holder.person_id, name=holder.name, language=holder.language, why=holder.why.value,
+                person_id=holder.person_id, name=holder.name, language=holder.language, why=holder.why,
+                rotation=holder.rotation, instead_of=holder.instead_of, availability=holder.availability,
                 contacts=[
                     ContactRead(id=one.contact_id, rank=rank, channel=one.channel, address=one.masked)
                     for rank, one in enumerate(holder.contacts, start=1)

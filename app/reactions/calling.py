@@ -12,7 +12,9 @@ from app.incidents.lifecycle import Event
 from app.incidents.tables import Incident, State, Status
 from app.incidents.transitions import Command, carry_out
 from app.notify import acknowledgement, chain, digest
-from app.notify.tables import Round, RoundState
+from app.notify.tables import Delivery, Round, RoundState
+from app.people import holders
+from app.people.rota import Absent
 from app.reactions.context import Happened, is_exercise, is_open
 from app.wording import restored
 
@@ -34,11 +36,10 @@ async def call_reporting_chain(happened: Happened) -> None:
         description=incident.description or "",
         detected_at=incident.detected_at,
     )
-    plan = await happened.plan(incident)
     await chain.call(
         happened.session, ref=incident.id, key=_key(incident),
         number=incident.number, level=incident.level, exercise=is_exercise(incident), subject=subject, text=text,
-        chain=plan.chains[incident.level], at=happened.at,
+        chain=await happened.chain(incident), at=happened.at,
     )  # fmt: skip
 
 
@@ -145,6 +146,56 @@ async def call_those_now_known(happened: Happened) -> None:
     for called in await happened.session.scalars(waiting):
         payload = {"round_id": called.id, "lap": called.lap + 1, "hop": 1}
         outbox.put(happened.session, "rung.due", payload, ref=called.ref, at=happened.at)
+
+
+async def leave_out_who_cannot_be_called(happened: Happened) -> None:
+    """Somebody fell ill or went on leave: every chain that calls them, or will, passes them over from now on (EO-1)."""
+    if not happened.payload.get("unavailable"):
+        return
+    person_id, session = happened.payload["person_id"], happened.session
+    why = await holders.absent(session, person_id, at=happened.at)
+    if why is None:
+        return  # they are back by now
+    calling = list(await session.scalars(select(Round).where(Round.state == RoundState.CALLING)))
+    theirs = await holders.positions_of(session, person_id)
+    told = set(
+        await session.scalars(
+            select(Delivery.round_id)
+            .join(Round, Round.id == Delivery.round_id)
+            .where(Delivery.person_id == person_id, Round.state == RoundState.CALLING)
+        )
+    )
+    noted: set[str] = set()
+    for called in calling:
+        positions = {position for hop in called.chain["hops"] for position in hop["tell"]}
+        if called.id in told or positions & theirs:
+            payload = {
+                "round_id": called.id,
+                "person_id": person_id,
+                "why": why.value,
+                "note": called.ref not in noted,
+            }
+            noted.add(called.ref)
+            outbox.put(
+                session, "chain.passed_over", payload, ref=called.ref, at=happened.at,
+                urgency=outbox.Urgency.of(called.level),
+            )  # fmt: skip
+
+
+async def pass_over(happened: Happened) -> None:
+    """In one chain: what was not sent is not sent, and where nobody else was told the next rung is told now."""
+    incident, said = await happened.incident(), happened.payload
+    called = await chain.locked(happened.session, said["round_id"])
+    if called is None or called.state != RoundState.CALLING or not is_open(incident):
+        return
+    person_id, why = said["person_id"], holders.said_of(Absent(said["why"]))
+    await chain.pass_over(happened.session, called, person_id, why, at=happened.at)
+    if said["note"]:
+        names = await holders.names(happened.session, [person_id])
+        timeline.append(
+            happened.session, incident, "chain.passed_over", actor="plan", at=happened.at,
+            person=names.get(person_id, person_id), why=why,
+        )  # fmt: skip
 
 
 async def page_for_new_occurrence(happened: Happened) -> None:

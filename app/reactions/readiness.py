@@ -1,13 +1,23 @@
-"""Duties of the calendar and what stands on shelves: their owners hear of them (EP-6.2, EP-8, EP-9.2)."""
+"""Duties of the calendar, handovers, and what stands on shelves: whom they concern hears of them (EP-6.2, EP-8, EP-9.2)."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from app.notify import pipeline
+from app.incidents import record
+from app.incidents.tables import Incident, Status
+from app.levels import matrix
+from app.notify import pipeline, receivers
+from app.people import holders
+from app.plan import due, revisions
+from app.plan.tables import Reason
 from app.reactions.context import Happened
+from app.readiness import handovers
 from app.resources import checks
 from app.reviews import improvements
-from app.wording import localised, say
+from app.reviews.tables import Review
+from app.wording import localised, restored, say
 
 
 async def tell_owner(happened: Happened) -> None:
@@ -37,6 +47,63 @@ async def ask_for_a_look(happened: Happened) -> None:
     """A stocktake or a check is due; its owner hears so, unless somebody looked meanwhile."""
     if await checks.still_due(happened.session, happened.topic, happened.payload, at=happened.at):
         await _tell(happened, "stocktake_due" if happened.topic == checks.STOCKTAKE_DUE else "check_due")
+
+
+async def tell_handover(happened: Happened) -> None:
+    """Both who had the duty and who has it now hear so, the latter whatever the hour, with what is open."""
+    said, session = happened.payload, happened.session
+    if happened.at - datetime.fromisoformat(said["at"]) > handovers.LATEST:
+        return  # the engine was away, or held: whoever has the duty knows by now
+    position = said["position"]
+    names = await holders.names(session, [one for one in (said["from_id"], said["to_id"]) if one])
+    query = record.search(open_=True).where(Incident.status == Status.ACTUAL).order_by(Incident.id).limit(20)
+    still_open = [incident.number for incident in await session.scalars(query)]
+    words: dict[str, Any] = {
+        "position": (await holders.titles(session, [position]))[0],
+        "at": said["at"],
+        "before": names.get(said["from_id"], say("flow.handover.nobody")),
+        "after": names.get(said["to_id"], say("flow.handover.nobody")),
+        "open": still_open or say("flow.handover.nothing"),
+    }
+    revision_id, _ = await matrix.in_force(session)
+    zone = ZoneInfo((await revisions.document_of(session, revision_id)).plan.time_zone)
+    people = [
+        await receivers.somebody(session, one, position=position)
+        for one in (said["to_id"], said["from_id"])
+        if one in names
+    ]
+    await pipeline.tell_people(
+        session, ref=happened.ref, kind="handover", number="", level=4, exercise=False,
+        subject=localised(say("flow.handover.subject", **words), zone),
+        text=localised(say("flow.handover.text", **words), zone), people=people, at=happened.at,
+    )  # fmt: skip
+
+
+async def remind_of_revision(happened: Happened) -> None:
+    """The plan is due for revision: whoever the plan names where nothing else says whom hears of it, with the reason."""
+    reminded = await due.remind(happened.session, happened.payload["due_id"], at=happened.at)
+    standing = await revisions.current(happened.session)
+    if reminded is None or standing is None:
+        return
+    plan = await revisions.document_of(happened.session, standing.id)
+    zone = ZoneInfo(plan.plan.time_zone)
+    said = {"reason": say(f"reason.{reminded.reason}"), "what": restored(reminded.said)}
+    await pipeline.tell(
+        happened.session, ref=happened.ref, kind="revision_due", number="", level=4, exercise=False,
+        subject=localised(say("flow.revision_due.subject", **said), zone),
+        text=localised(say("flow.revision_due.text", **said), zone),
+        positions=[plan.organisation.default_position], at=happened.at,
+    )  # fmt: skip
+
+
+async def note_found_wanting(happened: Happened) -> None:
+    """A published review puts a cause down to the plan: it is due for revision (ST-4)."""
+    incident = await happened.incident()
+    review = await happened.session.get(Review, incident.id)
+    if review is not None and incident.status == Status.ACTUAL and due.blames_the_plan(review.causes):
+        said = say("due.found_wanting", number=incident.number, title=incident.title)
+        key = f"found_wanting:{incident.id}:{incident.occurrence}"
+        await due.note(happened.session, Reason.FOUND_WANTING, said, key=key, by="plan", at=happened.at)
 
 
 async def _tell(happened: Happened, what: str, besides: Sequence[str] = ()) -> None:

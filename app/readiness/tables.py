@@ -1,4 +1,4 @@
-"""Occurrences of the plan's recurring duties."""
+"""Occurrences of the plan's recurring duties, and of the handovers of rosters."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -31,3 +31,16 @@ class DutyOccurrence(Base):
     done_at: Mapped[datetime | None]
     done_by: Mapped[str | None] = mapped_column(String(200))
     note: Mapped[str | None] = mapped_column(Text)
+
+
+class HandoverOccurrence(Base):
+    """A position went from one holder to another; both are told, once."""
+
+    __tablename__ = "handover_occurrences"
+
+    # The moment, the position and the new holder: whichever replica fires it, one row; and they sort by time.
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    position: Mapped[str] = mapped_column(String(63))
+    handed_over_at: Mapped[datetime]
+    from_id: Mapped[str | None] = mapped_column(String(26))  # none: nobody held it
+    to_id: Mapped[str | None] = mapped_column(String(26))  # none: nobody holds it

@@ -5,7 +5,7 @@ Given what is free, finds units for all that is asked, or says what is missing. 
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations, islice, pairwise, product
 from typing import Final
 
@@ -179,6 +179,27 @@ def allocate(asks: Sequence[Ask], shelf: Shelf) -> list[Served]:
         if not missing:
             break
     return best[1] if best else []
+
+
+def in_turn(requests: Sequence[Sequence[Ask]], shelf: Shelf) -> Iterator[list[Served]]:
+    """What several requests would get, one after the other; one that is short takes nothing."""
+    for asks in requests:
+        served = allocate(asks, shelf)
+        if not any(one.missing for one in served):
+            shelf = _without(shelf, served)
+        yield served
+
+
+def _without(shelf: Shelf, served: Sequence[Served]) -> Shelf:
+    """The shelf once all of it is taken away: a person leaves every pool."""
+    gone: dict[str, int] = {}
+    for taken in (taken for one in served for taken in one.taken):
+        gone[_once(taken.unit)] = gone.get(_once(taken.unit), 0) + taken.quantity
+    left = {
+        pool_id: [replace(unit, quantity=max(0, unit.quantity - gone.get(_once(unit), 0))) for unit in units]
+        for pool_id, units in shelf.units.items()
+    }
+    return Shelf(left, shelf.next)
 
 
 Way = tuple[Demand | None, ...]  # by ask: the substitute it may fall back on

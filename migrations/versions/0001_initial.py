@@ -56,6 +56,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_duty_occurrences")),
     )
     op.create_table(
+        "handover_occurrences",
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("position", sa.String(length=63), nullable=False),
+        sa.Column("handed_over_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("from_id", sa.String(length=26), nullable=True),
+        sa.Column("to_id", sa.String(length=26), nullable=True),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_handover_occurrences")),
+    )
+    op.create_table(
         "holds",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
@@ -248,6 +257,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'pending' and urgency < 2"),
     )
     op.create_table(
+        "plan_outlooks",
+        sa.Column("day", sa.String(length=10), nullable=False),
+        sa.Column("looked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revision_id", sa.String(length=26), nullable=False),
+        sa.Column("grave", JSON, nullable=False),
+        sa.PrimaryKeyConstraint("day", name=op.f("pk_plan_outlooks")),
+    )
+    op.create_table(
         "plan_revisions",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
@@ -262,6 +279,9 @@ def upgrade() -> None:
         sa.Column("in_force_from", sa.DateTime(timezone=True), nullable=True),
         sa.Column("note", sa.Text(), nullable=True),
         sa.Column("findings", JSON, nullable=False),
+        sa.Column("reasons", JSON, nullable=False),
+        sa.Column("hands", JSON, nullable=False),
+        sa.Column("impact", JSON, nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_plan_revisions")),
     )
@@ -332,6 +352,29 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'held'"),
     )
     op.create_index(op.f("ix_reservations_ref"), "reservations", ["ref"], unique=False)
+    op.create_table(
+        "revisions_due",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("reason", sa.String(length=16), nullable=False),
+        sa.Column("said", JSON, nullable=False),
+        sa.Column("noted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("noted_by", sa.String(length=200), nullable=False),
+        sa.Column("reminders", sa.Integer(), nullable=False),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("settled_by", sa.String(length=200), nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_revisions_due")),
+        sa.UniqueConstraint("key", name=op.f("uq_revisions_due_key")),
+    )
+    op.create_index(
+        "ix_revisions_due_open",
+        "revisions_due",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("settled_at is null"),
+        sqlite_where=sa.text("settled_at is null"),
+    )
     op.create_table(
         "runs",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -533,7 +576,10 @@ def upgrade() -> None:
         sa.Column("department_id", sa.String(length=63), nullable=True),
         sa.Column("language", sa.String(length=8), nullable=True),
         sa.Column("availability", sa.String(length=16), nullable=False),
+        sa.Column("available_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("skills", JSON, nullable=False),
+        sa.Column("certificates", JSON, nullable=False),
+        sa.Column("quiet_hours", JSON, nullable=True),
         sa.Column("left_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -825,9 +871,29 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_units_pool_id"), "units", ["pool_id"], unique=False)
     op.create_table(
+        "absences",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("person_id", sa.String(length=26), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("begins", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ends", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("uid", sa.String(length=200), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("asked_by", sa.String(length=200), nullable=False),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answered_by", sa.String(length=200), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["person_id"], ["people.id"], name=op.f("fk_absences_person_id_people")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_absences")),
+        sa.UniqueConstraint("person_id", "uid", "begins", name=op.f("uq_absences_person_id_uid_begins")),
+    )
+    op.create_index("ix_absences_person", "absences", ["person_id", "ends"], unique=False)
+    op.create_table(
         "assignments",
         sa.Column("person_id", sa.String(length=26), nullable=False),
         sa.Column("position_id", sa.String(length=63), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["person_id"], ["people.id"], name=op.f("fk_assignments_person_id_people")),
         sa.ForeignKeyConstraint(
             ["position_id"], ["positions.id"], name=op.f("fk_assignments_position_id_positions")
@@ -835,6 +901,36 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("person_id", "position_id", name=op.f("pk_assignments")),
     )
     op.create_index(op.f("ix_assignments_position_id"), "assignments", ["position_id"], unique=False)
+    op.create_table(
+        "calendar_feeds",
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("position_id", sa.String(length=63), nullable=True),
+        sa.Column("person_id", sa.String(length=26), nullable=True),
+        sa.Column("language", sa.String(length=8), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("made_by", sa.String(length=200), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["people.id"], name=op.f("fk_calendar_feeds_person_id_people")
+        ),
+        sa.ForeignKeyConstraint(
+            ["position_id"], ["positions.id"], name=op.f("fk_calendar_feeds_position_id_positions")
+        ),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_calendar_feeds")),
+        sa.UniqueConstraint("id", name=op.f("uq_calendar_feeds_id")),
+    )
+    op.create_table(
+        "check_ins",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("person_id", sa.String(length=26), nullable=False),
+        sa.Column("health", sa.String(length=16), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by", sa.String(length=200), nullable=False),
+        sa.ForeignKeyConstraint(["person_id"], ["people.id"], name=op.f("fk_check_ins_person_id_people")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_check_ins")),
+    )
+    op.create_index(op.f("ix_check_ins_at"), "check_ins", ["at"], unique=False)
     op.create_table(
         "contact_points",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -911,6 +1007,24 @@ def upgrade() -> None:
     op.create_index(op.f("ix_deliveries_ref"), "deliveries", ["ref"], unique=False)
     op.create_index(op.f("ix_deliveries_round_id"), "deliveries", ["round_id"], unique=False)
     op.create_table(
+        "former_assignments",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("person_id", sa.String(length=26), nullable=False),
+        sa.Column("position_id", sa.String(length=63), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["people.id"], name=op.f("fk_former_assignments_person_id_people")
+        ),
+        sa.ForeignKeyConstraint(
+            ["position_id"], ["positions.id"], name=op.f("fk_former_assignments_position_id_positions")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_former_assignments")),
+    )
+    op.create_index(
+        op.f("ix_former_assignments_position_id"), "former_assignments", ["position_id"], unique=False
+    )
+    op.create_table(
         "movements",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("unit_id", sa.String(length=26), nullable=False),
@@ -956,20 +1070,74 @@ def upgrade() -> None:
         sqlite_where=sa.text("held and person_id is not null"),
     )
     op.create_table(
+        "roster_overrides",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("position_id", sa.String(length=63), nullable=False),
+        sa.Column("person_id", sa.String(length=26), nullable=False),
+        sa.Column("begins", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("instead_of", sa.String(length=26), nullable=True),
+        sa.Column("swap_id", sa.String(length=26), nullable=True),
+        sa.Column("uid", sa.String(length=200), nullable=True),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("made_by", sa.String(length=200), nullable=False),
+        sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["people.id"], name=op.f("fk_roster_overrides_person_id_people")
+        ),
+        sa.ForeignKeyConstraint(
+            ["position_id"], ["positions.id"], name=op.f("fk_roster_overrides_position_id_positions")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_roster_overrides")),
+        sa.UniqueConstraint(
+            "position_id", "uid", "begins", name=op.f("uq_roster_overrides_position_id_uid_begins")
+        ),
+    )
+    op.create_index("ix_roster_overrides_position", "roster_overrides", ["position_id", "ends"], unique=False)
+    op.create_table(
+        "roster_swaps",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("position_id", sa.String(length=63), nullable=False),
+        sa.Column("person_id", sa.String(length=26), nullable=False),
+        sa.Column("begins", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("with_id", sa.String(length=26), nullable=False),
+        sa.Column("back_begins", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("back_ends", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("proposed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answered_by", sa.String(length=200), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["person_id"], ["people.id"], name=op.f("fk_roster_swaps_person_id_people")),
+        sa.ForeignKeyConstraint(
+            ["position_id"], ["positions.id"], name=op.f("fk_roster_swaps_position_id_positions")
+        ),
+        sa.ForeignKeyConstraint(["with_id"], ["people.id"], name=op.f("fk_roster_swaps_with_id_people")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_roster_swaps")),
+    )
+    op.create_index(op.f("ix_roster_swaps_position_id"), "roster_swaps", ["position_id"], unique=False)
+    op.create_table(
         "rosters",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("position_id", sa.String(length=63), nullable=False),
-        sa.Column("time_zone", sa.String(length=64), nullable=False),
-        sa.Column("starts_on", sa.Date(), nullable=False),
-        sa.Column("handover", sa.String(length=5), nullable=False),
-        sa.Column("days_per_shift", sa.Integer(), nullable=False),
-        sa.Column("participants", JSON, nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("rotations", JSON, nullable=False),
+        sa.Column("written_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("replaced_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["position_id"], ["positions.id"], name=op.f("fk_rosters_position_id_positions")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rosters")),
-        sa.UniqueConstraint("position_id", name=op.f("uq_rosters_position_id")),
+        sa.UniqueConstraint("position_id", "version", name=op.f("uq_rosters_position_id_version")),
+    )
+    op.create_index(
+        "ix_rosters_in_force",
+        "rosters",
+        ["position_id"],
+        unique=True,
+        postgresql_where=sa.text("replaced_at is null"),
+        sqlite_where=sa.text("replaced_at is null"),
     )
     op.create_table(
         "verdicts",
@@ -1001,7 +1169,17 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("attempts")
     op.drop_table("verdicts")
+    op.drop_index(
+        "ix_rosters_in_force",
+        table_name="rosters",
+        postgresql_where=sa.text("replaced_at is null"),
+        sqlite_where=sa.text("replaced_at is null"),
+    )
     op.drop_table("rosters")
+    op.drop_index(op.f("ix_roster_swaps_position_id"), table_name="roster_swaps")
+    op.drop_table("roster_swaps")
+    op.drop_index("ix_roster_overrides_position", table_name="roster_overrides")
+    op.drop_table("roster_overrides")
     op.drop_index(
         "uq_reservation_lines_person",
         table_name="reservation_lines",
@@ -1017,6 +1195,8 @@ def downgrade() -> None:
     op.drop_table("reservation_lines")
     op.drop_index(op.f("ix_movements_unit_id"), table_name="movements")
     op.drop_table("movements")
+    op.drop_index(op.f("ix_former_assignments_position_id"), table_name="former_assignments")
+    op.drop_table("former_assignments")
     op.drop_index(op.f("ix_deliveries_round_id"), table_name="deliveries")
     op.drop_index(op.f("ix_deliveries_ref"), table_name="deliveries")
     op.drop_index("ix_deliveries_person", table_name="deliveries")
@@ -1036,8 +1216,13 @@ def downgrade() -> None:
     op.drop_table("deliveries")
     op.drop_index(op.f("ix_contact_points_person_id"), table_name="contact_points")
     op.drop_table("contact_points")
+    op.drop_index(op.f("ix_check_ins_at"), table_name="check_ins")
+    op.drop_table("check_ins")
+    op.drop_table("calendar_feeds")
     op.drop_index(op.f("ix_assignments_position_id"), table_name="assignments")
     op.drop_table("assignments")
+    op.drop_index("ix_absences_person", table_name="absences")
+    op.drop_table("absences")
     op.drop_index(op.f("ix_units_pool_id"), table_name="units")
     op.drop_index(
         "ix_units_held",
@@ -1146,6 +1331,13 @@ def downgrade() -> None:
     )
     op.drop_index(op.f("ix_runs_ref"), table_name="runs")
     op.drop_table("runs")
+    op.drop_index(
+        "ix_revisions_due_open",
+        table_name="revisions_due",
+        postgresql_where=sa.text("settled_at is null"),
+        sqlite_where=sa.text("settled_at is null"),
+    )
+    op.drop_table("revisions_due")
     op.drop_index(op.f("ix_reservations_ref"), table_name="reservations")
     op.drop_index(
         "ix_reservations_held",
@@ -1167,6 +1359,7 @@ def downgrade() -> None:
     )
     op.drop_index(op.f("ix_plan_revisions_digest"), table_name="plan_revisions")
     op.drop_table("plan_revisions")
+    op.drop_table("plan_outlooks")
     op.drop_index(
         "ix_outbox_urgent",
         table_name="outbox",
@@ -1219,6 +1412,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_incidents_detected_at"), table_name="incidents")
     op.drop_table("incidents")
     op.drop_table("holds")
+    op.drop_table("handover_occurrences")
     op.drop_table("duty_occurrences")
     op.drop_table("departments")
     op.drop_index(

@@ -11,9 +11,8 @@ from app.errors import NotFound, Refused, Stale, WrongShape
 from app.outbox import OutboxMessage
 from app.people import csv_import, holders, organisation, rosters
 from app.people.contact_points import shape_problem
-from app.people.holders import Why
 from app.people.organisation import PersonView, Said
-from app.people.rosters import Rota
+from app.people.rota import Rotation, Why
 from app.people.tables import Availability, ContactPoint, Department, Person, Position
 from app.plan.document import Department as DepartmentPart
 from app.plan.document import Position as PositionPart
@@ -92,9 +91,9 @@ async def count(db: Database) -> int:
 
 
 async def give_roster(db: Database, *people: str, starts: date = date(2026, 11, 20)) -> None:
-    rota = Rota("Asia/Shanghai", starts, time(9), 1, people)
+    rotation = Rotation("Asia/Shanghai", starts, time(9), timedelta(days=1), people)
     async with db.transaction() as session:
-        await rosters.write(session, "duty_lead", rota, at=AT)
+        await rosters.write(session, "duty_lead", [rotation], at=AT)
 
 
 # ── the organisation ──────────────────────────────────────────────────────────────────────────────────────
@@ -238,7 +237,7 @@ async def test_the_roster_decides_where_there_is_one(db: Database) -> None:
     assert await called(db, at=AT + timedelta(days=1)) == ["Ada"]
     async with db.reading() as session:
         answer = await holders.answer(session, "duty_lead", at=AT)
-    assert answer.holders[0].why is Why.ROSTER
+    assert answer.holders[0].why is Why.TURN
     assert answer.until == datetime(2026, 11, 24, 1, 0, tzinfo=UTC)
 
 
@@ -297,11 +296,14 @@ async def test_people_without_any_contact_point_are_nobody_to_be_told(db: Databa
 
 async def test_a_roster_takes_only_who_holds_the_position_and_a_zone_there_is(db: Database) -> None:
     cy = await add(db, "Cy", "head")
-    rota = Rota("Mars/Base", date(2026, 1, 1), time(9), 1, (cy,))
+    rotation = Rotation("Mars/Base", date(2026, 1, 1), time(9), timedelta(days=1), (cy,))
     with pytest.raises(WrongShape) as refused:
         async with db.transaction() as session:
-            await rosters.write(session, "duty_lead", rota, at=AT)
-    assert [error["path"] for error in refused.value.members["errors"]] == ["participants.0", "time_zone"]
+            await rosters.write(session, "duty_lead", [rotation], at=AT)
+    assert [error["path"] for error in refused.value.members["errors"]] == [
+        "rotations.0.participants.0",
+        "time_zone",
+    ]
 
 
 async def test_a_second_roster_replaces_the_first(db: Database) -> None:
@@ -310,7 +312,7 @@ async def test_a_second_roster_replaces_the_first(db: Database) -> None:
     await give_roster(db, ben)
     async with db.reading() as session:
         [roster] = await rosters.rosters(session)
-    assert (roster.version, roster.participants) == (2, [ben])
+    assert (roster.version, rosters.rotations_of(roster)[0].participants) == (2, (ben,))
 
 
 # ── the file ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -16,6 +16,7 @@ from app.clock import ManualClock
 from app.db import Database
 from app.errors import Problem
 from app.people import organisation
+from app.people.roster_routes import router as rosters
 from app.people.routes import router as people
 from app.plan.document import Department, Position
 from app.problems import as_response
@@ -50,6 +51,7 @@ class Centre:
         self.db = db
         self.app = FastAPI()
         self.app.include_router(people)
+        self.app.include_router(rosters)
         self.app.include_router(resources)
         self.app.include_router(of_incident)
         self.app.add_exception_handler(Problem, _refuse)

@@ -98,3 +98,17 @@ def test_every_refusal_has_words_in_every_language() -> None:
         for mistake in read(HEAD + ",,,,,,x\n")[1]:
             assert mistake.message.key in catalogue(language)
             assert "{" not in render(mistake.message, language)
+
+
+def test_certificates_are_read_with_their_last_day_and_what_is_no_day_is_a_mistake() -> None:
+    [row], found = read(
+        "name,department,positions,certificates\nLin,x,y,returns = 2027-03-31;dba=2026-12-01\n"
+    )
+    assert [(one["skill"], one["expires_on"]) for one in row.said["certificates"]] == [
+        ("returns", "2027-03-31"), ("dba", "2026-12-01"),
+    ]  # fmt: skip
+    assert found == []
+    text = (
+        "name,department,positions,certificates\nLin,x,y,returns\nMia,x,y,=2027-01-01\nZoe,x,y,a=2027-02-30\n"
+    )
+    assert [line for line, _, _ in wrong(text)] == [2, 3, 4]
