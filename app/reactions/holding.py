@@ -26,12 +26,13 @@ async def keep_time(happened: Happened) -> None:
 
 async def note_extension(happened: Happened) -> None:
     if (incident := await _incident(happened)) is not None:
-        _note(
-            happened,
+        timeline.append(
+            happened.session,
             incident,
             "reservation.extended",
+            actor=happened.payload["by"],
+            at=happened.at,
             until=happened.payload["until"],
-            by=happened.payload["by"],
         )
 
 
@@ -60,7 +61,9 @@ async def end_lease(happened: Happened) -> None:
         await reservation.release_key(happened.session, held.key, by="plan", at=happened.at)
         return
     things = await _things(happened, held)
-    _note(happened, incident, "reservation.late", things=things)
+    timeline.append(
+        happened.session, incident, "reservation.late", actor="plan", at=happened.at, things=things
+    )
     to = await happened.commander(incident)
     await happened.tell(incident, "lease_late", to, things=things, back_at=held.until + leases.GRACE)
 
@@ -74,7 +77,9 @@ async def give_back_late(happened: Happened) -> None:
     things = await _things(happened, held)
     await reservation.release_key(happened.session, held.key, by="plan", at=happened.at)
     if incident is not None and is_open(incident):
-        _note(happened, incident, "reservation.returned", things=things)
+        timeline.append(
+            happened.session, incident, "reservation.returned", actor="plan", at=happened.at, things=things
+        )
         await happened.tell(incident, "lease_returned", await happened.commander(incident), things=things)
         await _withdraw_question(happened, held)
 
@@ -121,7 +126,15 @@ async def tell_who_lost(happened: Happened) -> None:
     said = happened.payload
     graver = await record.found(happened.session, said["for"])
     things = [_thing(one) for one in said["takings"]]
-    _note(happened, incident, "reservation.preempted", things=things, graver=graver.number, by=said["by"])
+    timeline.append(
+        happened.session,
+        incident,
+        "reservation.preempted",
+        actor=said["by"],
+        at=happened.at,
+        things=things,
+        graver=graver.number,
+    )
     to = await happened.commander(incident)
     await happened.tell(incident, "preempted", to, things=things, graver=graver.number, by=said["by"])
 
@@ -147,7 +160,14 @@ async def _settle_preemption(happened: Happened, decision_id: str, *, take: bool
         return
     done = is_open(incident) and await preemption.carry_out(happened.session, proposed, by=by, at=happened.at)
     things = await _takings(happened, proposed.takings)
-    _note(happened, incident, "preemption.carried_out" if done else "preemption.void", things=things, by=by)
+    timeline.append(
+        happened.session,
+        incident,
+        "preemption.carried_out" if done else "preemption.void",
+        actor=by,
+        at=happened.at,
+        things=things,
+    )
     if not done:
         await happened.tell(incident, "preemption_void", await happened.commander(incident))
     elif proposed.step is not None:
@@ -189,7 +209,3 @@ async def _takings(happened: Happened, takings: list[Any]) -> list[Any]:
 
 def _thing(one: Any) -> Any:
     return say("flow.thing", quantity=one["quantity"], title=one["title"])
-
-
-def _note(happened: Happened, incident: Incident, kind: str, **said: Any) -> None:
-    timeline.append(happened.session, incident, kind, actor=said.pop("by", "plan"), at=happened.at, **said)

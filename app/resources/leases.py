@@ -26,10 +26,13 @@ GRACE: Final = timedelta(minutes=15)  # after it
 async def arm(session: AsyncSession, held: Reservation, *, at: datetime) -> None:
     """The reminder and the end of a lease, as it now stands."""
     before = min(REMINDER, max(held.until - at, timedelta()) / 2)
-    for topic, due_at in ((ENDING, held.until - before), (ENDED, held.until), (LATE, held.until + GRACE)):
-        payload = {"reservation_id": held.id, "until": held.until.isoformat()}
-        key = f"{topic}:{held.id}:{held.until:%Y%m%dT%H%M%S%f}"
-        await outbox.arm(session, topic, payload, ref=held.ref, key=key, due_at=due_at)
+    payload = {"reservation_id": held.id, "until": held.until.isoformat()}
+    key = f"{held.id}:{held.until:%Y%m%dT%H%M%S%f}"
+    await outbox.arm(
+        session, ENDING, payload, ref=held.ref, key=f"{ENDING}:{key}", due_at=held.until - before
+    )
+    await outbox.arm(session, ENDED, payload, ref=held.ref, key=f"{ENDED}:{key}", due_at=held.until)
+    await outbox.arm(session, LATE, payload, ref=held.ref, key=f"{LATE}:{key}", due_at=held.until + GRACE)
 
 
 async def still(session: AsyncSession, payload: Any) -> Reservation | None:
