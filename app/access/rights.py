@@ -174,6 +174,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/incidents/{incident_id}/review"): ACTS,
     ("POST", "/incidents/{incident_id}/review/publish"): MANAGES,
     ("GET", "/rosters"): READS,
+    ("GET", "/pools"): READS,
     ("GET", "/plan"): READS,
     ("GET", "/plan/revisions/{revision_id}"): READS,
     ("POST", "/plan/revisions/{revision_id}/transitions"): MANAGES,
