@@ -14,6 +14,7 @@ from app.console.pages import draw, in_local_time
 from app.incidents.tables import Incident
 from app.people import organisation
 from app.resources import pools, preemption, replenishment, reservation
+from app.resources.document import Tier
 from app.resources.pools import Stock
 from app.resources.reservation import Holding
 from app.resources.tables import (
@@ -27,6 +28,8 @@ from app.resources.tables import (
 
 router = APIRouter(route_class=Edge, include_in_schema=False)
 _MOST_SHOWN: Final = 100
+_KINDS: Final = ("people", "materials", "technology")
+_TIERS: Final = tuple(Tier)
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,10 @@ class Shelves:
         """What is there, or is still held."""
         return [unit for unit in stock.units if unit.held or (unit.state != UnitState.GONE and unit.on_hand)]
 
+    def free(self, stock: Stock) -> int:
+        """How many people or assets could be had now; of materials, which are of many kinds, no sum says anything."""
+        return sum(unit.state == UnitState.READY and unit.on_hand > unit.held for unit in stock.units)
+
     def is_expired(self, unit: Unit) -> bool:
         return replenishment.is_expired(unit.expires_on, self.at)
 
@@ -76,8 +83,14 @@ async def _of(session: AsyncSession, *, at: datetime) -> Shelves:
     refs |= {one.ref for one in conflicts} | {taking["ref"] for one in conflicts for taking in one.takings}
     incidents = await session.scalars(select(Incident).where(Incident.id.in_(refs)))
     return Shelves(
-        stock=await pools.stock(session), holdings=holdings, conflicts=conflicts,
+        stock=sorted(await pools.stock(session), key=_place), holdings=holdings, conflicts=conflicts,
         wanted=list(await session.scalars(wanted.order_by(Replenishment.id).limit(_MOST_SHOWN))),
         incidents={one.id: one for one in incidents},
         positions={one.id: one.title for one in await organisation.positions(session)}, at=at,
     )  # fmt: skip
+
+
+def _place(stock: Stock) -> tuple[int, int, str]:
+    """By kind, and in the order in which tiers are drawn on."""
+    pool = stock.pool
+    return _KINDS.index(pool.kind), _TIERS.index(Tier(pool.tier)), pool.id

@@ -44,6 +44,7 @@ async def test_a_manager_sees_what_there_is_and_how_sure_that_is(browser: Browse
     )
     await browser.get("/pools")
     assert "faulty crm" in row(browser, "Standby CRM")
+    assert "4 of 5 free" in browser.text
 
 
 async def test_a_manager_sees_who_holds_what_until_when_and_what_is_fought_over(
@@ -58,7 +59,7 @@ async def test_a_manager_sees_who_holds_what_until_when_and_what_is_fought_over(
     assert f"0 / 3 slot 1 never {least['number']} × 3 Until 11-23 04:00" in row(
         browser, "Announcement slot</th>"
     )
-    assert f"{grave['number']} ← {least['number']} : 2 × Announcement slot" in browser.text
+    assert f"{grave['number']} would take from {least['number']} : 2 × Announcement slot" in browser.text
     await world.advance(minutes=61)
     await browser.get("/pools")
     assert "late" in row(browser, "Announcement slot</th>")
