@@ -62,9 +62,7 @@ def simulate(
     try:
         given = _given(settings, plan, who)
         scenario = _scenario(given, file, playbook, level, people)
-        changes = {"begins": _moment(at, given), "lasts": _length(lasts)}
-        said = {name: value for name, value in changes.items() if value is not None}
-        scenario = Scenario.model_validate({**scenario.model_dump(by_alias=True, exclude_unset=True), **said})
+        scenario = scenario.changed(begins=_moment(at, given), lasts=_length(lasts))
         outcome = asyncio.run(playing.play(given, scenario, settings=settings))
     except Problem as problem:
         _stop("\n".join(refusal(problem)))

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from structlog.contextvars import bound_contextvars
+
 from app import ids
 from app.expressions import Condition
 from app.plan.document import PlanDocument
@@ -44,7 +46,7 @@ async def play(given: Given, scenario: Scenario, *, settings: Settings | None = 
     """Play it, and tell what came of it. Raises what the plan or the people are refused for."""
     # Ids are names that caches go by as well: they are as much its own as what it is made of.
     own = seed(given, scenario)
-    with ids.repeatable(own):
+    with ids.repeatable(own), bound_contextvars(simulated=True):
         async with a_stage(given.plan, scenario.begins, settings=settings) as stage:
             await settle_in(stage, given)
             playing = _Playing(stage, scenario, given.plan)
