@@ -73,9 +73,7 @@ class _Text(_Speaking):
         yield self.say(
             "simulation.head.plan", title=plan.title.model_dump(exclude_none=True), version=plan.version
         )
-        yield self.say(
-            "simulation.head.time", begins=clock(one.begins, self.zone), lasts=write_span(one.lasts)
-        )
+        yield self.say("simulation.head.time", begins=clock(one.begins, self.zone), lasts=one.lasts)
         everybody = one.people.everybody
         manner = (
             say(f"simulation.manners.{everybody}")
@@ -138,13 +136,11 @@ class _Text(_Speaking):
             yield f"    {self._since(entry.at)}  {timeline.summary(entry, self.language, self.zone)}"
 
     def _target(self, one: Target) -> str:
-        took = write_span(one.took) if one.took is not None else "–"
         mark = {"met": "✓", "missed": "✗", "open": "…"}[one.standing]
         name = say(f"simulation.target.{one.name}")
         standing = say(f"simulation.standing.{one.standing}")
-        limit = write_span(one.limit)
         return f"{mark} " + self.say(
-            "simulation.target", name=name, took=took, limit=limit, standing=standing
+            "simulation.target", name=name, took=one.took, limit=one.limit, standing=standing
         )
 
     def _told(self, one: Told) -> str:
