@@ -20,7 +20,7 @@ from app.errors import Malformed
 from app.incidents import record, timeline
 from app.incidents.tables import Incident, Status
 from app.outgoing import CallFailed, FailureKind, Outgoing, retry_after
-from app.playbooks import runner
+from app.playbooks import progress, runner
 from app.playbooks.document import AssetUse, HttpStep
 from app.playbooks.kinds import Done, Failed
 from app.playbooks.tables import StepRow, StepState
@@ -164,7 +164,7 @@ async def note(session: AsyncSession, claimed: Claimed, answer: Answer, *, at: d
 
 async def _note_check(session: AsyncSession, row: StepRow, *, at: datetime) -> None:
     """A backup was verified: that is a check of it (EP-6.3)."""
-    step = runner.document_of(row)
+    step = progress.document_of(row)
     asset = step.params.asset if isinstance(step, HttpStep) else None
     if asset is not None and asset.does is AssetUse.VERIFY_BACKUP:
         await checks.found_good(session, asset.pool, asset.name, at=at)
@@ -185,7 +185,7 @@ def _wait(row: StepRow, answer: Answer) -> timedelta | None:
     Up to a fifth longer by chance, so that what failed together does not come back together. What the far side asks for is
     kept to, up to a cap; what was not tried does not count as an attempt.
     """
-    step = runner.document_of(row)
+    step = progress.document_of(row)
     retry = step.retry if isinstance(step, HttpStep) else None
     tried = row.attempts - row.untried
     if answer.untried and row.untried <= _MOST_UNTRIED:
