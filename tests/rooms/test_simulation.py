@@ -12,14 +12,17 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from app import tables
 from app.console.routes import SAMPLE
 from app.incidents import timeline
+from app.resources.tables import Unit
 from app.simulation import organisation, playing, telling
 from app.simulation.document import BEGINS, BadScenario, Manners, Scenario, read
 from app.simulation.organisation import Given
 from app.simulation.outcome import Outcome
+from app.simulation.stage import a_stage
 from tests.world import PLAN, World
 
 ROOT = PLAN.parent
@@ -185,6 +188,36 @@ async def test_a_copy_of_the_database_in_use_is_played_and_the_database_stays_as
     assert (await organisation.Rows.of(world.parts.db)).of_tables == before.of_tables
     again = await playing.play(await organisation.from_database(world.parts.db), level_1(lasts=A_BIT))
     assert again.seal == outcome.seal
+
+
+async def test_an_organisation_file_brings_its_stock_its_channels_and_whoever_has_left() -> None:
+    staff = """
+channels: [mail]
+people:
+  ann: {name: Ann, positions: [duty_lead], contacts: [mail], left: 2026-01-01}
+  bo: {name: Bo, positions: [duty_lead], contacts: [webhook, mail], skills: {returns: null, telephony: 2030-01-01}}
+stock:
+  - {pool: service_supplies, item: spare_headset, quantity: 3}
+  - {pool: service_supplies, item: spare_headset, quantity: 2, last_day: 2026-01-04}
+  - {pool: service_supplies, item: spare_headset, quantity: 4, held_until: "2026-01-06T00:00:00Z"}
+"""
+    given = organisation.from_organisation(
+        PLAN.read_bytes(), staff.encode(), file=PLAN.name, staff_file="o.yaml"
+    )
+
+    outcome = await playing.play(given, level_1(Manners.SILENT, timedelta(minutes=5)))
+    async with a_stage(given.plan, BEGINS) as stage:
+        await organisation.settle_in(stage, given)
+        async with stage.parts.db.reading() as session:
+            there = await session.scalar(
+                select(Unit.on_hand).where(Unit.pool_id == "service_supplies", Unit.name == "spare_headset")
+            )
+
+    tried = [one for one in outcome.courses[0].told if one.hop == 1]
+    assert [(one.person, one.channel, one.reached) for one in tried] == [
+        ("Bo", "webhook", False), ("Bo", "mail", True), ("Ann", "", False),
+    ]  # fmt: skip
+    assert there == 3
 
 
 async def test_a_refusal_is_told_with_its_reason_and_the_play_goes_on() -> None:
