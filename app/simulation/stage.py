@@ -17,9 +17,10 @@ from pydantic import SecretStr
 
 from app.access.parts import Parts
 from app.breaker import Breakers
+from app.carrying import Reach
 from app.clock import Clock, ManualClock
 from app.db import Database
-from app.engine import Engine, Reach
+from app.engine import Engine
 from app.notify.channel import DeliveryError, Message, Receipt
 from app.outgoing import BYTE_CAP, DEADLINE, CallFailed, FailureKind, Outgoing, Reply
 from app.plan.document import PlanDocument
