@@ -8,7 +8,7 @@ they may create, are the only places where the world is touched.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from app.reactions import calling, ending, listening, owing, readiness, running, watching
+from app.reactions import calling, drilling, ending, listening, owing, readiness, running, watching
 from app.reactions.context import Reaction, ReactionToMany
 
 REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
@@ -26,13 +26,14 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     ),
     "incident.closed": (
         ending.withdraw_everything, ending.release_resources, owing.owe_review, ending.tell_those_told, ending.open_review,
+        drilling.end_with_incident,
     ),
     "incident.reopened": (
         owing.withdraw_duties, calling.call_reporting_chain, running.start_plan, owing.owe_update,
     ),
     "incident.cancelled": (
         ending.withdraw_everything, ending.release_resources, owing.withdraw_duties, ending.tell_those_told,
-        ending.pass_on_merged,
+        ending.pass_on_merged, drilling.end_with_incident,
     ),
     "incident.merged": (ending.take_in_merged,),
     "incident.reviewed": (ending.publish_review, owing.settle_review),
@@ -76,6 +77,14 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "improvement.overdue": (readiness.chase_improvement,),
     "stock.low": (readiness.ask_replenishment,),
     "plan.enforced": (running.refresh_members,),
+    # drills
+    "drill.briefed": (drilling.brief,),
+    "drill.reminder": (drilling.remind,),
+    "drill.called_off": (drilling.call_off,),
+    "drill.inject": (drilling.let_happen,),
+    "drill.time_is_up": (drilling.end_on_time,),
+    "drill.ended": (drilling.take_figures,),
+    "drill.closed": (drilling.open_improvements,),
     # the product itself
     "self_test.due": (watching.send_self_test,),
     "self_test.received": (watching.end_self_test,),

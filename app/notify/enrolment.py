@@ -1,0 +1,36 @@
+"""Who is told of a drill: those enrolled, and nobody else (EP-8.3).
+
+Whoever the plan would have told besides stands in the log of deliveries, dropped with that reason. What is not an exercise is never
+held back here, whatever the ref.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.notify.tables import Delivery, DeliveryState, Enrolment, Notice
+from app.wording import kept, say
+
+
+def enrol(session: AsyncSession, ref: str, who: Iterable[str]) -> None:
+    """From here on exercise notices about `ref` go to these positions and persons only."""
+    session.add_all(Enrolment(ref=ref, who=one) for one in dict.fromkeys(who))
+
+
+async def only_the_enrolled(session: AsyncSession, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+    """Holds back what a drill would tell to somebody who has no part in it."""
+    through: list[Delivery] = []
+    known: dict[str, frozenset[str]] = {}
+    for delivery in deliveries:
+        notice = await session.get_one(Notice, delivery.notice_id)
+        if notice.exercise and delivery.ref not in known:
+            enrolled = await session.scalars(select(Enrolment.who).where(Enrolment.ref == delivery.ref))
+            known[delivery.ref] = frozenset(enrolled)
+        among = known[delivery.ref] if notice.exercise else frozenset()
+        if not among or delivery.position in among or delivery.person_id in among:
+            through.append(delivery)
+        else:
+            delivery.state = DeliveryState.DROPPED
+            delivery.reason = kept(say("notify.not_enrolled"))
+    return through
