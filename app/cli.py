@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 
-from app.commands import audit, demo, incidents, keys, moving, parked, people, plan, rosters, serving, sources
+from app.commands import (
+    audit,
+    demo,
+    drills,
+    incidents,
+    keys,
+    moving,
+    parked,
+    people,
+    plan,
+    rosters,
+    serving,
+    sources,
+)
 from app.main import create_app
 from app.service import reference
 from app.settings import Settings
@@ -68,5 +81,6 @@ app.add_typer(keys.commands, name="keys")
 app.add_typer(sources.commands, name="sources")
 app.add_typer(people.commands, name="people")
 app.add_typer(audit.commands, name="audit")
+app.add_typer(drills.commands, name="drills")
 app.add_typer(parked.app, name="parked")
 audit.commands.command("rows")(parked.audit_rows)
