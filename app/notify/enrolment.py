@@ -5,12 +5,15 @@ held back here, whatever the ref.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.notify.tables import Delivery, DeliveryState, Enrolment, Notice
 from app.wording import kept, say
+
+REASON: Final = "notify.not_enrolled"
 
 
 def enrol(session: AsyncSession, ref: str, who: Iterable[str]) -> None:
@@ -32,5 +35,5 @@ async def only_the_enrolled(session: AsyncSession, deliveries: Sequence[Delivery
             through.append(delivery)
         else:
             delivery.state = DeliveryState.DROPPED
-            delivery.reason = kept(say("notify.not_enrolled"))
+            delivery.reason = kept(say(REASON))
     return through

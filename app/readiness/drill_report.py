@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.levels import matrix
 from app.markup import block, inline
+from app.notify import enrolment
 from app.notify.tables import Delivery, DeliveryState
 from app.people import holders
 from app.readiness import drills
@@ -139,15 +140,18 @@ def _span(written: str | None) -> str:
 
 async def _not_told(session: AsyncSession, incident_id: str, page: _Page) -> list[str]:
     """Whom the plan would have told, had it happened."""
-    held_back = select(Delivery.position, Delivery.person_name).where(
-        Delivery.ref == incident_id, Delivery.state == DeliveryState.DROPPED,
-        Delivery.reason["key"].as_string() == "notify.not_enrolled",
-    )  # fmt: skip
-    rows = (
-        await session.execute(held_back.distinct().order_by(Delivery.position, Delivery.person_name))
-    ).all()
+    dropped = select(Delivery.position, Delivery.person_name, Delivery.reason).where(
+        Delivery.ref == incident_id, Delivery.state == DeliveryState.DROPPED
+    )
+    rows = sorted(
+        {
+            (position, name or "–")
+            for position, name, why in await session.execute(dropped)
+            if why is not None and why["key"] == enrolment.REASON
+        }
+    )
     titles = await holders.titles(session, [position for position, _ in rows])
     return [
-        page.say("would_have_told", who=inline(name or "–"), position=title)
+        page.say("would_have_told", name=inline(name), position=title)
         for (_, name), title in zip(rows, titles, strict=True)
     ]
