@@ -17,6 +17,7 @@ from app.commands import (
     parked,
     people,
     plan,
+    revisions,
     rosters,
     serving,
     sources,
@@ -78,6 +79,7 @@ app.command()(incidents.incidents)
 app.command("on-call")(rosters.on_call)
 app.command("signing-secret")(serving.signing_secret)
 app.add_typer(keys.commands, name="keys")
+app.add_typer(revisions.commands, name="plan")
 app.add_typer(sources.commands, name="sources")
 app.add_typer(people.commands, name="people")
 app.add_typer(audit.commands, name="audit")

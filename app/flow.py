@@ -36,7 +36,8 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
         ending.pass_on_merged, drilling.end_with_incident,
     ),
     "incident.merged": (ending.take_in_merged,),
-    "incident.reviewed": (ending.publish_review, owing.settle_review),
+    "incident.reviewed": (ending.publish_review, owing.settle_review, readiness.note_found_wanting),
+    "incident.plan_moved": (running.form_command_post, running.take_up_revision, owing.rearm_update),
     # being reached
     "incident.acknowledged": (calling.stop_calling,),
     "round.acknowledged": (calling.note_answer,),
@@ -76,6 +77,7 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "handover.due": (readiness.tell_handover,),
     "improvement.overdue": (readiness.chase_improvement,),
     "stock.low": (readiness.ask_replenishment,),
+    "plan.outlook_worsened": (watching.say_plan_would_fail,),
     "plan.enforced": (running.refresh_members,),
     # drills
     "drill.briefed": (drilling.brief,),
@@ -85,6 +87,7 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "drill.time_is_up": (drilling.end_on_time,),
     "drill.ended": (drilling.take_figures,),
     "drill.closed": (drilling.open_improvements,),
+    "plan.revision_due": (readiness.remind_of_revision,),
     # the product itself
     "self_test.due": (watching.send_self_test,),
     "self_test.received": (watching.end_self_test,),

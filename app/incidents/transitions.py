@@ -188,7 +188,8 @@ async def _merge_target(session: AsyncSession, incident: Incident, command: Comm
     if command.event is not Event.CANCEL or command.merge_into is None:
         return None
     try:
-        other = await record.found(session, command.merge_into)
+        # Locked: two that are merged into each other at the same moment would both be over.
+        other = await record.locked(session, command.merge_into)
     except NotFound as error:
         raise WrongShape(error.detail, errors=[{"path": "merge_into"}]) from error
     if other.id == incident.id or other.state not in OPEN_STATES:

@@ -45,6 +45,21 @@ class Targets(Part):
     """The review is published, counted from the close."""
 
 
+class ToldWithin(Part):
+    """By when each of these has been told at the latest, if nobody answers before (EP-4.2.1).
+
+    Counted from the start of the chain to the sending of the message; how soon a person reads it is not
+    the plan's to promise.
+    """
+
+    first: Span | None = None
+    """Anybody at all."""
+    department_head: Span | None = None
+    """Somebody who holds the position that heads the incident's department."""
+    leadership: Span | None = None
+    """Somebody who holds a position of the leadership: the general manager or a deputy."""
+
+
 class LevelSpec(Part):
     """One level of the response matrix (EP-4.1)."""
 
@@ -52,6 +67,8 @@ class LevelSpec(Part):
     colour: Colour
     meaning: Localised
     targets: Targets
+    told_within: ToldWithin = ToldWithin()
+    """What `muster check` holds the chain of this level to."""
     update_owner: Slug
     """The position that owes the status updates."""
     declared_by: Layer = Layer.MANAGEMENT
