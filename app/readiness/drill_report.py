@@ -28,47 +28,52 @@ async def of(session: AsyncSession, drill: Drill, language: str) -> str:
     page = _Page(language, levels.zone)
     type_ = levels.types.get(drill.type)
     kind = type_.title.model_dump() if type_ is not None else drill.type
-    page.head(1, "title", title=inline(drill.title))
+    page.head(1, "drills.report.title", title=inline(drill.title))
     page.lines(
-        page.say("what", type=kind, level=drill.level, mode=say(f"drill_mode.{drill.mode}")),
-        page.say("when", starts=drill.starts_at, ends=drill.ends_at, place=inline(drill.place)),
-        page.say("by", planned=inline(drill.planned_by), approved=inline(drill.approved_by or "–")),
-        page.say("state", state=say(f"drill_state.{drill.state}")),
+        page.say("drills.report.what", type=kind, level=drill.level, mode=say(f"drill_mode.{drill.mode}")),
+        page.say("drills.report.when", starts=drill.starts_at, ends=drill.ends_at, place=inline(drill.place)),
+        page.say(
+            "drills.report.by", planned=inline(drill.planned_by), approved=inline(drill.approved_by or "–")
+        ),
+        page.say("drills.report.state", state=say(f"drill_state.{drill.state}")),
     )
-    page.head(2, "preparation")
+    page.head(2, "drills.report.preparation")
     page.add(block(drill.scheme))
     page.lines(*(f"{i['after']}: {inline(i['text'])}" for i in drill.scenario))
     page.lines(*await _parts(session, drill, page))
     if drill.props:
-        page.lines(page.say("props", what=[inline(one) for one in drill.props]))
-    page.head(2, "conduct")
+        page.lines(page.say("drills.report.props", what=[inline(one) for one in drill.props]))
+    page.head(2, "drills.report.conduct")
     if drill.started_at is not None:
-        page.lines(page.say("held", started=drill.started_at, ended=drill.ended_at))
+        page.lines(page.say("drills.report.held", started=drill.started_at, ended=drill.ended_at))
     if drill.ended_because is not None:
         page.lines(inline(render(say("drills.report.because", why=drill.ended_because), language, page.zone)))
     _times(page, drill)
     if drill.incident_id is not None:
         page.lines(*await _not_told(session, drill.incident_id, page))
-    page.head(2, "evaluation")
+    page.head(2, "drills.report.evaluation")
     given = await drills.scores(session, drill.id)
     means = drills.mean_points(given)
     page.table(
         ("topic", "points", "remarks"),
         [
             [
-                page.render(f"drill_topic.{topic}"), f"{means[topic]:g}" if topic in means else "–",
+                page.say(f"drill_topic.{topic}"), f"{means[topic]:g}" if topic in means else "–",
                 "; ".join(inline(f"{one.remark} ({one.evaluator})") for one in given if one.topic == topic and one.remark),
             ]
             for topic in Topic
         ],
     )  # fmt: skip
-    page.head(2, "findings")
+    page.head(2, "drills.report.findings")
     found = await drills.findings(session, drill.id)
     page.lines(
-        *([f"{inline(one.text)} ({inline(one.owner)}, {one.due_on})" for one in found] or [page.say("none")])
+        *(
+            [f"{inline(one.text)} ({inline(one.owner)}, {one.due_on})" for one in found]
+            or [page.say("drills.report.none")]
+        )
     )
     if drill.summary:
-        page.head(2, "summary")
+        page.head(2, "drills.report.summary")
         page.add(block(drill.summary))
     return page.text()
 
@@ -80,11 +85,8 @@ class _Page:
         self.language, self.zone = language, zone
         self._blocks: list[str] = []
 
-    def render(self, key: str, **params: Any) -> str:
-        return render(say(key, **params), self.language, self.zone)
-
     def say(self, key: str, **params: Any) -> str:
-        return self.render(f"drills.report.{key}", **params)
+        return render(say(key, **params), self.language, self.zone)
 
     def head(self, depth: int, key: str, **params: Any) -> None:
         self.add(f"{'#' * depth} {self.say(key, **params)}")
@@ -97,7 +99,7 @@ class _Page:
             self.add("\n".join(f"- {line}" for line in lines))
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        lines = [[self.say(f"column.{name}") for name in head], ["---"] * len(head), *rows]
+        lines = [[self.say(f"drills.report.column.{name}") for name in head], ["---"] * len(head), *rows]
         self.add("\n".join("| " + " | ".join(line) + " |" for line in lines))
 
     def text(self) -> str:
@@ -110,9 +112,13 @@ async def _parts(session: AsyncSession, drill: Drill, page: _Page) -> list[str]:
     lines = []
     for one in taking:
         who = names.get(one.who, one.who) if one.is_person else (await holders.titles(session, [one.who]))[0]
-        key = "observer" if one.observes else "enrolled"
+        part = "observer" if one.observes else "enrolled"
         lines.append(
-            page.say(key, who=inline(who) if isinstance(who, str) else who, role=inline(one.role or "–"))
+            page.say(
+                f"drills.report.{part}",
+                who=inline(who) if isinstance(who, str) else who,
+                role=inline(one.role or "–"),
+            )
         )
     return lines
 
@@ -122,8 +128,8 @@ def _times(page: _Page, drill: Drill) -> None:
     times = (drill.figures or {}).get("times", {})
     rows = [
         [
-            page.render(f"reviews.time.{name}"), _span(one["took"]), _span(one["target"]),
-            page.say("met" if one["met"] else "missed"),
+            page.say(f"reviews.time.{name}"), _span(one["took"]), _span(one["target"]),
+            page.say("drills.report.met") if one["met"] else page.say("drills.report.missed"),
         ]
         for name, one in times.items()
         if one.get("target") is not None
@@ -131,7 +137,7 @@ def _times(page: _Page, drill: Drill) -> None:
     if rows:
         page.table(("time", "took", "target", "met"), rows)
     if (updates := (drill.figures or {}).get("updates")) is not None:
-        page.lines(page.say("updates", owed=updates["owed"], on_time=updates["on_time"]))
+        page.lines(page.say("drills.report.updates", owed=updates["owed"], on_time=updates["on_time"]))
 
 
 def _span(written: str | None) -> str:
@@ -152,6 +158,6 @@ async def _not_told(session: AsyncSession, incident_id: str, page: _Page) -> lis
     )
     titles = await holders.titles(session, [position for position, _ in rows])
     return [
-        page.say("would_have_told", name=inline(name), position=title)
+        page.say("drills.report.would_have_told", name=inline(name), position=title)
         for (_, name), title in zip(rows, titles, strict=True)
     ]
