@@ -43,6 +43,7 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "round.acknowledged": (calling.note_answer,),
     "rung.due": (calling.tell_next_rung,),
     "rung.told": (calling.note_rung,),
+    "rung.not_enrolled": (calling.note_not_enrolled,),
     "chain.lap": (calling.note_lap,),
     "chain.nobody": (calling.note_nobody,),
     "delivery.dead": (calling.note_dead_delivery,),

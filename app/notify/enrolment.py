@@ -37,3 +37,15 @@ async def only_the_enrolled(session: AsyncSession, deliveries: Sequence[Delivery
             delivery.state = DeliveryState.DROPPED
             delivery.reason = kept(say(REASON))
     return through
+
+
+def held_back(delivery: Delivery) -> bool:
+    """Whether it would have been sent, had it not been a drill in which its receiver has no part."""
+    return delivery.reason is not None and delivery.reason["key"] == REASON
+
+
+async def any_held_back(session: AsyncSession, round_id: str, lap: int) -> bool:
+    """Whether a pass through a chain would have told somebody besides those enrolled."""
+    dropped = select(Delivery).where(Delivery.round_id == round_id, Delivery.lap == lap)
+    rows = await session.scalars(dropped.where(Delivery.state == DeliveryState.DROPPED))
+    return any(held_back(one) for one in rows)

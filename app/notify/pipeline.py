@@ -80,8 +80,8 @@ async def duplicate(session: AsyncSession, deliveries: Sequence[Delivery]) -> Se
 
 PIPELINE: Final[Sequence[Stage]] = (
     already_decided,
-    enrolment.only_the_enrolled,
     no_contact,
+    enrolment.only_the_enrolled,
     duplicate,
     quiet.only_the_last,
     digest.hold_back,
