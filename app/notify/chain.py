@@ -219,23 +219,19 @@ async def _tell_stand_ins(
     ]
     deliveries = await pipeline.submit(session, drafts, at=at)
     if deliveries:
-        _put_on_record(session, told, hop, deliveries, at=at)
+        outbox.put(session, "rung.told", _said_of_rung(told, hop, deliveries), ref=told.ref, at=at)
     return bool(deliveries)
 
 
-def _put_on_record(
-    session: AsyncSession, told: Round, hop: Hop, deliveries: Sequence[Delivery], *, at: datetime,
-    topic: str = "rung.told",
-) -> None:  # fmt: skip
+def _said_of_rung(told: Round, hop: Hop, deliveries: Sequence[Delivery]) -> dict[str, Any]:
     people = list(dict.fromkeys(delivery.person_name for delivery in deliveries))
-    said = {
+    return {
         "round_id": told.id,
         "hop": told.hop,
         "lap": told.lap,
         "positions": list(hop.tell),
         "people": people,
     }
-    outbox.put(session, topic, said, ref=told.ref, at=at)
 
 
 def _rung(told: Delivery) -> tuple[ColumnElement[bool], ...]:
@@ -256,9 +252,10 @@ async def _tell_from(
         not_enrolled = [one for one in drafts if enrolment.held_back(one)]
         if deliveries:
             told.reached = True
-            _put_on_record(session, told, hop, deliveries, at=at)
+            outbox.put(session, "rung.told", _said_of_rung(told, hop, deliveries), ref=told.ref, at=at)
         if not_enrolled:
-            _put_on_record(session, told, hop, not_enrolled, at=at, topic="rung.not_enrolled")
+            said = _said_of_rung(told, hop, not_enrolled)
+            outbox.put(session, "rung.not_enrolled", said, ref=told.ref, at=at)
         if (deliveries or not_enrolled) and number < len(chain.hops):
             await _arm(session, told, lap=told.lap, hop=number + 1, due_at=at + hop.within)
             return
