@@ -11,6 +11,9 @@ from app.commands.answering import Json, answer, do
 from app.readiness import drill_report, drills
 from app.readiness.drills import DrillEvent
 from app.readiness.tables import Drill
+from app.simulation import drill as simulated
+from app.simulation import organisation, playing
+from app.simulation.document import Manners
 
 commands = typer.Typer(no_args_is_help=True, help="Drills of the plan.")
 
@@ -75,3 +78,28 @@ def stop(drill: str, reason: Annotated[str, typer.Option()], as_json: Json = Fal
 
     stopped = do(work)
     answer({"id": stopped.id, "state": stopped.state}, as_json, f"{stopped.id}  {stopped.state}")
+
+
+@commands.command("play")
+def play(
+    drill: str, people: Annotated[Manners, typer.Option(help="How everybody behaves.")] = Manners.ANSWER,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Play a running simulated drill in memory, with the organisation in use; that ends it. Nobody is told."""
+
+    async def work(parts: Parts) -> Drill:
+        async with parts.db.reading() as session:
+            wanted = await drills.found(session, drill)
+            drills.must_take_result(wanted)
+        given = await organisation.from_database(parts.db)
+        outcome = await playing.play(given, simulated.scenario_of(wanted, people), settings=parts.settings)
+        async with parts.db.transaction() as session:
+            return await drills.note_result(
+                session, drill, simulated.figures_of(outcome), by="muster simulate", at=parts.clock.now()
+            )
+
+    played = do(work, as_json=as_json)
+    times = (played.figures or {})["times"]
+    lines = [f"{name:<12} {one['took'] or '-':<10} {one['target']:<10} {'met' if one['met'] else 'missed'}"
+             for name, one in times.items()]  # fmt: skip
+    answer({"id": played.id, "state": played.state, "figures": played.figures}, as_json, "\n".join(lines))

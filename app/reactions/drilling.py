@@ -7,9 +7,11 @@ from app.incidents.tables import Status
 from app.levels import matrix
 from app.notify import pipeline, receivers
 from app.notify.receivers import Receiver
+from app.plan import due
+from app.plan.tables import Reason
 from app.reactions.context import Happened, is_open
 from app.readiness import drills
-from app.readiness.tables import Drill, DrillPart
+from app.readiness.tables import Drill, DrillPart, Topic
 from app.reviews import figures, improvements
 from app.wording import localised, say
 
@@ -58,9 +60,13 @@ async def take_figures(happened: Happened) -> None:
 
 
 async def open_improvements(happened: Happened) -> None:
-    """Each finding is an improvement item, to be done from now on."""
+    """Each finding is an improvement item, to be done from now on; one about the plan makes its revision due (ST-4)."""
     drill = await drills.found(happened.session, happened.payload["drill_id"])
-    for finding in await drills.findings(happened.session, drill.id):
+    found = await drills.findings(happened.session, drill.id)
+    if about_plan := [one.text for one in found if one.topic == Topic.FITNESS]:
+        said, key = say("due.found_in_drill", title=drill.title, what=about_plan), f"found_wanting:{drill.id}"
+        await due.note(happened.session, Reason.FOUND_WANTING, said, key=key, by="plan", at=happened.at)
+    for finding in found:
         await improvements.open_of_drill(
             happened.session, finding.id, drill_id=drill.id, incident_id=drill.incident_id, title=finding.text,
             owner=finding.owner, due_on=finding.due_on, at=happened.at,

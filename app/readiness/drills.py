@@ -236,16 +236,21 @@ async def time_is_up(session: AsyncSession, drill_id: str, *, at: datetime) -> N
 async def note_result(
     session: AsyncSession, drill_id: str, result: Mapping[str, Any], *, by: str, at: datetime
 ) -> Drill:
-    """What the simulation of a running simulated drill gave; that ends it. The seam at which `muster simulate` hands over."""
+    """What the simulation of a running simulated drill gave; that ends it. `muster drills play` hands it in."""
     drill = await locked(session, drill_id)
-    if drill.mode != DrillMode.SIMULATED or drill.state != DrillState.RUNNING:
-        raise Refused(
-            say("drills.no_result_wanted"), state=drill.state, allowed=allowed(DrillState(drill.state))
-        )
+    must_take_result(drill)
     drill.figures = dict(result)
     await _end(session, drill, say("drills.over", by=by), by=by, at=at)
     drill.state, drill.version = DrillState.ENDED, drill.version + 1
     return drill
+
+
+def must_take_result(drill: Drill) -> None:
+    """Raises `Refused` for one that is not simulated, or does not run."""
+    if drill.mode != DrillMode.SIMULATED or drill.state != DrillState.RUNNING:
+        raise Refused(
+            say("drills.no_result_wanted"), state=drill.state, allowed=allowed(DrillState(drill.state))
+        )
 
 
 async def score(

@@ -16,7 +16,11 @@ from app.notify.tables import Delivery, DeliveryState
 from app.readiness import drills, duties
 from app.readiness.drills import DrillEvent
 from app.readiness.tables import DrillState, Topic
+from app.simulation import drill as simulated
+from app.simulation import organisation, playing
+from app.simulation.document import Manners
 from app.watch.guard import Guard
+from tests.calls import ALERT
 from tests.receiver import Receiver
 from tests.rooms.trial import plan_with, step, task, text, wait
 from tests.world import NIGHT, World, a_world
@@ -94,6 +98,8 @@ async def test_a_drill_is_prepared_held_evaluated_and_summed_up(world: World) ->
         "due_on": "2026-12-20",
     }
     await world.post(f"/drills/{drill['id']}/findings", finding)
+    wanting = finding | {"topic": "fitness", "text": "Nobody is named for the spare line"}
+    await world.post(f"/drills/{drill['id']}/findings", wanting)
     await move(world, drill, "evaluate")
     await move(world, drill, "close", expect=409)
     await move(world, drill, "close", summary="Headsets are checked each shift from now on.")
@@ -103,7 +109,9 @@ async def test_a_drill_is_prepared_held_evaluated_and_summed_up(world: World) ->
     assert (times["acknowledge"]["took"], times["acknowledge"]["met"]) == ("PT12M", False)
     assert times["activate"]["met"] is False
     assert drill["mean_points"]["command"] == 4
-    (item,) = (await world.get(f"/improvements?drill={drill['id']}"))["items"]
+    _, item = (await world.get(f"/improvements?drill={drill['id']}"))["items"]
+    (due,) = (await world.get("/plan/due"))["items"]
+    assert (due["reason"], "spare line" in due["said"]) == ("found_wanting", True)
     assert (item["title"], item["state"], item["owner"]) == ("Two headsets dead", "open", "duty_lead")
     report = await world.get(f"/drills/{drill['id']}/report")
     for words in (
@@ -161,18 +169,39 @@ async def test_a_year_needs_two_drills_of_different_types_and_a_drill_does_the_d
 
 
 async def test_only_those_enrolled_are_paged_and_the_rest_stand_as_would_have_been_told(world: World) -> None:
-    drill = await started(world)
-    await world.advance(hours=1)  # nobody answers: the chain goes through to its end, again and again
-    paged = world.messages()
-    assert {one.who for one in paged} == {"Lin"}
+    drill = await started(world, parts=[{"position": "duty_lead"}, {"position": "general_manager"}])
+    await world.advance(
+        minutes=19
+    )  # the rung between, of which nobody is enrolled, takes its ten minutes all the same
+    assert set(world.told()) == {"Lin"}
+    await world.advance(minutes=2)
+    assert set(world.told()) == {"Ada"}
+    await world.advance(minutes=40)  # nobody answers: the chain is called again from the top
+    assert set(world.told()) == {"Lin", "Ada"}
     all_are_marked(world)
     async with world.parts.db.reading() as session:
         of_drill = select(Delivery).where(Delivery.ref == drill["incident_id"])
         rows = list(await session.scalars(of_drill))
-    others = [one for one in rows if one.person_name != "Lin"]
-    assert {"Ben", "Ada"} <= {one.person_name for one in others}
+    others = [one for one in rows if one.person_name not in ("Lin", "Ada")]
+    assert {"Ben", "Tao", "Deng"} <= {one.person_name for one in others}
     assert {one.state for one in others} == {DeliveryState.DROPPED}
     assert {one.reason["key"] for one in others if one.reason} == {"notify.not_enrolled"}
+    said = (await world.get(f"/incidents/{drill['incident_id']}/timeline"))["items"]
+    (second, *_) = [one for one in said if one["kind"] == "rung.not_enrolled"]
+    assert "Would have been told" in second["summary"]
+    assert "Ben" in second["summary"]
+    assert not [one for one in said if one["kind"] == "chain.nobody"]
+
+
+async def test_a_drill_that_is_stopped_is_silent_at_once(world: World) -> None:
+    drill = await started(world, scenario=[{"after": "PT5M", "text": "It spreads"}])
+    world.told()
+    await move(world, drill, "stop", reason="A real alarm", role="execution")
+    ended = world.messages()
+    assert {one.who for one in ended} <= {"Lin"}
+    all_are_marked(world)
+    await world.advance(hours=3)
+    assert world.told() == []
 
 
 async def test_an_enrolled_person_who_holds_no_rung_is_reached_by_none_and_the_last_resort_is_not_called(
@@ -216,8 +245,21 @@ async def test_a_playbook_at_work_in_a_drill_touches_nobody_and_nothing_outside(
             (notice,) = (await world.get(f"/incidents/{name}/announcements"))["items"]
             assert notice["text"]["en"].startswith("DRILL")
             assert notice["text"]["zh"].startswith("【演练】")
+            (asked,) = (await world.get(f"/incidents/{name}/decisions"))["items"]
+            await world.post(f"/decisions/{asked['id']}/choices", {"choice": "approve"})
+            await world.settle()
+            (notice,) = (await world.get(f"/incidents/{name}/announcements"))["items"]
+            assert notice["text"]["en"].startswith("DRILL"), "whoever copies it out copies the mark"
+            assert {one.who for one in world.messages()} <= {"Lin"}
+            assert outside.received == []
             team = await world.get("/pools/front_line_team")
             assert team["held"] == 0
+            everybody = {
+                "ref": "real",
+                "ask": [{"pool": "front_line_team", "quantity": team["on_hand"]}],
+                "until": _later(world),
+            }
+            await world.post("/reservations", everybody)
             by_hand = {"ref": name, "ask": [{"pool": "front_line_team"}], "until": _later(world)}
             assert (await world.post("/reservations", by_hand))["exercise"] is True
 
@@ -252,7 +294,7 @@ async def test_a_drill_is_in_no_figure(world: World) -> None:
 
 
 async def test_what_is_real_goes_on_as_if_there_were_no_drill(world: World) -> None:
-    """The pager of somebody in a drill is not full of it, and no real problem ends in one."""
+    """The pager of somebody in a drill is not full of it, and no real problem ends in one, or is answered by it."""
     drill = await started(world, scenario=[{"after": f"PT{n}S", "text": f"line {n}"} for n in range(1, 13)])
     await world.advance(minutes=1)
     assert world.told().count("Lin") > 9
@@ -260,18 +302,70 @@ async def test_what_is_real_goes_on_as_if_there_were_no_drill(world: World) -> N
     real = await world.post("/incidents", problem)
     await world.settle()
     assert real["id"] != drill["incident_id"]
-    (paged, *_) = [one for one in world.messages() if one.who == "Lin"]
-    assert "DRILL" not in paged.subject
+    assert [one.who for one in world.messages() if real["number"] in one.subject] == ["Lin"]
+    last = max(
+        (one for made in world.channels.values() for one in made.sent), key=lambda one: one.message.key
+    ).message
+    assert "DRILL" not in last.subject
     async with world.parts.db.reading() as session:
         held = await session.scalars(
             select(Delivery).where(Delivery.ref == real["id"], Delivery.digest_at.is_not(None))
         )
         assert list(held) == []
-    merge = {"reason": "same", "merge_into": drill["incident_id"]}
-    await world.apply(real["id"], "cancel", **merge, expect=409)
+
+    await world.post(f"/incidents/{drill['incident_id']}/acknowledgements")
+    await world.advance(minutes=31)
+    assert "Ben" in world.told(), "who answers a drill has not answered what is real"
+    for one, other in ((real["id"], drill["incident_id"]), (drill["incident_id"], real["id"])):
+        await world.apply(one, "cancel", reason="same", merge_into=other, expect=409)
     async with world.parts.db.reading() as session:
         incident = await session.get_one(Incident, real["id"])
         assert incident.state == "detected"
+
+
+async def test_a_signal_of_monitoring_joins_no_drill_of_the_same_type_and_key(world: World) -> None:
+    prom = await world.post(
+        "/sources", {"slug": "prom", "kind": "alertmanager", "default_type": "system_outage"}
+    )
+    drill = await started(world, type="system_outage", level=1)
+    key = "prom:9f0c1d2e3a4b5c6d"  # the fingerprint of the alert
+    twin = await world.post("/incidents", {
+        "title": "Twin", "type": "system_outage", "level": 1, "dedup_key": key, "exercise": True
+    })  # fmt: skip
+    await world.call("POST", "/intake/prom", ALERT, headers={"Authorization": f"Bearer {prom['key']}"})
+    await world.settle()
+    (real,) = [one for one in (await world.get("/incidents"))["items"] if one["status"] == "Actual"]
+    assert real["id"] not in (drill["incident_id"], twin["id"])
+    for name in (drill["incident_id"], twin["id"]):
+        said = (await world.get(f"/incidents/{name}/timeline"))["items"]
+        assert not [one for one in said if one["kind"].startswith("signal.")]
+        assert (await world.get(f"/incidents/{name}"))["facts"] == {}
+    assert [one for one in world.messages() if real["number"] in one.subject], (
+        "people are called about what is real"
+    )
+
+
+async def test_a_simulated_drill_is_played_in_memory_and_scored_like_any_other(world: World) -> None:
+    inject = {"after": "PT10M", "text": "It spreads", "facts": {"share_of_users": 0.6}}
+    planned = scheme(world, mode="simulated", scenario=[inject])
+    drill = await world.post("/drills", planned, role="management")
+    await move(world, drill, "approve")
+    world.told()
+    drill = await move(world, drill, "start", role="management")
+    assert drill["incident_id"] is None
+    async with world.parts.db.reading() as session:
+        row = await drills.found(session, drill["id"])
+    given = await organisation.from_database(world.parts.db)
+    outcome = await playing.play(given, simulated.scenario_of(row, Manners.ANSWER))
+    figures = simulated.figures_of(outcome)
+    assert world.told() == []
+    ended = await world.post(f"/drills/{drill['id']}/results", {"result": figures})
+    assert ended["state"] == "ended"
+    assert set(figures["times"]) == {"acknowledge", "activate", "first_task", "restore"}
+    assert figures["times"]["acknowledge"]["met"] is True
+    report = await world.get(f"/drills/{drill['id']}/report")
+    assert "| met |" in report
+    assert (await world.get("/incidents"))["items"] == []
 
 
 @pytest.mark.parametrize(("language", "mark"), [("zh-Hans", "演练"), ("zh-Hant", "演練"), ("en", "DRILL")])
