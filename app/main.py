@@ -17,6 +17,7 @@ from fastapi_offline import FastAPIOffline
 from app import installation
 from app.access.parts import Parts
 from app.access.routes import router as access_routes
+from app.carrying import Reach
 from app.clock import Clock, DatabaseClock, SystemClock, keep_in_step
 from app.console.drilling import router as drill_pages
 from app.console.planning import router as plan_pages
@@ -26,7 +27,7 @@ from app.console.routes import static_files
 from app.console.watching import router as watch_pages
 from app.db import Database
 from app.door import BodyLimit
-from app.engine import Engine, Reach
+from app.engine import Engine
 from app.hints import KEEP_EVERY, Hints
 from app.incidents.routes import router as incident_routes
 from app.intake.lane import StraightLane
