@@ -144,6 +144,15 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     # readiness
     ("GET", "/api/v1/duties"): READS,
     ("POST", "/api/v1/duties/{key}/completions"): HELPS,
+    ("GET", "/api/v1/drills"): READS,
+    ("POST", "/api/v1/drills"): MANAGES,
+    ("GET", "/api/v1/drills/{drill_id}"): READS,
+    ("POST", "/api/v1/drills/{drill_id}/transitions"): ACTS,  # whoever is there may stop one
+    ("POST", "/api/v1/drills/{drill_id}/scores"): ACTS,
+    ("POST", "/api/v1/drills/{drill_id}/findings"): ACTS,
+    ("POST", "/api/v1/drills/{drill_id}/results"): MANAGES,
+    ("GET", "/api/v1/drills/{drill_id}/report"): READS,
+    ("GET", "/api/v1/drill-years/{year}"): READS,
     # reviews
     ("GET", "/api/v1/incidents/{incident_id}/review"): READS,
     ("PATCH", "/api/v1/incidents/{incident_id}/review"): ACTS,
@@ -175,6 +184,9 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/incidents/{incident_id}/review"): ACTS,
     ("POST", "/incidents/{incident_id}/review/publish"): MANAGES,
     ("GET", "/rosters"): READS,
+    ("GET", "/drills"): READS,
+    ("GET", "/drills/{drill_id}.md"): READS,
+    ("POST", "/drills/{drill_id}/transitions"): ACTS,
     ("GET", "/plan"): READS,
     ("GET", "/plan/revisions/{revision_id}"): READS,
     ("POST", "/plan/revisions/{revision_id}/transitions"): MANAGES,
