@@ -65,6 +65,11 @@ END:VEVENT
 END:VCALENDAR
 """
 
+SCENARIO = b"""title: {zh: x, en: x}
+lasts: 1m
+happens: [{at: 0m, raise: {title: x, type: system_outage, level: 1}}]
+"""
+
 
 def routes() -> set[tuple[str, str]]:
     """Method and path of every route that rooms bring; where there is GET there is HEAD."""
@@ -182,6 +187,7 @@ class Scene:
                 "until": "2026-11-23T19:00:00Z",
             },
             ("POST", "/api/v1/plan/check"): plan,
+            ("POST", "/api/v1/simulations"): (SCENARIO, "application/yaml"),
             ("POST", "/api/v1/plan/revisions"): plan,
             ("POST", "/api/v1/plan/revisions/{revision_id}/transitions"): {"event": "submit"},
             ("PUT", "/api/v1/plan/revisions/{revision_id}"): plan,

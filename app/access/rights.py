@@ -127,6 +127,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/api/v1/plan"): SEES,
     ("GET", "/api/v1/plan/check"): MANAGES,
     ("POST", "/api/v1/plan/check"): MANAGES,
+    ("POST", "/api/v1/simulations"): MANAGES,
     ("GET", "/api/v1/plan/revisions"): READS,
     ("POST", "/api/v1/plan/revisions"): MANAGES,
     ("GET", "/api/v1/plan/revisions/{revision_id}"): READS,
@@ -218,3 +219,6 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
 
 WITHOUT_DATABASE: Final = frozenset({("GET", "/healthz"), ("GET", "/a/page.css")})
 """Public, and answered whatever state the database is in: these take no turn at it."""
+
+OUTSIDE_TRANSACTIONS: Final = frozenset({("POST", "/api/v1/simulations")})
+"""Change nothing and take seconds: let in by a look at the database, and served without a turn at it that others wait for."""
