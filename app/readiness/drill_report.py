@@ -16,8 +16,8 @@ from app.notify.tables import Delivery, DeliveryState
 from app.people import holders
 from app.readiness import drills
 from app.readiness.tables import Drill, Topic
-from app.vocabulary import write_span
-from app.wording import render, say
+from app.vocabulary import parse_span
+from app.wording import Wording, render, say, spoken_span
 
 _DURATION = TypeAdapter(timedelta)
 
@@ -39,7 +39,9 @@ async def of(session: AsyncSession, drill: Drill, language: str) -> str:
     )
     page.head(2, "drills.report.preparation")
     page.add(block(drill.scheme))
-    page.lines(*(f"{i['after']}: {inline(i['text'])}" for i in drill.scenario))
+    page.lines(
+        *(f"{page.render(spoken_span(parse_span(i['after'])))}: {inline(i['text'])}" for i in drill.scenario)
+    )
     page.lines(*await _parts(session, drill, page))
     if drill.props:
         page.lines(page.say("drills.report.props", what=[inline(one) for one in drill.props]))
@@ -86,7 +88,10 @@ class _Page:
         self._blocks: list[str] = []
 
     def say(self, key: str, **params: Any) -> str:
-        return render(say(key, **params), self.language, self.zone)
+        return self.render(say(key, **params))
+
+    def render(self, said: Wording) -> str:
+        return render(said, self.language, self.zone)
 
     def head(self, depth: int, key: str, **params: Any) -> None:
         self.add(f"{'#' * depth} {self.say(key, **params)}")
@@ -128,7 +133,7 @@ def _times(page: _Page, drill: Drill) -> None:
     times = (drill.figures or {}).get("times", {})
     rows = [
         [
-            page.say(f"reviews.time.{name}"), _span(one["took"]), _span(one["target"]),
+            page.say(f"reviews.time.{name}"), _span(page, one["took"]), _span(page, one["target"]),
             page.say("drills.report.met") if one["met"] else page.say("drills.report.missed"),
         ]
         for name, one in times.items()
@@ -140,8 +145,8 @@ def _times(page: _Page, drill: Drill) -> None:
         page.lines(page.say("drills.report.updates", owed=updates["owed"], on_time=updates["on_time"]))
 
 
-def _span(written: str | None) -> str:
-    return "–" if written is None else write_span(_DURATION.validate_python(written))
+def _span(page: _Page, written: str | None) -> str:
+    return "–" if written is None else page.render(spoken_span(_DURATION.validate_python(written)))
 
 
 async def _not_told(session: AsyncSession, incident_id: str, page: _Page) -> list[str]:
