@@ -191,6 +191,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/drills/{drill_id}/transitions"): ACTS,
     ("POST", "/drills/{drill_id}/scores"): ACTS,
     ("POST", "/drills/{drill_id}/findings"): ACTS,
+    ("GET", "/pools"): READS,
     ("GET", "/plan"): READS,
     ("GET", "/plan/revisions/{revision_id}"): READS,
     ("POST", "/plan/revisions/{revision_id}/transitions"): MANAGES,
