@@ -98,6 +98,8 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "stock.low": (readiness.ask_replenishment,),
     "stocktake.due": (readiness.ask_for_a_look,),
     "check.due": (readiness.ask_for_a_look,),
+    "stock.expiring": (readiness.tell_expiry,),
+    "stock.expired": (readiness.tell_expiry,),
     "plan.outlook_worsened": (watching.say_plan_would_fail,),
     "plan.enforced": (running.refresh_members,),
     # drills
