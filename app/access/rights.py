@@ -100,7 +100,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/api/v1/people/{person_id}/absences/import"): ACTS,
     ("POST", "/api/v1/absences/{absence_id}/transitions"): ACTS,
     ("POST", "/api/v1/people/{person_id}/check-ins"): ACTS,
-    ("GET", "/api/v1/check-ins"): OVERSEES,
+    ("GET", "/api/v1/check-ins"): MANAGES,
     ("GET", "/api/v1/rosters/{position}/calendar"): READS,
     ("GET", "/api/v1/people/{person_id}/calendar"): READS,
     ("GET", "/api/v1/calendar-feeds"): READS,
@@ -191,6 +191,9 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/api/v1/parked"): OVERSEES,
     ("POST", "/api/v1/parked/{parked_id}/retry"): MANAGES,
 }
+
+ONLY_LOOKS: Final = frozenset({("POST", "/api/v1/plan/check")})
+"""Read a body and change nothing: these get a session for looking, and hold up nobody who writes."""
 
 WITHOUT_DATABASE: Final = frozenset({("GET", "/healthz"), ("GET", "/a/page.css")})
 """Public, and answered whatever state the database is in: these take no turn at it."""

@@ -101,7 +101,7 @@ def draw(request: Request, template: str, *, status: int = 200, **content: Any) 
     def spoken(wording: Wording | Mapping[str, Any] | None) -> str:
         if isinstance(wording, Mapping):
             wording = Wording(wording["key"], wording["params"])
-        return render(wording, language) if wording else ""
+        return render(wording, language, zone) if wording else ""
 
     done = request.query_params.get("done")
     frame = {

@@ -5,16 +5,18 @@ from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
-from app.access.edge import Edge, Now, Session
+from app.access.edge import Edge, Now, Session, Who
 from app.console.pages import draw, in_local_time
-from app.people import holders, organisation, rosters
+from app.people import discretion, holders, organisation, rosters
+from app.people.holders import PassedOver
+from app.wording import Wording
 
 router = APIRouter(route_class=Edge, include_in_schema=False)
 _WEEK: Final = timedelta(days=7)
 
 
 @router.api_route("/rosters", methods=["GET", "HEAD"])
-async def show_rosters(request: Request, session: Session, now: Now) -> Response:
+async def show_rosters(request: Request, session: Session, who: Who, now: Now) -> Response:
     await in_local_time(request, session)
     titles = {one.id: one.title for one in await organisation.positions(session)}
     coming = [
@@ -25,4 +27,8 @@ async def show_rosters(request: Request, session: Session, now: Now) -> Response
         for one in await rosters.rosters(session)
     ]
     now_on_call = await holders.picture(session, at=now)
-    return draw(request, "rosters.html", now_on_call=now_on_call, coming=coming)
+
+    def why_away(one: PassedOver) -> Wording:
+        return discretion.told(one.absent, one.person_id, who)
+
+    return draw(request, "rosters.html", now_on_call=now_on_call, coming=coming, why_away=why_away)

@@ -31,7 +31,8 @@ from app.incidents import (
 from app.incidents.schemas import Acknowledge, ApplyEvent, Choose, Facts, MoveTask, PostUpdate, RaiseIncident
 from app.incidents.tables import Status, TimelineEntry
 from app.incidents.transitions import Assessment, Command
-from app.people import contact_points, csv_import, organisation
+from app.people import contact_points, csv_import, discretion, organisation
+from app.people.discretion import Shown
 from app.people.organisation import Said
 from app.people.schemas import ChangePerson
 from app.people.tables import Availability, Person
@@ -430,7 +431,11 @@ async def _people_page(request: Request, session: AsyncSession) -> Response:
     found = list(await session.scalars(query))
     titles = {one.id: one.title for one in await organisation.positions(session)}
     departments = {one.id: one.title for one in await organisation.departments(session)}
+
+    def shown(person: Person) -> Shown:
+        return discretion.shown(person.availability, person.id, request.state.who)
+
     return draw(
         request, "people.html", people=await organisation.described(session, found[:_MOST_PEOPLE]), positions=titles,
-        departments=departments, availabilities=list(Availability), more=len(found) > _MOST_PEOPLE,
+        departments=departments, availabilities=list(Availability), shown=shown, more=len(found) > _MOST_PEOPLE,
     )  # fmt: skip

@@ -18,6 +18,7 @@ from app.access.rights import MANAGES
 from app.errors import Forbidden, NotFound, Refused, Stale, WrongShape
 from app.ids import new_id
 from app.people import organisation
+from app.people.discretion import may_know
 from app.people.tables import REACHABLE, Absence, AbsenceState, Availability
 from app.wording import say
 
@@ -130,9 +131,11 @@ async def take_in(
     return added, changed
 
 
-def listing(person_id: str, *, state: AbsenceState | None = None) -> Select[Absence]:
-    """What somebody asked for and what is kept of the past."""
+def listing(person_id: str, *, who: Principal, state: AbsenceState | None = None) -> Select[Absence]:
+    """What somebody asked for and what is kept of the past; to those whose business it is not, only what counts."""
     query = select(Absence).where(Absence.person_id == person_id)
+    if not may_know(who, person_id):
+        query = query.where(Absence.state == AbsenceState.APPROVED)
     return query if state is None else query.where(Absence.state == state)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import NotFound
-from app.people import rosters, rota
+from app.people import discretion, rosters, rota
 from app.people.rota import Absent, Away, Called, Post, Quiet, Why
 from app.people.tables import (
     REACHABLE,
@@ -69,7 +69,12 @@ class PassedOver:
 
     person_id: str
     name: str
-    why: Wording
+    absent: Absent
+
+    @property
+    def why(self) -> Wording:
+        """In words for anybody's eyes."""
+        return discretion.for_the_record(self.absent)
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,7 @@ async def answer(session: AsyncSession, position: str, *, at: datetime, history:
     return Answer(
         tuple(_holder(by_id[one], contacts, now, found, at) for one in now.people),
         tuple(
-            PassedOver(one.person, by_id[one.person].name, said_of(one.why))
+            PassedOver(one.person, by_id[one.person].name, one.why)
             for one in now.skipped
             if one.person in by_id
         ),
@@ -271,11 +276,6 @@ def quiet_of(person: Person) -> Quiet | None:
         return None
     begins, ends = (time.fromisoformat(kept[name]) for name in ("begins", "ends"))
     return Quiet(begins, ends, kept["time_zone"])
-
-
-def said_of(why: Absent) -> Wording:
-    """Why somebody is passed over, in words."""
-    return say(f"people.passed.{why}")
 
 
 async def titles(session: AsyncSession, positions: Iterable[str]) -> list[Any]:

@@ -5,7 +5,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from app.access.keys import Principal
 from app.people import rosters
+from app.people.discretion import Shown, shown
 from app.people.holders import Calendar
 from app.people.rota import EVERY_DAY, Rotation, Why, Window
 from app.people.schemas import WallClock
@@ -254,7 +256,8 @@ class AbsenceRead(BaseModel):
 
     id: str
     person_id: str
-    kind: Availability
+    kind: Shown
+    """Of leave and illness `away`, unless it is your own or you manage."""
     begins: datetime | None
     ends: datetime
     state: AbsenceState
@@ -265,8 +268,9 @@ class AbsenceRead(BaseModel):
     version: int
 
     @classmethod
-    def of(cls, row: Absence) -> "AbsenceRead":
-        return cls.model_validate(row)
+    def of(cls, row: Absence, who: Principal) -> "AbsenceRead":
+        columns = {name: getattr(row, name) for name in cls.model_fields if name != "kind"}
+        return cls(kind=shown(row.kind, row.person_id, who), **columns)
 
 
 class CheckInGiven(_In):

@@ -184,6 +184,42 @@ async def test_remote_work_and_leave_are_asked_for_and_nobody_approves_their_own
     await called_as(world, "Mia", "POST", f"/people/{known['Lin']}/absences", asked, expect=403)
 
 
+async def test_why_somebody_is_away_is_their_own_business_and_that_of_who_manages(world: World) -> None:
+    known = await roster(world)
+    for name in ("Lin", "Mia"):
+        await as_person(world, name)
+    lin = f"/people/{known['Lin']}"
+    await called_as(world, "Lin", "POST", f"{lin}/check-ins", {"health": "ill"}, expect=201)
+    off = {"kind": "leave", "begins": "2026-12-01T00:00:00Z", "ends": "2026-12-03T00:00:00Z"}
+    await world.post(f"{lin}/absences", off)
+    asked = {**off, "begins": "2026-12-02T00:00:00Z"}
+    await called_as(world, "Lin", "POST", f"{lin}/absences", asked, expect=201)
+
+    async def read(name: str) -> tuple[str, list[str], str]:
+        person = await called_as(world, name, "GET", lin)
+        absences = (await called_as(world, name, "GET", f"{lin}/absences"))["items"]
+        [duty] = (await called_as(world, name, "GET", "/on-call?position=duty_lead"))["items"]
+        [listed] = [
+            one
+            for one in (await called_as(world, name, "GET", "/people"))["items"]
+            if one["id"] == known["Lin"]
+        ]
+        assert listed["availability"] == person["availability"]
+        return person["availability"], [one["kind"] for one in absences], duty["passed_over"][0]["why"]
+
+    assert await read("Lin") == await read("management") == ("ill", ["leave", "leave"], "ill")
+    assert await read("Mia") == await read("auditor") == ("away", ["away"], "away")
+    for name, seen in (("Mia", "away"), ("management", "ill")):
+        shown = world.keys[name]  # type: ignore[index]
+        headers = {"Authorization": f"Bearer {shown}", "Accept-Language": "en", "Accept": "text/html"}
+        for path in ("/rosters", "/people"):
+            page = (await world.client.get(path, headers=headers)).text
+            assert (f"Lin: {seen}" in page) or (f">{seen}" in page) or (f" {seen}\n" in page), path
+            if seen == "away":
+                assert "ill\n" not in page
+    await called_as(world, "auditor", "GET", "/check-ins", expect=403)
+
+
 # ── at once ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -209,6 +245,8 @@ async def test_whoever_reports_ill_is_passed_over_at_once_in_a_chain_that_is_cal
     passed = [one["summary"] for one in timeline if one["kind"] == "chain.passed_over"]
     assert len(passed) == 1
     assert passed[0].startswith("Lin ")
+    assert "away" in passed[0]
+    assert "ill" not in passed[0]
     await world.call("PATCH", f"/people/{known['Mia']}", {"availability": "on_duty"})
     assert await on_call(world, world.clock.now()) == ("Mia", "stand_in", "Lin")
     await world.advance(hours=1)  # further laps
