@@ -42,13 +42,16 @@ async def ask(
     session: AsyncSession, person_id: str, kind: Availability, *, begins: datetime, ends: datetime, who: Principal,
     at: datetime,
 ) -> Absence:  # fmt: skip
-    """Ask for leave or remote work; written down by somebody who may approve it, it is approved."""
+    """Ask for leave or remote work; written down by somebody who may approve it, it is approved.
+
+    It counts from `at` on where it would begin earlier: what was answered before stays as it was answered.
+    """
     await organisation.person(session, person_id)
     if who.person_id != person_id and who.role not in MANAGES:
         raise Forbidden(say("people.not_yours"))
     _must_be_a_span(begins, ends, at)
     approved = _may_approve(who, person_id)
-    absence = _new(person_id, kind, begins, ends, who=who, approved=approved, at=at)
+    absence = _new(person_id, kind, max(begins, at), ends, who=who, approved=approved, at=at)
     session.add(absence)
     await session.flush()
     if approved:
@@ -59,9 +62,13 @@ async def ask(
 async def approve(
     session: AsyncSession, absence_id: str, *, who: Principal, at: datetime, expected: int | None = None
 ) -> Absence:
-    """It counts from now on. Nobody approves their own."""
+    """It counts from its beginning, or from now on where that is past. Nobody approves their own."""
     absence = await _open(session, absence_id, {AbsenceState.REQUESTED}, expected)
     _must_approve(who, absence)
+    if absence.ends <= at:
+        raise AbsenceAnswered(say("people.absence.over"), state=absence.state)
+    if absence.begins is not None and absence.begins < at:
+        absence.begins = at
     _answer(absence, AbsenceState.APPROVED, who, at)
     await _tell(session, absence, at=at)
     return absence
@@ -106,15 +113,18 @@ async def take_in(
         raise Forbidden(say("people.not_yours"))
     query = select(Absence).where(Absence.person_id == person_id, Absence.uid.is_not(None))
     known = {(one.uid, one.begins): one for one in await session.scalars(query)}
+    cut = {one.uid: one for one in known.values() if is_cut(one)}
     approved = _may_approve(who, person_id)
     added = changed = 0
     for one in planned:
         if one.ends <= at:
             continue
         absence = known.get((one.uid, one.begins))
+        if absence is None and (begun := cut.get(one.uid)) is not None:
+            absence = begun if begun.begins is not None and one.begins < begun.begins < one.ends else None
         if absence is None:
             absence = _new(
-                person_id, kind, one.begins, one.ends, who=who, approved=approved, at=at, uid=one.uid
+                person_id, kind, max(one.begins, at), one.ends, who=who, approved=approved, at=at, uid=one.uid
             )
             session.add(absence)
             known[one.uid, one.begins] = absence
@@ -137,6 +147,11 @@ def listing(person_id: str, *, who: Principal, state: AbsenceState | None = None
     if not may_know(who, person_id):
         query = query.where(Absence.state == AbsenceState.APPROVED)
     return query if state is None else query.where(Absence.state == state)
+
+
+def is_cut(absence: Absence) -> bool:
+    """Whether it was to begin earlier, and counts only from when it was written down or approved."""
+    return absence.begins is not None and absence.begins in {absence.asked_at, absence.answered_at}
 
 
 def _new(

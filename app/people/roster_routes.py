@@ -184,37 +184,40 @@ async def answer_swap(swap_id: Id, asked: AnswerSwap, session: Session, who: Who
 
 @router.get("/api/v1/people/{person_id}/absences", responses=problems(NotFound))
 async def list_absences(
-    person_id: Id, session: Session, who: Who, part: Paging, state: AbsenceState | None = None
+    person_id: Id, session: Session, who: Who, part: Paging, language: Language,
+    state: AbsenceState | None = None,
 ) -> Page[AbsenceRead]:
     """Somebody's leave, remote work and illness; to others only what is approved, and not which of them keeps them away."""
     await organisation.person(session, person_id)
     rows, following = await paged(
         session, absences.listing(person_id, state=state, who=who), Absence.id, part
     )
-    return Page(items=[AbsenceRead.of(row, who) for row in rows], next=following)
+    return Page(items=[AbsenceRead.of(row, who, language) for row in rows], next=following)
 
 
 @router.post(
     "/api/v1/people/{person_id}/absences", status_code=201, responses=problems(NotFound, Refused, Forbidden)
 )
-async def ask_absence(person_id: Id, asked: AskAbsence, session: Session, who: Who, now: Now) -> AbsenceRead:
+async def ask_absence(
+    person_id: Id, asked: AskAbsence, session: Session, who: Who, now: Now, language: Language
+) -> AbsenceRead:
     """Ask for leave or remote work; written down by whoever manages, it is approved."""
     row = await absences.ask(
         session, person_id, asked.kind, begins=asked.begins, ends=asked.ends, who=who, at=now
     )
-    return AbsenceRead.of(row, who)
+    return AbsenceRead.of(row, who, language)
 
 
 @router.post(
     "/api/v1/absences/{absence_id}/transitions", responses=problems(NotFound, Refused, Forbidden, Stale)
 )
 async def answer_absence(
-    absence_id: Id, asked: AnswerAbsence, session: Session, who: Who, now: Now, version: IfMatch
+    absence_id: Id, asked: AnswerAbsence, session: Session, who: Who, now: Now, version: IfMatch, language: Language
 ) -> AbsenceRead:
     """Approve or reject what was asked for, or take it back. Nobody approves their own."""
     answering = {"approve": absences.approve, "reject": absences.reject, "withdraw": absences.withdraw}
     row = await answering[asked.event](session, absence_id, who=who, at=now, expected=version)
-    return AbsenceRead.of(row, who)
+    return AbsenceRead.of(row, who, language)
 
 
 @router.post(

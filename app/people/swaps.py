@@ -104,7 +104,9 @@ async def _must_have(
     session: AsyncSession, position: str, person_id: str, span: Span, *, at: datetime
 ) -> None:
     """The whole of the span lies ahead and is this person's turn, not one they stand in for."""
-    if span[1] <= at or span[1] - span[0] > rosters.LONGEST_OVERRIDE:
+    if span[0] < at:
+        raise Refused(say("people.swap.begun", now=at))
+    if span[1] - span[0] > rosters.LONGEST_OVERRIDE:
         raise Refused(say("people.swap.span", days=rosters.LONGEST_OVERRIDE.days))
     calendar = await holders.calendar(session, position, *span, at=at)
     if any(one.people != (person_id,) or one.why not in _THEIRS for one in calendar.stretches):
