@@ -8,7 +8,7 @@ they may create, are the only places where the world is touched.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from app.reactions import calling, ending, listening, owing, readiness, running, watching
+from app.reactions import calling, ending, holding, listening, owing, readiness, running, watching
 from app.reactions.context import Reaction, ReactionToMany
 
 REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
@@ -64,8 +64,16 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "task.declined": (running.go_on_after_task,),
     "task.due": (running.chase_task,),
     "decision.asked": (running.put_question,),
-    "decision.made": (running.go_on_after_decision,),
+    "decision.made": (running.go_on_after_decision, holding.follow_decision),
     "decision.due": (running.chase_question,),
+    # what is held
+    "reservation.made": (holding.keep_time,),
+    "reservation.extended": (holding.keep_time, holding.note_extension),
+    "reservation.ending": (holding.ask_whether_to_extend,),
+    "reservation.ended": (holding.end_lease,),
+    "reservation.late": (holding.give_back_late,),
+    "reservation.short": (holding.look_for_less_grave,),
+    "reservation.preempted": (holding.tell_who_lost,),
     # duties
     "update.posted": (owing.pass_update_on,),
     "obligation.reminder": (owing.remind,),
@@ -76,6 +84,8 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "handover.due": (readiness.tell_handover,),
     "improvement.overdue": (readiness.chase_improvement,),
     "stock.low": (readiness.ask_replenishment,),
+    "stocktake.due": (readiness.ask_for_a_look,),
+    "check.due": (readiness.ask_for_a_look,),
     "plan.outlook_worsened": (watching.say_plan_would_fail,),
     "plan.enforced": (running.refresh_members,),
     "plan.revision_due": (readiness.remind_of_revision,),
@@ -94,6 +104,6 @@ TOGETHER: Final[Mapping[str, ReactionToMany]] = {"signal.received": listening.co
 NOBODY_CARES: Final = frozenset(
     {
         "incident.response_started", "incident.recovering", "task.started", "announcement.published", "run.done",
-        "reservation.made", "reservation.released", "notice.acknowledged",
+        "reservation.released", "notice.acknowledged",
     }
 )  # fmt: skip

@@ -154,6 +154,17 @@ class Scene:
                 "kind": "in",
                 "quantity": 3,
             },
+            ("POST", "/api/v1/pools/{pool_id}/stocktakes"): {
+                "counts": [{"item": "bottled_water", "quantity": 3}]
+            },
+            ("POST", "/api/v1/pools/{pool_id}/assets/{name}/state"): {"state": "ready"},
+            ("POST", "/api/v1/replenishments/{replenishment_id}/order"): {"quantity": 3},
+            ("POST", "/api/v1/replenishments/{replenishment_id}/receive"): {"quantity": 3},
+            ("POST", "/api/v1/reservations/{reservation_id}/extend"): {"until": "2026-11-23T20:00:00Z"},
+            ("POST", "/api/v1/incidents/{incident_id}/preemptions"): {
+                "ask": [{"pool": "front_line_team", "quantity": 1}],
+                "until": "2026-11-23T19:00:00Z",
+            },
             ("POST", "/api/v1/reservations"): {
                 "ref": "exercise-1",
                 "ask": [{"pool": "front_line_team", "quantity": 1}],
@@ -216,7 +227,8 @@ async def set_the_scene(world: World) -> Scene:
             "slug": "prom", "receipt_id": receipt["receipt"], "delivery_id": delivery, "mark": mark,
             "person_id": people[0]["id"], "pool_id": pools[0]["id"], "reservation_id": held["id"],
             "revision_id": plan["revision"]["id"], "key": "none", "improvement_id": "none", "key_id": str(key),
-            "parked_id": "1", "alias": "ivr", "due_id": "none",
+            "parked_id": "1", "alias": "ivr", "name": "standby", "replenishment_id": "none",
+            "due_id": "none",
             "position": "duty_lead", "lead_id": lead, "override_id": override["id"],
             "swap_id": "none", "absence_id": absence["id"], "feed_id": feed["id"],
             "feed_mark": feed["url"].rpartition("/")[2].removesuffix(".ics"),

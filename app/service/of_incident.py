@@ -5,6 +5,7 @@ Their rooms know a reference only; here it is looked up, and whether the inciden
 
 from fastapi import APIRouter
 
+from app import outbox
 from app.access.edge import Edge, Language, Now, Session, Who, problems
 from app.access.paging import Page, Paging
 from app.errors import NotFound, Refused
@@ -14,7 +15,7 @@ from app.incidents.tables import OPEN_STATES, State
 from app.notify import delivery_log
 from app.notify.schemas import NoticeRead
 from app.resources import reservation
-from app.resources.schemas import HeldRead, RequestUnits, ReservationRead
+from app.resources.schemas import HeldRead, PreemptionWanted, RequestUnits, ReservationRead, WantPreemption
 from app.wording import say
 
 router = APIRouter(prefix="/api/v1", route_class=Edge)
@@ -53,6 +54,32 @@ async def reserve(new: RequestUnits, session: Session, who: Who, now: Now) -> Re
         by=who.name, exercise=new.exercise, at=now,
     )  # fmt: skip
     return ReservationRead.of(made, (await reservation.lines_of(session, [made]))[made.id])
+
+
+@router.post(
+    "/incidents/{incident_id}/preemptions",
+    status_code=202,
+    response_model=PreemptionWanted,
+    responses=problems(NotFound, Refused),
+    tags=["resources"],
+)
+async def want_preemption(
+    incident_id: str, new: WantPreemption, session: Session, who: Who, now: Now
+) -> PreemptionWanted:
+    """Where the pools are short, ask the commander whether to take it from less grave incidents.
+
+    The question comes if those hold enough (`GET /api/v1/preemptions`); nothing is taken before the answer.
+    """
+    ref = await _ref(session, (await authority.seen(session, who, incident_id)).id)
+    key = f"hand:{ref}:{new_id(now)}"
+    wanted = {
+        "incident_id": ref, "step": None, "key": key, "ask": [one.model_dump(mode="json") for one in new.ask],
+        "until": new.until.isoformat(),
+    }  # fmt: skip
+    if new.until <= now:
+        raise Refused(say("resources.until_is_past"))
+    outbox.put(session, "reservation.short", wanted, ref=ref, at=now)
+    return PreemptionWanted(incident_id=ref, key=key)
 
 
 async def _ref(session: Session, named: str) -> str:

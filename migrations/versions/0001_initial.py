@@ -303,8 +303,28 @@ def upgrade() -> None:
         sa.Column("owner", sa.String(length=63), nullable=False),
         sa.Column("next", sa.String(length=63), nullable=True),
         sa.Column("positions", JSON, nullable=False),
+        sa.Column("stocktake_every", sa.Integer(), nullable=True),
+        sa.Column("stocktake_due_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pools")),
     )
+    op.create_table(
+        "preemptions",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("ref", sa.String(length=64), nullable=False),
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("step", sa.String(length=26), nullable=True),
+        sa.Column("asked", JSON, nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("takings", JSON, nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("decision_id", sa.String(length=26), nullable=True),
+        sa.Column("proposed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("decided_by", sa.String(length=200), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_preemptions")),
+    )
+    op.create_index(op.f("ix_preemptions_decision_id"), "preemptions", ["decision_id"], unique=False)
+    op.create_index(op.f("ix_preemptions_ref"), "preemptions", ["ref"], unique=False)
     op.create_table(
         "reservations",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -317,10 +337,12 @@ def upgrade() -> None:
         sa.Column("released_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("by", sa.String(length=200), nullable=False),
         sa.Column("asked", JSON, nullable=False),
+        sa.Column("decision_id", sa.String(length=26), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reservations")),
         sa.UniqueConstraint("key", name=op.f("uq_reservations_key")),
     )
+    op.create_index(op.f("ix_reservations_decision_id"), "reservations", ["decision_id"], unique=False)
     op.create_index(
         "ix_reservations_held",
         "reservations",
@@ -629,6 +651,30 @@ def upgrade() -> None:
         sqlite_where=sa.text("unjudged = 1"),
     )
     op.create_table(
+        "replenishments",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("pool_id", sa.String(length=63), nullable=False),
+        sa.Column("item", sa.String(length=63), nullable=False),
+        sa.Column("supplier", sa.String(length=63), nullable=True),
+        sa.Column("quantity", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ordered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("by", sa.String(length=200), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["pool_id"], ["pools.id"], name=op.f("fk_replenishments_pool_id_pools")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_replenishments")),
+    )
+    op.create_index(
+        "uq_replenishments_running",
+        "replenishments",
+        ["pool_id", "item"],
+        unique=True,
+        postgresql_where=sa.text("state <> 'received'"),
+        sqlite_where=sa.text("state <> 'received'"),
+    )
+    op.create_table(
         "reviews",
         sa.Column("incident_id", sa.String(length=26), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
@@ -793,16 +839,27 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=63), nullable=False),
         sa.Column("title", JSON, nullable=False),
         sa.Column("measure", JSON, nullable=True),
-        sa.Column("place", sa.String(length=200), nullable=True),
+        sa.Column("place", sa.String(length=200), nullable=False),
+        sa.Column("batch", sa.String(length=64), nullable=False),
+        sa.Column("expires_on", sa.Date(), nullable=True),
         sa.Column("person_id", sa.String(length=26), nullable=True),
         sa.Column("on_hand", sa.Integer(), nullable=False),
         sa.Column("held", sa.Integer(), nullable=False),
         sa.Column("minimum", sa.Integer(), nullable=False),
+        sa.Column("supplier", sa.String(length=63), nullable=True),
+        sa.Column("order", sa.Integer(), nullable=True),
+        sa.Column("counted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("standby_of", sa.String(length=63), nullable=True),
+        sa.Column("check_every", sa.Integer(), nullable=True),
+        sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("check_due_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("held >= 0 and held <= on_hand", name=op.f("ck_units_never_oversold")),
         sa.ForeignKeyConstraint(["pool_id"], ["pools.id"], name=op.f("fk_units_pool_id_pools")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_units")),
-        sa.UniqueConstraint("pool_id", "name", name=op.f("uq_units_pool_id_name")),
+        sa.UniqueConstraint(
+            "pool_id", "name", "place", "batch", name=op.f("uq_units_pool_id_name_place_batch")
+        ),
     )
     op.create_index(
         "ix_units_held",
@@ -1215,6 +1272,13 @@ def downgrade() -> None:
     op.drop_table("rounds")
     op.drop_table("reviews")
     op.drop_index(
+        "uq_replenishments_running",
+        table_name="replenishments",
+        postgresql_where=sa.text("state <> 'received'"),
+        sqlite_where=sa.text("state <> 'received'"),
+    )
+    op.drop_table("replenishments")
+    op.drop_index(
         "ix_receipts_unjudged",
         table_name="receipts",
         postgresql_where=sa.text("unjudged"),
@@ -1281,7 +1345,11 @@ def downgrade() -> None:
         postgresql_where=sa.text("state = 'held'"),
         sqlite_where=sa.text("state = 'held'"),
     )
+    op.drop_index(op.f("ix_reservations_decision_id"), table_name="reservations")
     op.drop_table("reservations")
+    op.drop_index(op.f("ix_preemptions_ref"), table_name="preemptions")
+    op.drop_index(op.f("ix_preemptions_decision_id"), table_name="preemptions")
+    op.drop_table("preemptions")
     op.drop_table("pools")
     op.drop_index(
         "uq_plan_revisions_in_force",

@@ -20,7 +20,7 @@ from app.notify import chain, delivery, pipeline
 from app.notify.tables import Delivery, DeliveryState
 from app.outbox import MessageState, OutboxMessage, Timer, TimerState
 from app.reactions import calling, ending, listening, running
-from app.resources import reservation
+from app.resources import holding
 
 
 @dataclass(frozen=True)
@@ -189,23 +189,10 @@ def _nothing_released() -> None:
 
 
 def _holding_not_counted() -> None:
-    write = reservation._write_lines
+    async def uncounted(*_given: Any, **_said: Any) -> None:
+        pass
 
-    def uncounted(*given: Any, **said: Any) -> Any:
-        written = write(*given, **said)
-        for unit in _units_in(given, said):
-            unit.held = 0
-        return written
-
-    _patch(reservation, "_write_lines", uncounted)
-
-
-def _units_in(given: Any, said: Any) -> list[Any]:
-    found: list[Any] = []
-    for one in [*given, *said.values()]:
-        inside = one.values() if isinstance(one, dict) else one if isinstance(one, list | tuple) else [one]
-        found += [item for item in inside if hasattr(item, "on_hand") and hasattr(item, "held")]
-    return found
+    _patch(holding, "count", uncounted)
 
 
 def _version_not_checked() -> None:
