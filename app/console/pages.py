@@ -44,7 +44,18 @@ _MOST_SHOWN: Final = 200
 LANGUAGE_COOKIE: Final = "muster_language"
 _NOT_PAGES: Final = ("/api/", "/intake/", "/v2/", "/static/")
 _DONE: Final = frozenset(
-    {"imported", "sample", "availability", "review_saved", "review_published", "retried"}
+    {
+        "imported",
+        "sample",
+        "availability",
+        "review_saved",
+        "review_published",
+        "retried",
+        "checked_in",
+        "absence_asked",
+        "swap_offered",
+        "answered",
+    }
 )
 
 Again = Callable[[AsyncSession], Awaitable[Response]]

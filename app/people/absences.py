@@ -4,7 +4,7 @@ What is approved counts from its first moment to its last, in every answer about
 nothing. When one begins, the chains that are calling then hear of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -50,7 +50,7 @@ async def ask(
     if who.person_id != person_id and who.role not in MANAGES:
         raise Forbidden(say("people.not_yours"))
     _must_be_a_span(begins, ends, at)
-    approved = _may_approve(who, person_id)
+    approved = may_approve(who, person_id)
     absence = _new(person_id, kind, max(begins, at), ends, who=who, approved=approved, at=at)
     session.add(absence)
     await session.flush()
@@ -114,7 +114,7 @@ async def take_in(
     query = select(Absence).where(Absence.person_id == person_id, Absence.uid.is_not(None))
     known = {(one.uid, one.begins): one for one in await session.scalars(query)}
     cut = {one.uid: one for one in known.values() if is_cut(one)}
-    approved = _may_approve(who, person_id)
+    approved = may_approve(who, person_id)
     added = changed = 0
     for one in planned:
         if one.ends <= at:
@@ -154,6 +154,15 @@ def is_cut(absence: Absence) -> bool:
     return absence.begins is not None and absence.begins in {absence.asked_at, absence.answered_at}
 
 
+async def ahead(session: AsyncSession, people: Collection[str], *, at: datetime) -> list[Absence]:
+    """What these people asked for or have approved and is not over, the earliest first."""
+    query = select(Absence).where(
+        Absence.person_id.in_(people), Absence.ends > at,
+        Absence.state.in_((AbsenceState.REQUESTED, AbsenceState.APPROVED)),
+    )  # fmt: skip
+    return list(await session.scalars(query.order_by(Absence.ends, Absence.id)))
+
+
 def _new(
     person_id: str, kind: Availability, begins: datetime, ends: datetime, *, who: Principal, approved: bool, at: datetime,
     uid: str | None = None,
@@ -165,13 +174,13 @@ def _new(
     )  # fmt: skip
 
 
-def _may_approve(who: Principal, person_id: str) -> bool:
+def may_approve(who: Principal, person_id: str) -> bool:
     """Whoever manages, but nobody their own, unless nobody stands above them."""
     return who.role in MANAGES and (who.person_id != person_id or who.leads)
 
 
 def _must_approve(who: Principal, absence: Absence) -> None:
-    if not _may_approve(who, absence.person_id):
+    if not may_approve(who, absence.person_id):
         raise Forbidden(say("people.absence.not_yours_to_approve"))
 
 

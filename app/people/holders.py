@@ -296,6 +296,12 @@ async def names(session: AsyncSession, person_ids: Iterable[str]) -> Mapping[str
     return {person.id: person.name for person in await _by_id(session, person_ids)}
 
 
+async def staff(session: AsyncSession) -> dict[str, str]:
+    """Everybody of the centre: name by person id, in staff order."""
+    found = await session.scalars(select(Person).where(Person.left_at.is_(None)))
+    return {one.id: one.name for one in sorted(found, key=_staff_order)}
+
+
 async def person_with_contacts(session: AsyncSession, person_id: str) -> tuple[Person, tuple[Contact, ...]]:
     """Somebody, whatever they hold, and the ways to reach them."""
     person = await session.get(Person, person_id)

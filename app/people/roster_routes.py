@@ -184,7 +184,11 @@ async def answer_swap(swap_id: Id, asked: AnswerSwap, session: Session, who: Who
 
 @router.get("/api/v1/people/{person_id}/absences", responses=problems(NotFound))
 async def list_absences(
-    person_id: Id, session: Session, who: Who, part: Paging, language: Language,
+    person_id: Id,
+    session: Session,
+    who: Who,
+    part: Paging,
+    language: Language,
     state: AbsenceState | None = None,
 ) -> Page[AbsenceRead]:
     """Somebody's leave, remote work and illness; to others only what is approved, and not which of them keeps them away."""
@@ -212,7 +216,13 @@ async def ask_absence(
     "/api/v1/absences/{absence_id}/transitions", responses=problems(NotFound, Refused, Forbidden, Stale)
 )
 async def answer_absence(
-    absence_id: Id, asked: AnswerAbsence, session: Session, who: Who, now: Now, version: IfMatch, language: Language
+    absence_id: Id,
+    asked: AnswerAbsence,
+    session: Session,
+    who: Who,
+    now: Now,
+    version: IfMatch,
+    language: Language,
 ) -> AbsenceRead:
     """Approve or reject what was asked for, or take it back. Nobody approves their own."""
     answering = {"approve": absences.approve, "reject": absences.reject, "withdraw": absences.withdraw}

@@ -4,9 +4,10 @@ A swap that is accepted is one override, or two where something is given back, e
 who gives it: a roster written anew in between is not bent by it.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.keys import Principal
@@ -93,6 +94,13 @@ def listing(position: str, *, state: SwapState | None = None) -> Select[Swap]:
     """The swaps of a position."""
     query = select(Swap).where(Swap.position_id == position)
     return query if state is None else query.where(Swap.state == state)
+
+
+async def offered(session: AsyncSession, people: Collection[str], *, at: datetime) -> list[Swap]:
+    """Swaps between any of these people and anybody that wait for their answer, the earliest first."""
+    theirs = or_(Swap.person_id.in_(people), Swap.with_id.in_(people))
+    query = select(Swap).where(theirs, Swap.state == SwapState.PROPOSED, Swap.ends > at)
+    return list(await session.scalars(query.order_by(Swap.begins, Swap.id)))
 
 
 def _must_speak_for(who: Principal, person_id: str) -> None:

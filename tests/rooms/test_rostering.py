@@ -159,6 +159,9 @@ async def test_a_swap_counts_once_the_other_has_accepted_and_only_they_can(world
     assert again["state"] == "accepted"
     refused = await called_as(world, "Mia", "POST", "/rosters/duty_lead/swaps", offer, expect=409)
     assert "Mia" in refused["detail"]
+    late = {"person_id": known["Lin"], "begins": (NIGHT - HOUR).isoformat(), "ends": NINE.isoformat()}
+    begun = await world.post("/rosters/duty_lead/swaps", {**late, "with_id": known["Mia"]}, expect=409)
+    assert "Let it begin at" in begun["detail"]
 
 
 async def test_remote_work_and_leave_are_asked_for_and_nobody_approves_their_own(world: World) -> None:
@@ -182,6 +185,30 @@ async def test_remote_work_and_leave_are_asked_for_and_nobody_approves_their_own
     own = await called_as(world, "Ben", "POST", f"/people/{known['Ben']}/absences", asked, expect=201)
     assert own["state"] == "requested"
     await called_as(world, "Mia", "POST", f"/people/{known['Lin']}/absences", asked, expect=403)
+
+
+async def test_leave_does_not_write_the_past_anew_and_says_so(world: World) -> None:
+    known = await roster(world)
+    await as_person(world, "Lin")
+    path = f"/people/{known['Lin']}/absences"
+    asked = {"kind": "leave", "begins": (NIGHT - 3 * HOUR).isoformat(), "ends": NINE.isoformat()}
+    absence = await called_as(world, "Lin", "POST", path, asked, expect=201)
+    await world.advance(hours=1)
+    approved = await world.post(f"/absences/{absence['id']}/transitions", {"event": "approve"})
+    assert approved["begins"] == "2026-11-22T20:00:00Z"
+    assert "It counts from when" in approved["note"]
+    assert await on_call(world, NIGHT) == ("Lin", "turn", None)
+    assert await on_call(world, NIGHT + HOUR) == ("Mia", "stand_in", "Lin")
+    begun = f"BEGIN:VEVENT\r\nUID:a\r\nDTSTART:{NIGHT - HOUR:%Y%m%dT%H%M%SZ}\r\nDTEND:{NINE:%Y%m%dT%H%M%SZ}\r\nEND:VEVENT"
+    text = f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{begun}\r\nEND:VCALENDAR\r\n"
+    for new in (1, 0):
+        answer = await world.client.post(
+            f"/api/v1/people/{known['Mia']}/absences/import", content=text,
+            headers=world.as_("leadership") | {"Content-Type": "text/calendar"},
+        )  # fmt: skip
+        assert answer.json() == {"added": new, "changed": 0}
+        await world.advance(minutes=5)
+    assert await on_call(world, NIGHT + HOUR - timedelta(minutes=1)) == ("Lin", "turn", None)
 
 
 async def test_why_somebody_is_away_is_their_own_business_and_that_of_who_manages(world: World) -> None:
@@ -438,6 +465,10 @@ async def test_turns_are_subscribed_to_by_a_secret_address_that_can_be_revoked(w
     assert redact(None, "", {"event": f"GET {address}"})["event"] == "GET /calendars/[hidden].ics"
     await world.post(f"/calendar-feeds/{feed['id']}/revoke")
     assert (await world.client.get(address)).status_code == 404
+    await as_person(world, "Mia")
+    mine = await called_as(world, "Mia", "POST", "/calendar-feeds", {"position": "duty_lead"}, expect=201)
+    await world.post(f"/calendar-feeds/{mine['id']}/revoke", role="execution", expect=403)
+    await called_as(world, "Mia", "POST", f"/calendar-feeds/{mine['id']}/revoke")
     other = await world.post("/calendar-feeds", {"person_id": known["Zoe"]}, expect=201)
     address = other["url"].removeprefix("http://muster.example")
     await world.post(f"/people/{known['Zoe']}/leave")
