@@ -142,6 +142,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/api/v1/incidents/{incident_id}/plan"): ACTS,
     # readiness
     ("GET", "/api/v1/duties"): READS,
+    ("GET", "/api/v1/capacity"): READS,
     ("POST", "/api/v1/duties/{key}/completions"): HELPS,
     # reviews
     ("GET", "/api/v1/incidents/{incident_id}/review"): READS,

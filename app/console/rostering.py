@@ -20,11 +20,14 @@ from app.people import absences, check_ins, discretion, holders, organisation, r
 from app.people.holders import Calendar, PassedOver
 from app.people.roster_schemas import AnswerAbsence, AnswerSwap, AskAbsence, CheckInGiven, ProposeSwap
 from app.people.tables import Absence, Health, Swap
+from app.plan import revisions
+from app.readiness import capacity
 from app.vocabulary import Localised
 from app.wording import Wording
 
 router = APIRouter(route_class=Edge, include_in_schema=False)
 _WEEK: Final = timedelta(days=7)
+_HOURS: Final = 12  # of capacity that are shown
 Id = Annotated[str, Path(max_length=64)]
 
 
@@ -133,10 +136,13 @@ async def _page(request: Request, session: AsyncSession, who: Principal) -> Resp
         takers = dict(await holders.members(session, [row.position_id], at=now))
         givers = {person: name for person, name in takers.items() if person in waiting.people}
         coming.append(Coming(row.position_id, titles[row.position_id], week, givers, takers))
+    start = now.replace(minute=0, second=0, microsecond=0)
+    _, plan = await revisions.in_force(session)
+    pools = await capacity.by_hour(session, plan, start=start, hours=_HOURS)
     return draw(
         request, "rosters.html", now_on_call=await holders.picture(session, at=now), coming=coming, open=waiting,
         why_away=why_away, titles=titles, health=list(Health), manages=who.role in MANAGES,
-        may_approve=absences.may_approve,
+        may_approve=absences.may_approve, pools=pools, hours=[start + n * capacity.HOUR for n in range(_HOURS)],
     )  # fmt: skip
 
 

@@ -189,7 +189,7 @@ async def _board_page(request: Request, session: AsyncSession, who: Principal) -
 
 @router.api_route("/incidents/{incident_id}", methods=_READING)
 async def show_incident(incident_id: Id, request: Request, session: Session, who: Who) -> Response:
-    return await _incident_page(request, session, who, incident_id)
+    return await incident_page(request, session, who, incident_id)
 
 
 @router.post("/incidents/{incident_id}/transitions")
@@ -281,12 +281,12 @@ async def _posted_to(request: Request, who: Principal, incident_id: str) -> Form
     """A form of the incident's page, which comes back should the form be refused."""
 
     async def again(session: AsyncSession) -> Response:
-        return await _incident_page(request, session, who, incident_id)
+        return await incident_page(request, session, who, incident_id)
 
     return await posted(request, again, here=f"/incidents/{incident_id}")
 
 
-async def _incident_page(
+async def incident_page(
     request: Request, session: AsyncSession, who: Principal, incident_id: str
 ) -> Response:
     await in_local_time(request, session)

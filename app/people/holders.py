@@ -4,7 +4,7 @@ The roster decides where there is one, otherwise everybody who is assigned and c
 the organisation. Only reads.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any, Final, NamedTuple
@@ -302,6 +302,26 @@ async def staff(session: AsyncSession) -> dict[str, str]:
     return {one.id: one.name for one in sorted(found, key=_staff_order)}
 
 
+async def roll(session: AsyncSession, *, at: datetime) -> dict[str, Availability]:
+    """How everybody of the centre is available at a moment, by person id."""
+    query = _with_absences(select(Person, Absence), at, at + _MOMENT).where(Person.left_at.is_(None))
+    found = _gathered(await session.execute(query))
+    kinds = {Absent.LEAVE: Availability.LEAVE, Absent.ILL: Availability.ILL}
+    return {
+        one.id: kinds[why]
+        if (why := rota.why_away(found.away[one.id], at)) in kinds
+        else Availability.REMOTE if _is_remote(found, one.id, at) else Availability.ON_DUTY
+        for one in found.people
+    }  # fmt: skip
+
+
+async def reachable(session: AsyncSession, person_ids: Collection[str]) -> dict[str, str]:
+    """Those of them who have a contact point: name by person id."""
+    known = select(ContactPoint.person_id).where(ContactPoint.person_id.in_(person_ids))
+    query = select(Person.id, Person.name).where(Person.id.in_(known))
+    return {row.id: row.name for row in await session.execute(query)}
+
+
 async def person_with_contacts(session: AsyncSession, person_id: str) -> tuple[Person, tuple[Contact, ...]]:
     """Somebody, whatever they hold, and the ways to reach them."""
     person = await session.get(Person, person_id)
@@ -435,14 +455,17 @@ def _holder(
 ) -> Holder:  # fmt: skip
     assert now.why is not None  # somebody is called
     instead = next((one.name for one in found.people if one.id == now.instead_of), None)
-    remote = any(
-        (begins is None or begins <= at) and (ends is None or at < ends)
-        for begins, ends in found.remote[person.id]
-    )
     return Holder(
         person.id, person.name, person.language, tuple(contacts[person.id]), now.why, now.rotation, instead,
-        Availability.REMOTE if remote else Availability.ON_DUTY, quiet_of(person),
+        Availability.REMOTE if _is_remote(found, person.id, at) else Availability.ON_DUTY, quiet_of(person),
     )  # fmt: skip
+
+
+def _is_remote(found: _Gathered, person_id: str, at: datetime) -> bool:
+    return any(
+        (begins is None or begins <= at) and (ends is None or at < ends)
+        for begins, ends in found.remote[person_id]
+    )
 
 
 async def _by_id(session: AsyncSession, person_ids: Iterable[str]) -> list[Person]:

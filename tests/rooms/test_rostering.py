@@ -13,7 +13,7 @@ from app.access import keys
 from app.access.tables import Role
 from app.notify.tables import Delivery, DeliveryState
 from app.people import holders, rota
-from app.readiness import handovers
+from app.readiness import daily_health, handovers
 from app.telemetry import redact
 from app.wording import LANGUAGES
 from tests.world import NIGHT, World, a_world
@@ -488,3 +488,42 @@ async def test_the_page_shows_who_is_on_call_and_the_coming_week_in_three_langua
         assert said[language] in page.text
         assert page.text.count("Mia") >= 2
         assert "mia@centre.example" not in page.text
+
+
+# ── the day's check-ins ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_management_hears_each_day_who_is_ill_away_and_not_heard_of_and_what_is_left(
+    world: World,
+) -> None:
+    """At ten, by the plan, the deputy general manager and the head of customer service; once, whoever fires it."""
+    known = await roster(world)
+    ten = NINE + HOUR
+    await world.advance(hours=6)
+    for name, health in (("Cs1", "ill"), ("Lin", "well")):
+        await world.post(f"/people/{known[name]}/check-ins", {"health": health})
+    for name, kind, hours in (("Cs2", "remote", 8), ("Cs3", "leave", 3)):
+        span = {"begins": ten.isoformat(), "ends": (ten + hours * HOUR).isoformat()}
+        await world.post(f"/people/{known[name]}/absences", {"kind": kind, **span})
+
+    async def fire() -> str | None:
+        async with world.parts.db.transaction() as session:
+            return await daily_health.fire_due(session, at=world.clock.now())
+
+    assert await fire() is None  # nine o'clock
+    await world.advance(hours=1)
+    world.told()
+    assert [await fire(), await fire()] == ["2026-11-23", None]
+    await world.settle()
+    summary, other = world.messages()
+    assert {summary.who, other.who} == {"Deng", "Ben"}
+    assert "1 ill" in summary.subject
+    for said in ("Well: 1.", "symptoms: Cs1.", "On leave: Cs3.", "Remote: Cs2.", "emergency team 2"):
+        assert said in summary.text
+    missing = summary.text.partition("Not heard of: ")[2].partition(".")[0]
+    assert "Mia" in missing
+    assert not {"Cs1", "Cs3", "Lin"} & set(missing.split(", "))
+
+    items = (await world.get(f"/capacity?from={ten:%Y-%m-%dT%H:%M:%SZ}&hours=4", role="execution"))["items"]
+    [team] = [one for one in items if one["pool"] == "front_line_team"]
+    assert [one["available"] for one in team["hours"]] == [2, 2, 2, 3]
