@@ -110,8 +110,8 @@ CASES: list[tuple[Callable[[Plan], object], list[str]]] = [
         ["Organisation: Operations is headed by Operations specialist."],
     ),
     (
-        lambda plan: plan["organisation"]["check_ins"].update(summary_at="09:30"),
-        ["Organisation: the summary of the daily health check-in goes to Deputy general manager, Head of customer service at 09:30."],
+        lambda plan: plan["organisation"]["check_ins"].update(summary_at="09:30", tell=["general_manager"]),
+        ["Organisation: the summary of the daily health check-in goes to General manager at 09:30."],
     ),
     (lambda plan: plan.update(training=None), ["!Training and drills: this part is gone."]),
     (lambda plan: plan["general"]["scope"].pop(), ["General rules: other particulars changed (1)."]),
