@@ -33,7 +33,7 @@ router = APIRouter(prefix="/api/v1", route_class=Edge, tags=["plan"])
 _YAML: Final = frozenset({"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"})
 _SARIF: Final = "application/sarif+json"
 _FILE: Final = "plan.yaml"  # what mistakes call a text that came without a file name
-_YAML_BODY: Final[dict[str, Any]] = {
+YAML_BODY: Final[dict[str, Any]] = {
     "requestBody": {"required": True, "content": {"application/yaml": {"schema": {"type": "string"}}}}
 }
 
@@ -80,11 +80,11 @@ async def check_outlook(
 
 
 @router.post(
-    "/plan/check", response_model=OutlookRead, openapi_extra=_YAML_BODY,
+    "/plan/check", response_model=OutlookRead, openapi_extra=YAML_BODY,
     responses={**problems(UnsupportedMedia, TooMany), 200: {"content": {_SARIF: {"schema": {"type": "object"}}}}},
 )  # fmt: skip
 async def check_plan(
-    text: Yaml, session: Session, parts: Here, now: Now, language: Language,
+    text: Yaml, parts: Here, now: Now, language: Language,
     days: Annotated[int, Query(ge=1, le=report.MOST_DAYS, description="How far to look ahead.")] = report.DAYS,
     since: Annotated[Moment | None, Query(alias="from", description="Now, if not given.")] = None,
     organisation: Annotated[
@@ -102,7 +102,7 @@ async def check_plan(
     with _told_in(language):
         async with standing.alone(parts.checks):
             looked = await standing.look_at(
-                session, text, file=_FILE, at=since or now, days=days, mail=mail, organisation=organisation
+                parts.db, text, file=_FILE, at=since or now, days=days, mail=mail, organisation=organisation
             )
     if form == "sarif":
         return Response(Written(looked.report, looked.source, None, language).sarif(), media_type=_SARIF)
@@ -120,7 +120,7 @@ async def list_revisions(
 
 @router.post(
     "/plan/revisions", status_code=201, response_model=RevisionDetail, responses=problems(UnsupportedMedia),
-    openapi_extra=_YAML_BODY,
+    openapi_extra=YAML_BODY,
 )  # fmt: skip
 async def store_revision(
     text: Yaml,
@@ -139,7 +139,7 @@ async def store_revision(
 
 
 @router.put(
-    "/plan/revisions/{revision_id}", response_model=RevisionDetail, openapi_extra=_YAML_BODY,
+    "/plan/revisions/{revision_id}", response_model=RevisionDetail, openapi_extra=YAML_BODY,
     responses=problems(NotFound, UnsupportedMedia, EditedMeanwhile, IllegalRevisionTransition),
 )  # fmt: skip
 async def rewrite_revision(

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.away import TooBusy
+from app.db import Database
 from app.errors import TooMany
 from app.people import holders, rota
 from app.people import tables as people_tables
@@ -50,12 +51,18 @@ async def look_ahead(session: AsyncSession, *, at: datetime, days: int, mail: bo
 
 
 async def look_at(
-    session: AsyncSession, text: str, *, file: str, at: datetime, days: int, mail: bool, organisation: bool = True
+    db: Database, text: str, *, file: str, at: datetime, days: int, mail: bool, organisation: bool = True
 ) -> Looked:  # fmt: skip
-    """Check a plan that is not stored, with everybody and everything there is, or alone. Raises `BadPlan` if it cannot be read."""
+    """Check a plan that is not stored, with everybody and everything there is, or alone; no session is open while it reckons.
+
+    Raises `BadPlan` if it cannot be read.
+    """
     begins = _whole_minute(at)
     document = await asyncio.to_thread(reading.read, text, file=file)
-    known = await _over(session, begins, days, mail=mail) if organisation else None
+    known: Snapshot | None = None
+    if organisation:
+        async with db.request(writing=False) as session:
+            known = await _over(session, begins, days, mail=mail)
     looked, source = await asyncio.to_thread(_looked, document, known, begins, days, text, file)
     return Looked(None, looked, source)
 
