@@ -8,7 +8,17 @@ they may create, are the only places where the world is touched.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from app.reactions import calling, ending, holding, listening, owing, readiness, running, watching
+from app.reactions import (
+    calling,
+    drilling,
+    ending,
+    holding,
+    listening,
+    owing,
+    readiness,
+    running,
+    watching,
+)
 from app.reactions.context import Reaction, ReactionToMany
 
 REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
@@ -26,13 +36,14 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     ),
     "incident.closed": (
         ending.withdraw_everything, ending.release_resources, owing.owe_review, ending.tell_those_told, ending.open_review,
+        drilling.end_with_incident,
     ),
     "incident.reopened": (
         owing.withdraw_duties, calling.call_reporting_chain, running.start_plan, owing.owe_update,
     ),
     "incident.cancelled": (
         ending.withdraw_everything, ending.release_resources, owing.withdraw_duties, ending.tell_those_told,
-        ending.pass_on_merged,
+        ending.pass_on_merged, drilling.end_with_incident,
     ),
     "incident.merged": (ending.take_in_merged,),
     "incident.reviewed": (ending.publish_review, owing.settle_review, readiness.note_found_wanting),
@@ -42,6 +53,7 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "round.acknowledged": (calling.note_answer,),
     "rung.due": (calling.tell_next_rung,),
     "rung.told": (calling.note_rung,),
+    "rung.not_enrolled": (calling.note_not_enrolled,),
     "chain.lap": (calling.note_lap,),
     "chain.nobody": (calling.note_nobody,),
     "delivery.dead": (calling.note_dead_delivery,),
@@ -88,6 +100,14 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "check.due": (readiness.ask_for_a_look,),
     "plan.outlook_worsened": (watching.say_plan_would_fail,),
     "plan.enforced": (running.refresh_members,),
+    # drills
+    "drill.briefed": (drilling.brief,),
+    "drill.reminder": (drilling.remind,),
+    "drill.called_off": (drilling.call_off,),
+    "drill.inject": (drilling.let_happen,),
+    "drill.time_is_up": (drilling.end_on_time,),
+    "drill.ended": (drilling.take_figures,),
+    "drill.closed": (drilling.open_improvements,),
     "plan.revision_due": (readiness.remind_of_revision,),
     # the product itself
     "self_test.due": (watching.send_self_test,),

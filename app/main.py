@@ -19,7 +19,9 @@ from app.access.parts import Parts
 from app.access.routes import router as access_routes
 from app.carrying import Reach
 from app.clock import Clock, DatabaseClock, SystemClock, keep_in_step
+from app.console.drilling import router as drill_pages
 from app.console.planning import router as plan_pages
+from app.console.pools import router as pool_pages
 from app.console.rostering import router as roster_pages
 from app.console.routes import router as console_routes
 from app.console.routes import static_files
@@ -57,6 +59,7 @@ from app.service.requests import RequestLog
 from app.service.stream import router as stream_routes
 from app.service.vitals import router as vital_routes
 from app.settings import Settings
+from app.simulation.routes import router as simulation_routes
 from app.vault import Vault
 from app.watch import guard
 from app.watch.guard import Guard
@@ -65,9 +68,9 @@ from app.watch.routes import router as watch_routes
 # Looked through in this order: what comes by the thousand first.
 ROUTERS: Sequence[APIRouter] = (
     receiving_routes, incident_routes, of_incident_routes, playbook_routes, notify_routes, resource_routes,
-    review_routes, level_routes, plan_routes, plan_change_routes, people_routes, roster_routes, readiness_routes,
+    review_routes, level_routes, plan_routes, plan_change_routes, simulation_routes, people_routes, roster_routes, readiness_routes,
     intake_routes, access_routes, parked_routes, watch_routes, holding_routes, stream_routes, vital_routes, problem_routes,
-    console_routes, watch_pages, plan_pages, roster_pages,
+    console_routes, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages,
 )  # fmt: skip
 
 _TO_WRITE_DOWN: Final = timedelta(

@@ -41,6 +41,17 @@ ALERT = {
 }
 
 SPAN = {"begins": "2026-12-24T01:00:00Z", "ends": "2026-12-24T02:00:00Z"}
+DRILL = {
+    "title": "Nobody can sign in",
+    "type": "system_outage",
+    "level": 2,
+    "mode": "live",
+    "starts_at": "2026-12-24T01:00:00Z",
+    "lasts": "PT1H",
+    "place": "Hall 2",
+    "scheme": "The duty lead finds that nobody can sign in.",
+    "parts": [{"position": "duty_lead"}],
+}
 LEAVE = b"""BEGIN:VCALENDAR
 VERSION:2.0
 PRODID:-//Test//EN
@@ -52,6 +63,11 @@ DTEND:20261225T000000Z
 SUMMARY:010
 END:VEVENT
 END:VCALENDAR
+"""
+
+SCENARIO = b"""title: {zh: x, en: x}
+lasts: 1m
+happens: [{at: 0m, raise: {title: x, type: system_outage, level: 1}}]
 """
 
 
@@ -171,6 +187,7 @@ class Scene:
                 "until": "2026-11-23T19:00:00Z",
             },
             ("POST", "/api/v1/plan/check"): plan,
+            ("POST", "/api/v1/simulations"): (SCENARIO, "application/yaml"),
             ("POST", "/api/v1/plan/revisions"): plan,
             ("POST", "/api/v1/plan/revisions/{revision_id}/transitions"): {"event": "submit"},
             ("PUT", "/api/v1/plan/revisions/{revision_id}"): plan,
@@ -182,6 +199,16 @@ class Scene:
             ("POST", "/api/v1/plan/due/{due_id}/dismissals"): {"note": "It is in the plan already"},
             ("POST", "/api/v1/incidents/{incident_id}/plan"): {"reason": "The law changed"},
             ("POST", "/api/v1/duties/{key}/completions"): {"note": "done"},
+            ("POST", "/api/v1/drills"): DRILL,
+            ("POST", "/api/v1/drills/{drill_id}/transitions"): {"event": "approve"},
+            ("POST", "/api/v1/drills/{drill_id}/scores"): {"topic": "people", "points": 4},
+            ("POST", "/api/v1/drills/{drill_id}/findings"): {
+                "topic": "people",
+                "text": "Nobody knew the number",
+                "owner": "duty_lead",
+                "due_on": "2026-12-24",
+            },
+            ("POST", "/api/v1/drills/{drill_id}/results"): {"result": {"met": 4}},
             ("PATCH", "/api/v1/incidents/{incident_id}/review"): {"summary": "It went well."},
             ("POST", "/api/v1/improvements/{improvement_id}/transitions"): {
                 "event": "complete",
@@ -219,6 +246,7 @@ async def set_the_scene(world: World) -> Scene:
     override = await world.post("/rosters/duty_lead/overrides", {"person_id": lead, **SPAN})
     absence = await world.post(f"/people/{people[0]['id']}/absences", {"kind": "remote", **SPAN})
     feed = await world.post("/calendar-feeds", {"position": "duty_lead"})
+    drill = await world.post("/drills", DRILL)
     async with world.parts.db.reading() as session:
         key = await session.scalar(select(Key.id).where(Key.name == "execution"))
     return Scene(
@@ -228,7 +256,7 @@ async def set_the_scene(world: World) -> Scene:
             "person_id": people[0]["id"], "pool_id": pools[0]["id"], "reservation_id": held["id"],
             "revision_id": plan["revision"]["id"], "key": "none", "improvement_id": "none", "key_id": str(key),
             "parked_id": "1", "alias": "ivr", "name": "standby", "replenishment_id": "none",
-            "due_id": "none",
+            "due_id": "none", "drill_id": drill["id"], "year": "2026",
             "position": "duty_lead", "lead_id": lead, "override_id": override["id"],
             "swap_id": "none", "absence_id": absence["id"], "feed_id": feed["id"],
             "feed_mark": feed["url"].rpartition("/")[2].removesuffix(".ics"),

@@ -22,6 +22,7 @@ RULES: Final[Sequence[Rule]] = (
     references.command_posts_exist,
     references.pools_exist,
     references.items_exist,
+    references.assets_exist,
     steps.ids_are_unique,
     steps.needs_exist,
     steps.needs_share_a_level,

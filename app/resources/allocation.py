@@ -196,10 +196,14 @@ def _without(shelf: Shelf, served: Sequence[Served]) -> Shelf:
     for taken in (taken for one in served for taken in one.taken):
         gone[_once(taken.unit)] = gone.get(_once(taken.unit), 0) + taken.quantity
     left = {
-        pool_id: [replace(unit, quantity=max(0, unit.quantity - gone.get(_once(unit), 0))) for unit in units]
+        pool_id: [_less(unit, gone[_once(unit)]) if _once(unit) in gone else unit for unit in units]
         for pool_id, units in shelf.units.items()
     }
     return Shelf(left, shelf.next)
+
+
+def _less(unit: Free, quantity: int) -> Free:
+    return replace(unit, quantity=max(0, unit.quantity - quantity))
 
 
 Way = tuple[Demand | None, ...]  # by ask: the substitute it may fall back on

@@ -56,6 +56,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_duty_occurrences")),
     )
     op.create_table(
+        "enrolments",
+        sa.Column("ref", sa.String(length=64), nullable=False),
+        sa.Column("who", sa.String(length=63), nullable=False),
+        sa.PrimaryKeyConstraint("ref", "who", name=op.f("pk_enrolments")),
+    )
+    op.create_table(
         "handover_occurrences",
         sa.Column("key", sa.String(length=200), nullable=False),
         sa.Column("position", sa.String(length=63), nullable=False),
@@ -527,9 +533,42 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_decisions_incident_id"), "decisions", ["incident_id"], unique=False)
     op.create_table(
+        "drills",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("title", sa.String(length=500), nullable=False),
+        sa.Column("type", sa.String(length=63), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("playbook", sa.String(length=63), nullable=True),
+        sa.Column("mode", sa.String(length=16), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("place", sa.String(length=500), nullable=False),
+        sa.Column("scheme", sa.Text(), nullable=False),
+        sa.Column("scenario", JSON, nullable=False),
+        sa.Column("props", JSON, nullable=False),
+        sa.Column("duty", sa.String(length=200), nullable=True),
+        sa.Column("planned_by", sa.String(length=200), nullable=False),
+        sa.Column("planned_key", sa.String(length=8), nullable=True),
+        sa.Column("approved_by", sa.String(length=200), nullable=True),
+        sa.Column("incident_id", sa.String(length=26), nullable=True),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_because", JSON, nullable=True),
+        sa.Column("figures", JSON, nullable=True),
+        sa.Column("summary", sa.Text(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_drills_incident_id_incidents")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_drills")),
+    )
+    op.create_index(op.f("ix_drills_incident_id"), "drills", ["incident_id"], unique=False)
+    op.create_table(
         "improvements",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("incident_id", sa.String(length=26), nullable=True),
+        sa.Column("drill_id", sa.String(length=26), nullable=True),
         sa.Column("title", sa.String(length=500), nullable=False),
         sa.Column("owner", sa.String(length=200), nullable=False),
         sa.Column("due_on", sa.Date(), nullable=False),
@@ -546,6 +585,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_improvements")),
     )
+    op.create_index(op.f("ix_improvements_drill_id"), "improvements", ["drill_id"], unique=False)
     op.create_index(op.f("ix_improvements_incident_id"), "improvements", ["incident_id"], unique=False)
     op.create_table(
         "obligations",
@@ -1007,6 +1047,41 @@ def upgrade() -> None:
     op.create_index(op.f("ix_deliveries_ref"), "deliveries", ["ref"], unique=False)
     op.create_index(op.f("ix_deliveries_round_id"), "deliveries", ["round_id"], unique=False)
     op.create_table(
+        "drill_findings",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("drill_id", sa.String(length=26), nullable=False),
+        sa.Column("topic", sa.String(length=16), nullable=False),
+        sa.Column("text", sa.String(length=500), nullable=False),
+        sa.Column("owner", sa.String(length=200), nullable=False),
+        sa.Column("due_on", sa.Date(), nullable=False),
+        sa.Column("found_by", sa.String(length=200), nullable=False),
+        sa.ForeignKeyConstraint(["drill_id"], ["drills.id"], name=op.f("fk_drill_findings_drill_id_drills")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_drill_findings")),
+    )
+    op.create_index(op.f("ix_drill_findings_drill_id"), "drill_findings", ["drill_id"], unique=False)
+    op.create_table(
+        "drill_parts",
+        sa.Column("drill_id", sa.String(length=26), nullable=False),
+        sa.Column("who", sa.String(length=63), nullable=False),
+        sa.Column("is_person", sa.Boolean(), nullable=False),
+        sa.Column("observes", sa.Boolean(), nullable=False),
+        sa.Column("role", sa.String(length=200), nullable=True),
+        sa.ForeignKeyConstraint(["drill_id"], ["drills.id"], name=op.f("fk_drill_parts_drill_id_drills")),
+        sa.PrimaryKeyConstraint("drill_id", "who", name=op.f("pk_drill_parts")),
+    )
+    op.create_table(
+        "drill_scores",
+        sa.Column("drill_id", sa.String(length=26), nullable=False),
+        sa.Column("topic", sa.String(length=16), nullable=False),
+        sa.Column("evaluator_key", sa.String(length=8), nullable=False),
+        sa.Column("evaluator", sa.String(length=200), nullable=False),
+        sa.Column("points", sa.Integer(), nullable=False),
+        sa.Column("remark", sa.Text(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["drill_id"], ["drills.id"], name=op.f("fk_drill_scores_drill_id_drills")),
+        sa.PrimaryKeyConstraint("drill_id", "topic", "evaluator_key", name=op.f("pk_drill_scores")),
+    )
+    op.create_table(
         "former_assignments",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("person_id", sa.String(length=26), nullable=False),
@@ -1197,6 +1272,10 @@ def downgrade() -> None:
     op.drop_table("movements")
     op.drop_index(op.f("ix_former_assignments_position_id"), table_name="former_assignments")
     op.drop_table("former_assignments")
+    op.drop_table("drill_scores")
+    op.drop_table("drill_parts")
+    op.drop_index(op.f("ix_drill_findings_drill_id"), table_name="drill_findings")
+    op.drop_table("drill_findings")
     op.drop_index(op.f("ix_deliveries_round_id"), table_name="deliveries")
     op.drop_index(op.f("ix_deliveries_ref"), table_name="deliveries")
     op.drop_index("ix_deliveries_person", table_name="deliveries")
@@ -1299,7 +1378,10 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_obligations_incident_id"), table_name="obligations")
     op.drop_table("obligations")
     op.drop_index(op.f("ix_improvements_incident_id"), table_name="improvements")
+    op.drop_index(op.f("ix_improvements_drill_id"), table_name="improvements")
     op.drop_table("improvements")
+    op.drop_index(op.f("ix_drills_incident_id"), table_name="drills")
+    op.drop_table("drills")
     op.drop_index(op.f("ix_decisions_incident_id"), table_name="decisions")
     op.drop_table("decisions")
     op.drop_table("command_posts")
@@ -1413,6 +1495,7 @@ def downgrade() -> None:
     op.drop_table("incidents")
     op.drop_table("holds")
     op.drop_table("handover_occurrences")
+    op.drop_table("enrolments")
     op.drop_table("duty_occurrences")
     op.drop_table("departments")
     op.drop_index(

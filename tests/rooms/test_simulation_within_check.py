@@ -92,20 +92,16 @@ async def of_the_simulation(
     return found
 
 
-def come_and_go(given: Given, begins: datetime, lasts: timedelta) -> set[str]:
-    """Who goes or comes back meanwhile. What waits for the end of their quiet hours is dropped when they go before that."""
+def somebody_comes_or_goes(given: Given, begins: datetime, lasts: timedelta) -> bool:
     assert given.staff is not None
     known = organisation_file.snapshot(given.staff, given.plan, begins=begins, ends=begins + lasts)
-    return {
-        person.name
-        for person in known.people.values()
-        for one in person.away
-        for edge in (one.begins, one.ends)
-        if edge is not None and begins < edge <= begins + lasts
-    }
+    edges = (
+        edge for person in known.people.values() for one in person.away for edge in (one.begins, one.ends)
+    )
+    return any(edge is not None and begins < edge <= begins + lasts for edge in edges)
 
 
-@pytest.mark.parametrize("seed", [*range(7), 22])
+@pytest.mark.parametrize("seed", [*range(6), 22, 89])
 async def test_where_nobody_answers_everybody_is_told_when_the_check_says(seed: int) -> None:
     dice = Random(seed)
     level = 1 + seed % 3
@@ -118,7 +114,7 @@ async def test_where_nobody_answers_everybody_is_told_when_the_check_says(seed: 
     played = await of_the_simulation(given, level, begins, LASTS[level])
 
     checked = of_the_check(given, level, begins, LASTS[level])
-    if moving := come_and_go(given, begins, LASTS[level]):
-        assert all(played[name] <= after for name, after in checked.items() if name not in moving)
+    if somebody_comes_or_goes(given, begins, LASTS[level]):
+        assert all(played[name] <= after for name, after in checked.items())
     else:
         assert played == checked

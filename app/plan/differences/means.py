@@ -163,6 +163,8 @@ def _step(notes: Notes, place: Place, old: Step, new: Step) -> None:
         notes.note(at, "diff.step.to_level", "with.to_level", level=now.get("to_level"))
     if was.get("until") != now.get("until"):
         notes.note(at, "diff.step.until", "with.until", condition=now.get("until"))
+    if was.get("asset") != now.get("asset"):
+        notes.note(at, "diff.step.asset", "with.asset", weakens=now.get("asset") is None)
     if was.get("text") != now.get("text"):
         notes.note(at, "diff.step.text", "with.text")
     if old.title != new.title:
