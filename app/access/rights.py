@@ -100,7 +100,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/api/v1/people/{person_id}/absences/import"): ACTS,
     ("POST", "/api/v1/absences/{absence_id}/transitions"): ACTS,
     ("POST", "/api/v1/people/{person_id}/check-ins"): ACTS,
-    ("GET", "/api/v1/check-ins"): OVERSEES,
+    ("GET", "/api/v1/check-ins"): MANAGES,
     ("GET", "/api/v1/rosters/{position}/calendar"): READS,
     ("GET", "/api/v1/people/{person_id}/calendar"): READS,
     ("GET", "/api/v1/calendar-feeds"): READS,
@@ -143,6 +143,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/api/v1/incidents/{incident_id}/plan"): ACTS,
     # readiness
     ("GET", "/api/v1/duties"): READS,
+    ("GET", "/api/v1/capacity"): READS,
     ("POST", "/api/v1/duties/{key}/completions"): HELPS,
     ("GET", "/api/v1/drills"): READS,
     ("POST", "/api/v1/drills"): MANAGES,
@@ -184,6 +185,11 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/incidents/{incident_id}/review"): ACTS,
     ("POST", "/incidents/{incident_id}/review/publish"): MANAGES,
     ("GET", "/rosters"): READS,
+    ("POST", "/rosters/check-ins"): ACTS,
+    ("POST", "/rosters/absences"): ACTS,
+    ("POST", "/rosters/absences/{absence_id}"): ACTS,
+    ("POST", "/rosters/swaps"): ACTS,
+    ("POST", "/rosters/swaps/{swap_id}"): ACTS,
     ("GET", "/drills"): READS,
     ("GET", "/drills/{drill_id}.md"): READS,
     ("POST", "/drills"): MANAGES,
@@ -221,5 +227,5 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
 WITHOUT_DATABASE: Final = frozenset({("GET", "/healthz"), ("GET", "/a/page.css")})
 """Public, and answered whatever state the database is in: these take no turn at it."""
 
-OUTSIDE_TRANSACTIONS: Final = frozenset({("POST", "/api/v1/simulations")})
+OUTSIDE_TRANSACTIONS: Final = frozenset({("POST", "/api/v1/simulations"), ("POST", "/api/v1/plan/check")})
 """Change nothing and take seconds: let in by a look at the database, and served without a turn at it that others wait for."""

@@ -44,6 +44,7 @@ RULES: Final[Sequence[Rule]] = (
     clauses.time_zone_is_known,
     clauses.chains_end_in_leadership,
     clauses.commanders_can_command,
+    clauses.health_is_told_to_who_manages,
     clauses.storms_end,
     clauses.targets_are_in_order,
     clauses.graver_is_never_slower,

@@ -241,6 +241,10 @@ ERRORS: dict[str, tuple[str, str, Change]] = {
         "graver_slower", "levels.2.targets.review_within",
         put("levels", "2", "targets", "review_within", to="11d"),
     ),
+    "a summary of who is ill for those who do not manage": (
+        "health_told_too_widely", "organisation.check_ins.tell.0",
+        put("organisation", "check_ins", "tell", to=["customer_service_agent"]),
+    ),
     "a calendar of four fields": (
         "bad_cron", "training.duties.stock_check.cron",
         put("training", "duties", "stock_check", "cron", to="0 9 1 *"),

@@ -156,6 +156,8 @@ def _command_posts_named(plan: PlanDocument) -> Iterator[Named]:
 
 
 def _positions_named(plan: PlanDocument) -> Iterator[Named]:
+    if (check_ins := plan.organisation.check_ins) is not None:
+        yield from _each("organisation.check_ins.tell", check_ins.tell, "EO-1")
     yield "organisation.default_position", plan.organisation.default_position, "EP-2"
     if plan.monitoring is not None:
         yield "monitoring.owner", plan.monitoring.owner, "EP-1.4"
