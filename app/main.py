@@ -73,6 +73,10 @@ ROUTERS: Sequence[APIRouter] = (
     console_routes, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages,
 )  # fmt: skip
 
+_ALL: Final = APIRouter()  # what they come to is worked out once, not for each app of a process
+for _router in ROUTERS:
+    _ALL.include_router(_router)
+
 _TO_WRITE_DOWN: Final = timedelta(
     seconds=5
 )  # after the longest call, before the engine breaks off what is left
@@ -143,8 +147,7 @@ def create_app(
     )  # fmt: skip
     app.state.parts, app.state.engine, app.state.running = parts, engine, set()
     app.state.guard = Guard(parts, engine, reach.outgoing)
-    for router in ROUTERS:
-        app.include_router(router)
+    app.router.routes.extend(_ALL.routes)
     app.mount("/static", static_files(), name="static")
     refusals.install(app)
     describe(app)
