@@ -94,6 +94,7 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "duty.due": (readiness.tell_owner,),
     "duty.overdue": (readiness.tell_owner_again,),
     "handover.due": (readiness.tell_handover,),
+    "check_ins.due": (readiness.tell_check_ins,),
     "improvement.overdue": (readiness.chase_improvement,),
     "stock.low": (readiness.ask_replenishment,),
     "stocktake.due": (readiness.ask_for_a_look,),

@@ -100,7 +100,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/api/v1/people/{person_id}/absences/import"): ACTS,
     ("POST", "/api/v1/absences/{absence_id}/transitions"): ACTS,
     ("POST", "/api/v1/people/{person_id}/check-ins"): ACTS,
-    ("GET", "/api/v1/check-ins"): OVERSEES,
+    ("GET", "/api/v1/check-ins"): MANAGES,
     ("GET", "/api/v1/rosters/{position}/calendar"): READS,
     ("GET", "/api/v1/people/{person_id}/calendar"): READS,
     ("GET", "/api/v1/calendar-feeds"): READS,
@@ -143,6 +143,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/api/v1/incidents/{incident_id}/plan"): ACTS,
     # readiness
     ("GET", "/api/v1/duties"): READS,
+    ("GET", "/api/v1/capacity"): READS,
     ("POST", "/api/v1/duties/{key}/completions"): HELPS,
     ("GET", "/api/v1/drills"): READS,
     ("POST", "/api/v1/drills"): MANAGES,
@@ -184,6 +185,11 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/incidents/{incident_id}/review"): ACTS,
     ("POST", "/incidents/{incident_id}/review/publish"): MANAGES,
     ("GET", "/rosters"): READS,
+    ("POST", "/rosters/check-ins"): ACTS,
+    ("POST", "/rosters/absences"): ACTS,
+    ("POST", "/rosters/absences/{absence_id}"): ACTS,
+    ("POST", "/rosters/swaps"): ACTS,
+    ("POST", "/rosters/swaps/{swap_id}"): ACTS,
     ("GET", "/drills"): READS,
     ("GET", "/drills/{drill_id}.md"): READS,
     ("POST", "/drills"): MANAGES,
@@ -192,6 +198,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/drills/{drill_id}/plays"): MANAGES,
     ("POST", "/drills/{drill_id}/scores"): ACTS,
     ("POST", "/drills/{drill_id}/findings"): ACTS,
+    ("GET", "/pools"): READS,
     ("GET", "/plan"): READS,
     ("GET", "/plan/revisions/{revision_id}"): READS,
     ("POST", "/plan/revisions/{revision_id}/transitions"): MANAGES,
@@ -224,6 +231,7 @@ WITHOUT_DATABASE: Final = frozenset({("GET", "/healthz"), ("GET", "/a/page.css")
 OUTSIDE_TRANSACTIONS: Final = frozenset(
     {
         ("POST", "/api/v1/simulations"),
+        ("POST", "/api/v1/plan/check"),
         ("POST", "/api/v1/drills/{drill_id}/plays"),
         ("POST", "/drills/{drill_id}/plays"),
     }

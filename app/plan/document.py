@@ -58,6 +58,15 @@ class Position(Part):
     duties: list[Localised] = Field(default_factory=list)
 
 
+class CheckIns(Part):
+    """The daily health check-in (EO-1): when its summary is told, and to whom."""
+
+    summary_at: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["09:30"])]
+    """On the clocks of the plan's time zone."""
+    tell: Annotated[list[Slug], Field(min_length=1)]
+    """Positions of leadership or management: the summary says who is ill."""
+
+
 class Organisation(Part):
     """Organisation and duties (EP-2): positions, never names."""
 
@@ -65,6 +74,7 @@ class Organisation(Part):
     positions: dict[Slug, Position]
     default_position: Slug
     """Told when nothing else says whom: the duty lead."""
+    check_ins: CheckIns | None = None
 
 
 class Monitoring(Part):

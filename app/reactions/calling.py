@@ -13,10 +13,9 @@ from app.incidents.tables import Incident, State, Status
 from app.incidents.transitions import Command, carry_out
 from app.notify import acknowledgement, chain, digest
 from app.notify.tables import Delivery, Round, RoundState
-from app.people import holders
-from app.people.rota import Absent
+from app.people import discretion, holders
 from app.reactions.context import Happened, is_exercise, is_open
-from app.wording import restored
+from app.wording import kept, restored
 
 log = structlog.get_logger("chain")
 
@@ -181,7 +180,7 @@ async def leave_out_who_cannot_be_called(happened: Happened) -> None:
             payload = {
                 "round_id": called.id,
                 "person_id": person_id,
-                "why": why.value,
+                "why": kept(discretion.for_the_record(why)),
                 "note": called.ref not in noted,
             }
             noted.add(called.ref)
@@ -197,7 +196,7 @@ async def pass_over(happened: Happened) -> None:
     called = await chain.locked(happened.session, said["round_id"])
     if called is None or called.state != RoundState.CALLING or not is_open(incident):
         return
-    person_id, why = said["person_id"], holders.said_of(Absent(said["why"]))
+    person_id, why = said["person_id"], restored(said["why"])
     await chain.pass_over(happened.session, called, person_id, why, at=happened.at)
     if said["note"]:
         names = await holders.names(happened.session, [person_id])

@@ -1,4 +1,4 @@
-"""Recurring duties and drills over HTTP."""
+"""Recurring duties, drills, and the people there are, over HTTP."""
 
 from typing import Annotated
 
@@ -6,11 +6,13 @@ from fastapi import APIRouter, Path, Query, Response
 
 from app.access.edge import Edge, IfMatch, Language, Now, Session, Who, problems
 from app.access.paging import Page, Paging, paged
-from app.errors import Forbidden, NotFound, Refused, Stale
+from app.errors import Forbidden, NotFound, Refused, Stale, Unavailable
 from app.incidents.authority import may_act_for
-from app.readiness import drill_report, drills, duties
+from app.plan import revisions
+from app.readiness import capacity, drill_report, drills, duties
 from app.readiness.drills import IllegalDrillTransition, OwnDrill
 from app.readiness.schemas import (
+    CapacityRead,
     CompleteDuty,
     DrillRead,
     DrillSummary,
@@ -24,6 +26,7 @@ from app.readiness.schemas import (
     ScoreRead,
 )
 from app.readiness.tables import Drill, DrillState, DutyOccurrence, DutyState
+from app.vocabulary import Moment
 
 router = APIRouter(prefix="/api/v1", route_class=Edge, tags=["readiness"])
 
@@ -50,6 +53,19 @@ async def complete_duty(
     entitled = await may_act_for(session, who, [occurrence.owner])
     occurrence = await duties.complete(session, key, by=who.name, entitled=entitled, at=now, note=done.note)
     return DutyRead.of(occurrence, language)
+
+
+@router.get("/capacity", response_model=Page[CapacityRead], responses=problems(Unavailable))
+async def read_capacity(
+    session: Session, now: Now, language: Language,
+    since: Annotated[Moment | None, Query(alias="from", description="This hour, if not given.")] = None,
+    hours: Annotated[int, Query(ge=1, le=7 * 24)] = 24,
+) -> Page[CapacityRead]:  # fmt: skip
+    """How many people of each pool can be had, hour by hour, beside the least the plan asks for (EO-2)."""
+    _, plan = await revisions.in_force(session)
+    start = since or now.replace(minute=0, second=0, microsecond=0)
+    found = await capacity.by_hour(session, plan, start=start, hours=hours)
+    return Page(items=[CapacityRead.of(one, start, language) for one in found], next=None)
 
 
 @router.get("/drills", response_model=Page[DrillSummary], responses=problems())

@@ -72,6 +72,16 @@ class Held:
     exercise: bool
 
 
+@dataclass(frozen=True)
+class Holding:
+    """So many of one unit, for whom and until when."""
+
+    reservation_id: str
+    ref: str
+    quantity: int
+    until: datetime
+
+
 _OF_KEY: Final = select(Reservation).where(Reservation.key == bindparam("key"))
 
 
@@ -211,6 +221,21 @@ async def lines_of(session: AsyncSession, reservations: Iterable[Reservation]) -
                 whole.until, whole.exercise,
             )
         )  # fmt: skip
+    return found
+
+
+async def holdings(session: AsyncSession) -> dict[str, list[Holding]]:
+    """Who holds what of each unit, exercises left out: they hold shadows."""
+    query = (
+        select(ReservationLine.unit_id, Reservation.id, Reservation.ref, ReservationLine.quantity, Reservation.until)
+        .join(Reservation, Reservation.id == ReservationLine.reservation_id)
+        .where(ReservationLine.held)
+        .order_by(Reservation.until, Reservation.id)
+    )  # fmt: skip
+    found: dict[str, list[Holding]] = {}
+    for row in await session.execute(query):
+        one = Holding(row.id, row.ref, row.quantity, row.until)
+        found.setdefault(row.unit_id, []).append(one)
     return found
 
 

@@ -39,11 +39,11 @@ class Rows:
         """Of these tables; none: of every one. In an order that is the same each time."""
         wanted = set(Base.metadata.sorted_tables if tables is None else tables)
         found = []
-        async with database.engine.connect() as connection:
+        async with database.reading() as session:
             for table in Base.metadata.sorted_tables:
                 if table in wanted:
                     query = table.select().order_by(*table.primary_key.columns)
-                    rows = (await connection.execute(query)).mappings().all()
+                    rows = (await session.execute(query)).mappings().all()
                     found.append((table, [dict(row) for row in rows]))
         return cls([(table, rows) for table, rows in found if rows])
 

@@ -34,6 +34,12 @@ def upgrade() -> None:
         sqlite_where=sa.text("working_at is null"),
     )
     op.create_table(
+        "check_in_summaries",
+        sa.Column("day", sa.String(length=10), nullable=False),
+        sa.Column("fired_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("day", name=op.f("pk_check_in_summaries")),
+    )
+    op.create_table(
         "departments",
         sa.Column("id", sa.String(length=63), nullable=False),
         sa.Column("title", JSON, nullable=False),
@@ -950,6 +956,7 @@ def upgrade() -> None:
         sa.Column("language", sa.String(length=8), nullable=False),
         sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("made_by", sa.String(length=200), nullable=False),
+        sa.Column("maker", sa.String(length=32), nullable=False),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["person_id"], ["people.id"], name=op.f("fk_calendar_feeds_person_id_people")
@@ -1498,6 +1505,7 @@ def downgrade() -> None:
     op.drop_table("enrolments")
     op.drop_table("duty_occurrences")
     op.drop_table("departments")
+    op.drop_table("check_in_summaries")
     op.drop_index(
         "uq_channel_episodes_failing",
         table_name="channel_episodes",

@@ -7,10 +7,12 @@ import httpx
 import pytest
 
 from app.console.routes import SAMPLE
+from app.db import Database
 from app.settings import Settings
 from app.simulation import apart, organisation
 from app.simulation.apart import SimulationTooLong, SimulationUnderWay
 from app.simulation.document import read
+from app.simulation.organisation import Given
 from tests.calls import SCENARIO, rows
 from tests.world import PLAN, World
 
@@ -22,6 +24,10 @@ people: {everybody: silent}
 happens: [{at: 0m, as: outage, raise: {title: 呼叫中心不可用, type: system_outage, level: 1}}]
 expect: [{at: 5m, incident: outage, told: [customer_service_head], not_told: [general_manager]}]
 """
+
+
+def shipped() -> Given:
+    return organisation.from_files(PLAN.read_bytes(), SAMPLE.read_bytes(), file=PLAN.name)
 
 
 async def asked(
@@ -72,29 +78,28 @@ async def test_while_one_is_played_others_have_their_turn_at_the_database(
 ) -> None:
     """On SQLite a request that writes has the only turn there is."""
     begun, go_on = asyncio.Event(), asyncio.Event()
-    play = apart.play
 
-    async def held(*args: object, **more: object) -> object:
+    async def held(_db: Database) -> Given:
         begun.set()
         await go_on.wait()
-        return await play(*args, **more)  # type: ignore[arg-type]
+        return shipped()
 
-    monkeypatch.setattr(apart, "play", held)
+    monkeypatch.setattr(organisation, "from_database", held)
     playing = asyncio.create_task(asked(world, SCENARIO))
     await begun.wait()
-
-    await world.post("/incidents", {"title": "Lines are dead", "type": "network_outage"})
-
-    go_on.set()
-    assert (await playing).status_code == 200
+    try:
+        await world.post("/incidents", {"title": "Lines are dead", "type": "network_outage"})
+    finally:
+        go_on.set()
+        answer = await playing
+    assert answer.status_code == 200
 
 
 async def test_a_second_one_is_told_to_come_again() -> None:
-    given = organisation.from_files(PLAN.read_bytes(), SAMPLE.read_bytes(), file=PLAN.name)
     assert apart._turn.acquire(blocking=False)
     try:
         with pytest.raises(SimulationUnderWay) as refused:
-            await apart.play(given, read(SCENARIO, file="x"), settings=Settings())
+            await apart.play(shipped(), read(SCENARIO, file="x"), settings=Settings())
     finally:
         apart._turn.release()
 
@@ -102,10 +107,8 @@ async def test_a_second_one_is_told_to_come_again() -> None:
 
 
 async def test_one_without_an_end_is_broken_off_and_gives_its_turn_back() -> None:
-    given = organisation.from_files(PLAN.read_bytes(), SAMPLE.read_bytes(), file=PLAN.name)
-
     with pytest.raises(SimulationTooLong):
-        await apart.play(given, read(SCENARIO, file="x"), settings=Settings(), deadline=timedelta())
+        await apart.play(shipped(), read(SCENARIO, file="x"), settings=Settings(), deadline=timedelta())
 
     assert apart._turn.acquire(blocking=False)
     apart._turn.release()

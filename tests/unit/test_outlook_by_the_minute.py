@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import combinations, groupby
+from itertools import combinations_with_replacement, groupby
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -478,8 +478,12 @@ class Brute:
 
     def pairs(self) -> dict[str, tuple[Span, ...]]:
         found = {}
-        for one, other in combinations(self.plan.types, 2):
-            mine, theirs = (self._heaviest(self.plan.types[name].playbook) for name in (one, other))
+        asked = [
+            (f"{name}:{level}", self._requests(kind.playbook, level))
+            for name, kind in self.plan.types.items()
+            for level in (1, 2, 3, 4)
+        ]
+        for (one, mine), (other, theirs) in combinations_with_replacement(asked, 2):
 
             def both(minute: int, mine: Any = mine, theirs: Any = theirs) -> bool:
                 alone = self.served(mine, minute) and self.served(theirs, minute)
@@ -496,11 +500,6 @@ class Brute:
     def _requests(self, playbook: str, level: int) -> list[Any]:
         steps = self.plan.playbooks[playbook].steps
         return [step.params.ask for step in steps if step.kind == "reserve" and level in step.levels]
-
-    def _heaviest(self, playbook: str) -> list[Any]:
-        by_level = {level: self._requests(playbook, level) for level in (1, 2, 3, 4)}
-        weight = {level: sum(ask.quantity for one in asks for ask in one) for level, asks in by_level.items()}
-        return by_level[max(weight, key=lambda level: (weight[level], -level))]
 
 
 def less(unit: Free, taken: Any) -> Free:

@@ -125,6 +125,14 @@ ERRORS: dict[str, tuple[str, str, Change]] = {
         "item_not_named", "playbooks.epidemic.steps.2.with.ask.0",
         lambda plan: drop("with", "ask", 0, "item")(step(plan, "epidemic", "reserve_supplies")),
     ),
+    "a fail-over from what nothing stands in for": (
+        "no_standby", "playbooks.system_outage.steps.7.with.asset.name",
+        at_step("fail_over", "with", "asset", "name", to="telefony"),
+    ),
+    "a backup verified that the pool does not hold": (
+        "unknown_item", "playbooks.system_outage.steps.7.with.asset.name",
+        at_step("fail_over", "with", "asset", to={"does": "verify_backup", "pool": "standby_systems", "name": "x"}),
+    ),
     "two steps of one name": (
         "duplicate_step", "playbooks.system_outage.steps.26.id", add_step(id="diagnose"),
     ),
@@ -232,6 +240,10 @@ ERRORS: dict[str, tuple[str, str, Change]] = {
     "a graver level that takes longer": (
         "graver_slower", "levels.2.targets.review_within",
         put("levels", "2", "targets", "review_within", to="11d"),
+    ),
+    "a summary of who is ill for those who do not manage": (
+        "health_told_too_widely", "organisation.check_ins.tell.0",
+        put("organisation", "check_ins", "tell", to=["customer_service_agent"]),
     ),
     "a calendar of four fields": (
         "bad_cron", "training.duties.stock_check.cron",
