@@ -8,7 +8,7 @@ they may create, are the only places where the world is touched.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from app.reactions import calling, ending, listening, owing, readiness, running, watching
+from app.reactions import calling, ending, listening, owing, readiness, risking, running, watching
 from app.reactions.context import Reaction, ReactionToMany
 
 REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
@@ -75,7 +75,12 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "handover.due": (readiness.tell_handover,),
     "improvement.overdue": (readiness.chase_improvement,),
     "stock.low": (readiness.ask_replenishment,),
-    "plan.enforced": (running.refresh_members,),
+    "plan.enforced": (running.refresh_members, risking.fill_register),
+    # risks
+    "risk.review_due": (risking.make_review_a_duty,),
+    "risk.review_overdue": (risking.escalate_review,),
+    "assessment.asked": (risking.ask_assessors,),
+    "assessment.reminder": (risking.remind_assessors,),
     # the product itself
     "self_test.due": (watching.send_self_test,),
     "self_test.received": (watching.end_self_test,),

@@ -20,6 +20,7 @@ from app.incidents.tables import (
     TimelineEntry,
 )
 from app.incidents.tasks import TaskEvent
+from app.incidents.transitions import By
 from app.vocabulary import LevelNumber, Moment
 from app.wording import Wording, render, spoken
 
@@ -85,6 +86,9 @@ class ApplyEvent(_Asked):
     reason: Long | None = None
     level: LevelNumber | None = None
     assessment: AssessmentGiven | None = None
+    by: By | None = None
+    """assess, relevel: what gives the level; unsaid, a level given is by hand, else an assessment goes by the matrix, else the
+    rules decide."""
     playbook: str | None = None
     merge_into: str | None = None
     """cancel: the id or number of the open incident this one is a duplicate of."""

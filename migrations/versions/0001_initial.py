@@ -320,6 +320,26 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_reservations_ref"), "reservations", ["ref"], unique=False)
     op.create_table(
+        "risks",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("name", sa.String(length=63), nullable=True),
+        sa.Column("title", JSON, nullable=False),
+        sa.Column("category", sa.String(length=16), nullable=False),
+        sa.Column("owner", sa.String(length=63), nullable=False),
+        sa.Column("likelihood", sa.Integer(), nullable=False),
+        sa.Column("impact", sa.Integer(), nullable=False),
+        sa.Column("strategy", sa.String(length=16), nullable=False),
+        sa.Column("type", sa.String(length=63), nullable=True),
+        sa.Column("playbook", sa.String(length=63), nullable=True),
+        sa.Column("review_on", sa.Date(), nullable=False),
+        sa.Column("reviewed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_risks")),
+        sa.UniqueConstraint("name", name=op.f("uq_risks_name")),
+    )
+    op.create_table(
         "runs",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("ref", sa.String(length=64), nullable=False),
@@ -423,6 +443,34 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_announcements")),
     )
     op.create_index(op.f("ix_announcements_incident_id"), "announcements", ["incident_id"], unique=False)
+    op.create_table(
+        "assessments",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("risk_id", sa.String(length=26), nullable=True),
+        sa.Column("incident_id", sa.String(length=26), nullable=True),
+        sa.Column("method", sa.String(length=16), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("type", sa.String(length=63), nullable=True),
+        sa.Column("start", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("end", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("figures", JSON, nullable=True),
+        sa.Column("positions", JSON, nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("asked_by", sa.String(length=200), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("likelihood", sa.Integer(), nullable=True),
+        sa.Column("impact", sa.Integer(), nullable=True),
+        sa.Column("ended_by", sa.String(length=200), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_assessments_incident_id_incidents")
+        ),
+        sa.ForeignKeyConstraint(["risk_id"], ["risks.id"], name=op.f("fk_assessments_risk_id_risks")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_assessments")),
+    )
+    op.create_index("ix_assessments_incident", "assessments", ["incident_id"], unique=False)
+    op.create_index("ix_assessments_risk", "assessments", ["risk_id"], unique=False)
     op.create_table(
         "browser_sessions",
         sa.Column("digest", sa.String(length=64), nullable=False),
@@ -616,6 +664,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("incident_id", name=op.f("pk_reviews")),
     )
     op.create_table(
+        "risk_changes",
+        sa.Column("risk_id", sa.String(length=26), nullable=False),
+        sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.String(length=200), nullable=False),
+        sa.Column("changes", JSON, nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("assessment_id", sa.String(length=26), nullable=True),
+        sa.ForeignKeyConstraint(["risk_id"], ["risks.id"], name=op.f("fk_risk_changes_risk_id_risks")),
+        sa.PrimaryKeyConstraint("risk_id", "version", name=op.f("pk_risk_changes")),
+    )
+    op.create_table(
         "rounds",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("ref", sa.String(length=64), nullable=False),
@@ -798,6 +858,21 @@ def upgrade() -> None:
         sa.UniqueConstraint("person_id", "uid", "begins", name=op.f("uq_absences_person_id_uid_begins")),
     )
     op.create_index("ix_absences_person", "absences", ["person_id", "ends"], unique=False)
+    op.create_table(
+        "assessor_scores",
+        sa.Column("assessment_id", sa.String(length=26), nullable=False),
+        sa.Column("position", sa.String(length=63), nullable=False),
+        sa.Column("by", sa.String(length=200), nullable=False),
+        sa.Column("key_id", sa.String(length=26), nullable=True),
+        sa.Column("likelihood", sa.Integer(), nullable=False),
+        sa.Column("impact", sa.Integer(), nullable=False),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["assessment_id"], ["assessments.id"], name=op.f("fk_assessor_scores_assessment_id_assessments")
+        ),
+        sa.PrimaryKeyConstraint("assessment_id", "position", name=op.f("pk_assessor_scores")),
+    )
     op.create_table(
         "assignments",
         sa.Column("person_id", sa.String(length=26), nullable=False),
@@ -1130,6 +1205,7 @@ def downgrade() -> None:
     op.drop_table("calendar_feeds")
     op.drop_index(op.f("ix_assignments_position_id"), table_name="assignments")
     op.drop_table("assignments")
+    op.drop_table("assessor_scores")
     op.drop_index("ix_absences_person", table_name="absences")
     op.drop_table("absences")
     op.drop_index(op.f("ix_units_pool_id"), table_name="units")
@@ -1179,6 +1255,7 @@ def downgrade() -> None:
         sqlite_where=sa.text("state = 'calling'"),
     )
     op.drop_table("rounds")
+    op.drop_table("risk_changes")
     op.drop_table("reviews")
     op.drop_index(
         "ix_receipts_unjudged",
@@ -1206,6 +1283,9 @@ def downgrade() -> None:
     op.drop_table("decisions")
     op.drop_table("command_posts")
     op.drop_table("browser_sessions")
+    op.drop_index("ix_assessments_risk", table_name="assessments")
+    op.drop_index("ix_assessments_incident", table_name="assessments")
+    op.drop_table("assessments")
     op.drop_index(op.f("ix_announcements_incident_id"), table_name="announcements")
     op.drop_table("announcements")
     op.drop_index(op.f("ix_timers_ref"), table_name="timers")
@@ -1233,6 +1313,7 @@ def downgrade() -> None:
     )
     op.drop_index(op.f("ix_runs_ref"), table_name="runs")
     op.drop_table("runs")
+    op.drop_table("risks")
     op.drop_index(op.f("ix_reservations_ref"), table_name="reservations")
     op.drop_index(
         "ix_reservations_held",
