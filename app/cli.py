@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 
-from app.commands import audit, demo, incidents, keys, moving, parked, people, plan, rosters, serving, sources
+from app.commands import (
+    audit,
+    demo,
+    incidents,
+    keys,
+    moving,
+    parked,
+    people,
+    plan,
+    revisions,
+    rosters,
+    serving,
+    sources,
+)
 from app.main import create_app
 from app.service import reference
 from app.settings import Settings
@@ -65,6 +78,7 @@ app.command()(incidents.incidents)
 app.command("on-call")(rosters.on_call)
 app.command("signing-secret")(serving.signing_secret)
 app.add_typer(keys.commands, name="keys")
+app.add_typer(revisions.commands, name="plan")
 app.add_typer(sources.commands, name="sources")
 app.add_typer(people.commands, name="people")
 app.add_typer(audit.commands, name="audit")

@@ -98,7 +98,7 @@ async def fire(session: AsyncSession, *, at: datetime, grave: bool) -> int:
         # With all that is due of the same ref: order holds within it.
         urgent = aliased(Timer)
         refs = select(urgent.ref).where(_is_grave(urgent), urgent.state == _ARMED, urgent.due_at <= at)
-        due = due.where(Timer.ref.in_(refs.order_by(urgent.due_at).limit(_URGENT_REFS)))
+        due = due.where(Timer.ref.in_(refs.order_by(urgent.due_at, urgent.id).limit(_URGENT_REFS)))
     moment = literal(at, Timer.due_at.type)
     told = ["topic", "ref", "payload", "urgency", "created_at", "not_before", "state", "attempts"]
     begun = (moment, moment, literal(MessageState.PENDING, String), literal(0, Integer))

@@ -79,6 +79,15 @@ class Condition:
         answer = _truth(self._root.seen(_View(scope, "en")))
         return answer if isinstance(answer, bool) else None
 
+    def weighed(self) -> Mapping[str, frozenset[Any]] | None:
+        """Each name with the constants it is weighed against: trying these and what lies between tries all.
+
+        None where that cannot be said: one name weighed against another, a filter, an order of texts.
+        """
+        found: dict[str, set[Any]] = {name: set() for name in self.names}
+        told = _weigh(self._root, found)
+        return {name: frozenset(values) for name, values in found.items()} if told else None
+
 
 @dataclass(frozen=True)
 class Text:
@@ -495,6 +504,50 @@ class _Filter:
     def seen(self, view: _View) -> Any:
         value, args = self.operand.seen(view), [arg.seen(view) for arg in self.args]
         return self.apply(value, args, view.language)
+
+
+def _weigh(node: _Node, found: dict[str, set[Any]]) -> bool:
+    """Note what each name is weighed against; says whether all of it could be told."""
+    match node:
+        case _Constant():
+            return True
+        case _Path(parts=parts):
+            return all(isinstance(part, str) for part in parts)
+        case (
+            _Comparison(left=_Constant() | _List() as against, operator=operator, right=name)
+            | _Comparison(left=name, operator=operator, right=_Constant() | _List() as against)
+        ):
+            return _weighed_against(name, operator, against, found, turned=node.left is against)
+        case _Every(terms=inner) | _Some(terms=inner):
+            return all(_weigh(one, found) for one in inner)
+        case _Not(operand=one) | _IsDefined(operand=one) | _IsNone(operand=one):
+            return _weigh(one, found)
+        case _Choice(question=question, then=then, otherwise=otherwise):
+            return all(_weigh(one, found) for one in (question, then, otherwise) if one is not None)
+        case _Filter(apply=apply, operand=_Path() as path, args=(_Constant(),)) if apply is _default:
+            return _weigh(path, found)
+        case _:
+            return False
+
+
+def _weighed_against(
+    name: _Node, operator: str, against: _Node, found: dict[str, set[Any]], *, turned: bool
+) -> bool:
+    inside = operator in ("in", "notin")
+    values = against.items if isinstance(against, _List) else (against,)
+    if inside != isinstance(against, _List) or (inside and turned):
+        return False
+    constants = [one.value for one in values if isinstance(one, _Constant)]
+    if isinstance(name, _Filter) and name.apply is _default:
+        constants += [one.value for one in name.args if isinstance(one, _Constant)]
+        name = name.operand
+    ordered = operator not in ("eq", "ne", "in", "notin")
+    if not isinstance(name, _Path) or len(values) > len(constants) or not _weigh(name, found):
+        return isinstance(name, _Constant) and len(values) <= len(constants)
+    if ordered and any(isinstance(one, str) for one in constants):
+        return False
+    found[_dotted(name.parts)].update(constants)
+    return True
 
 
 def _entry(value: Any, part: str | int) -> Any:

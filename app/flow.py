@@ -26,16 +26,18 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     ),
     "incident.closed": (
         ending.withdraw_everything, ending.release_resources, owing.owe_review, ending.tell_those_told, ending.open_review,
+        risking.withdraw_assessments,
     ),
     "incident.reopened": (
         owing.withdraw_duties, calling.call_reporting_chain, running.start_plan, owing.owe_update,
     ),
     "incident.cancelled": (
         ending.withdraw_everything, ending.release_resources, owing.withdraw_duties, ending.tell_those_told,
-        ending.pass_on_merged,
+        ending.pass_on_merged, risking.withdraw_assessments,
     ),
     "incident.merged": (ending.take_in_merged,),
-    "incident.reviewed": (ending.publish_review, owing.settle_review),
+    "incident.reviewed": (ending.publish_review, owing.settle_review, readiness.note_found_wanting),
+    "incident.plan_moved": (running.form_command_post, running.take_up_revision, owing.rearm_update),
     # being reached
     "incident.acknowledged": (calling.stop_calling,),
     "round.acknowledged": (calling.note_answer,),
@@ -81,6 +83,8 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "risk.review_overdue": (risking.escalate_review,),
     "assessment.asked": (risking.ask_assessors,),
     "assessment.reminder": (risking.remind_assessors,),
+    "plan.outlook_worsened": (watching.say_plan_would_fail,),
+    "plan.revision_due": (readiness.remind_of_revision,),
     # the product itself
     "self_test.due": (watching.send_self_test,),
     "self_test.received": (watching.end_self_test,),

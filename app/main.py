@@ -18,6 +18,7 @@ from app import installation
 from app.access.parts import Parts
 from app.access.routes import router as access_routes
 from app.clock import Clock, DatabaseClock, SystemClock, keep_in_step
+from app.console.planning import router as plan_pages
 from app.console.risking import router as risk_pages
 from app.console.rostering import router as roster_pages
 from app.console.routes import router as console_routes
@@ -39,6 +40,7 @@ from app.notify.routes import router as notify_routes
 from app.outgoing import Outgoing
 from app.people.roster_routes import router as roster_routes
 from app.people.routes import router as people_routes
+from app.plan.change_routes import router as plan_change_routes
 from app.plan.routes import router as plan_routes
 from app.playbooks.routes import router as playbook_routes
 from app.readiness.routes import router as readiness_routes
@@ -64,9 +66,9 @@ from app.watch.routes import router as watch_routes
 # Looked through in this order: what comes by the thousand first.
 ROUTERS: Sequence[APIRouter] = (
     receiving_routes, incident_routes, of_incident_routes, playbook_routes, notify_routes, resource_routes,
-    review_routes, risk_routes, level_routes, plan_routes, people_routes, roster_routes, readiness_routes, intake_routes,
-    access_routes, parked_routes, watch_routes, holding_routes, stream_routes, vital_routes, problem_routes, console_routes,
-    watch_pages, roster_pages, risk_pages,
+    review_routes, risk_routes, level_routes, plan_routes, plan_change_routes, people_routes, roster_routes, readiness_routes,
+    intake_routes, access_routes, parked_routes, watch_routes, holding_routes, stream_routes, vital_routes, problem_routes,
+    console_routes, watch_pages, plan_pages, roster_pages, risk_pages,
 )  # fmt: skip
 
 _TO_WRITE_DOWN: Final = timedelta(

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 from bench import (
+    check,
     fan_out,
     page,
     raise_to_message,
@@ -29,6 +30,7 @@ BENCHMARKS: Final[Sequence[Benchmark]] = (  # in the order of the page
     signals,
     storm,
     recovery,
+    check,
 )
 
 SCALE: Final = "scale"  # the tables of docs/explanation/scale.md, from what is measured already

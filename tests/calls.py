@@ -41,6 +41,7 @@ ALERT = {
 }
 
 SPAN = {"begins": "2026-12-24T01:00:00Z", "ends": "2026-12-24T02:00:00Z"}
+SCORED_BY = {"method": "qualitative", "positions": ["technical_head", "customer_service_head"]}
 LEAVE = b"""BEGIN:VCALENDAR
 VERSION:2.0
 PRODID:-//Test//EN
@@ -162,6 +163,14 @@ class Scene:
             ("POST", "/api/v1/plan/check"): plan,
             ("POST", "/api/v1/plan/revisions"): plan,
             ("POST", "/api/v1/plan/revisions/{revision_id}/transitions"): {"event": "submit"},
+            ("PUT", "/api/v1/plan/revisions/{revision_id}"): plan,
+            ("POST", "/api/v1/plan/revisions/{revision_id}/impact"): {
+                "from": "2026-11-01T00:00:00Z",
+                "to": "2026-12-01T00:00:00Z",
+            },
+            ("POST", "/api/v1/plan/due"): {"reason": "law", "text": "The measures were amended"},
+            ("POST", "/api/v1/plan/due/{due_id}/dismissals"): {"note": "It is in the plan already"},
+            ("POST", "/api/v1/incidents/{incident_id}/plan"): {"reason": "The law changed"},
             ("POST", "/api/v1/duties/{key}/completions"): {"note": "done"},
             ("PATCH", "/api/v1/incidents/{incident_id}/review"): {"summary": "It went well."},
             ("POST", "/api/v1/improvements/{improvement_id}/transitions"): {
@@ -169,6 +178,23 @@ class Scene:
                 "evidence": "photo",
             },
             ("POST", "/api/v1/keys"): {"name": "tablet", "role": "execution"},
+            ("POST", "/api/v1/risks"): {
+                "title": "A partner loses our data",
+                "category": "technical",
+                "owner": "technical_head",
+                "likelihood": 2,
+                "impact": 4,
+                "strategy": "transfer",
+                "review_on": "2027-01-31",
+            },
+            ("PATCH", "/api/v1/risks/{risk_id}"): {"impact": 4, "reason": "More customers than last year"},
+            ("POST", "/api/v1/assessments"): {"risk": self.places["risk_id"], **SCORED_BY},
+            ("POST", "/api/v1/assessments/{assessment_id}/scores"): {
+                "position": "technical_head",
+                "likelihood": 2,
+                "impact": 5,
+            },
+            ("POST", "/api/v1/assessments/{assessment_id}/transitions"): {"event": "withdraw"},
         }
 
 
@@ -200,6 +226,8 @@ async def set_the_scene(world: World) -> Scene:
     override = await world.post("/rosters/duty_lead/overrides", {"person_id": lead, **SPAN})
     absence = await world.post(f"/people/{people[0]['id']}/absences", {"kind": "remote", **SPAN})
     feed = await world.post("/calendar-feeds", {"position": "duty_lead"})
+    risk = await world.get("/risks/core_system_fails")
+    assessment = await world.post("/assessments", {"risk": risk["id"], **SCORED_BY})
     async with world.parts.db.reading() as session:
         key = await session.scalar(select(Key.id).where(Key.name == "execution"))
     return Scene(
@@ -208,7 +236,9 @@ async def set_the_scene(world: World) -> Scene:
             "slug": "prom", "receipt_id": receipt["receipt"], "delivery_id": delivery, "mark": mark,
             "person_id": people[0]["id"], "pool_id": pools[0]["id"], "reservation_id": held["id"],
             "revision_id": plan["revision"]["id"], "key": "none", "improvement_id": "none", "key_id": str(key),
-            "parked_id": "1", "alias": "ivr", "position": "duty_lead", "lead_id": lead, "override_id": override["id"],
+            "parked_id": "1", "alias": "ivr", "due_id": "none",
+            "position": "duty_lead", "lead_id": lead, "override_id": override["id"],
+            "risk_id": risk["id"], "assessment_id": assessment["id"],
             "swap_id": "none", "absence_id": absence["id"], "feed_id": feed["id"],
             "feed_mark": feed["url"].rpartition("/")[2].removesuffix(".ics"),
         },

@@ -282,8 +282,10 @@ async def _execute(url: str, statement: str) -> None:
         await connection.close()
 
 
+# Waited for: what is on its way to a commit must not come after the rows were deleted.
 _SEND_AWAY = """
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+SELECT coalesce(bool_and(pg_terminate_backend(pid, 10000)), true) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
 _COUNT_FROM_THE_START = "SELECT setval(seqrelid::regclass, seqstart, false) FROM pg_sequence"
 _CATALOGS = ("class", "attribute", "constraint", "proc", "type", "trigger", "event_trigger")
@@ -302,7 +304,8 @@ async def _cleared(url: str) -> str | None:
     except (asyncpg.PostgresError, OSError):
         return None
     try:
-        await connection.execute(_SEND_AWAY)
+        if not await connection.fetchval(_SEND_AWAY):
+            return None
         await connection.execute(
             ";".join(f'DELETE FROM "{table}"' for table in reversed(tables.Base.metadata.sorted_tables))
         )

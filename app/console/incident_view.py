@@ -16,6 +16,7 @@ from app.access.paging import Slice
 from app.access.tables import Role
 from app.console import board
 from app.console.pages import may
+from app.errors import Problem
 from app.incidents import (
     announcements,
     authority,
@@ -49,6 +50,8 @@ from app.levels.document import Levels
 from app.notify import delivery_log
 from app.notify.delivery_log import LoggedNotice
 from app.people import holders, organisation
+from app.plan import following
+from app.plan.following import Prospect
 from app.playbooks import runner
 from app.playbooks.tables import Run, StepRow
 from app.resources import reservation
@@ -116,6 +119,9 @@ class View:
     intact: bool
     positions: Mapping[str, Any]  # titles by slug
     pools: Mapping[str, Any]
+    prospect: (
+        Prospect | None
+    )  # another plan is in force than it follows, and the reader may ask to move it there
 
     def needs_of(self, step: StepRow) -> Sequence[StepRow]:
         """The steps of this run it waits for; the level may leave some of the playbook's out."""
@@ -157,6 +163,7 @@ async def of(session: AsyncSession, who: Principal, name: str, *, at: datetime, 
         entries=shown[::-1], earlier=len(chain) - len(shown), intact=timeline.first_break(chain) is None,
         positions={one.id: one.title for one in await organisation.positions(session)},
         pools={one.id: one.title for one in await session.scalars(select(Pool))},
+        prospect=await _prospect(session, who, incident),
     )  # fmt: skip
 
 
@@ -185,6 +192,16 @@ def _events(who: Principal, incident: Incident) -> list[Event]:
     if not may(who, "POST", "/incidents/{incident_id}/transitions"):
         return []
     return lifecycle.allowed(State(incident.state))
+
+
+async def _prospect(session: AsyncSession, who: Principal, incident: Incident) -> Prospect | None:
+    if not _is_open(incident) or not may(who, "POST", "/incidents/{incident_id}/plan"):
+        return None
+    try:
+        found = await following.prospect(session, incident, None)
+        return None if found.revision.id == incident.plan_revision else found
+    except Problem:
+        return None  # it follows the plan in force, or that one has no place for it
 
 
 async def _warnings(

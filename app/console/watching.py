@@ -1,4 +1,8 @@
-"""The pages of what the product noticed: what was set aside, with a button to try each again; and when sources were last heard."""
+"""The pages of what the product noticed.
+
+What was set aside, with a button to try each again; when sources were last heard; and what the check of the
+plan says of the days to come.
+"""
 
 from datetime import timedelta
 from typing import Annotated, Final
@@ -6,12 +10,14 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Path, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.access.edge import Edge, Now, Session, Who
+from app.access.edge import Edge, Here, Now, Session, Who
 from app.access.paging import Paging, Slice
 from app.console.forms import posted
 from app.console.pages import draw, go, in_local_time
 from app.intake import enrolment
 from app.intake.tables import Source
+from app.plan.outlook import standing
+from app.plan.outlook.report import DAYS
 from app.vocabulary import write_span
 from app.watch import set_aside, silence
 
@@ -49,6 +55,14 @@ async def show_sources(request: Request, session: Session, now: Now) -> Response
     sources = list(await session.scalars(enrolment.listing().order_by(Source.slug).limit(_MOST_SOURCES)))
     silent = {source.id for source in sources if silence.silent(source, now)}
     return draw(request, "sources.html", sources=sources, silent=silent, write_time=_span)
+
+
+@router.api_route("/plan/check", methods=["GET", "HEAD"])
+async def show_outlook(request: Request, session: Session, parts: Here, now: Now) -> Response:
+    """Whether the plan in force would hold over the coming days, with a counter-example for each finding."""
+    await in_local_time(request, session)
+    looked = await standing.look_ahead(session, at=now, days=DAYS, mail=bool(parts.settings.smtp_host))
+    return draw(request, "outlook.html", looked=looked, days=DAYS)
 
 
 def _span(seconds: int) -> str:

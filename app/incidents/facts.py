@@ -44,11 +44,12 @@ async def merge(
         session, incident, "facts.changed", actor=actor, at=at, changes=changes, names=sorted(changes)
     )
     outbox.put(session, "facts.changed", {"incident_id": incident.id}, ref=incident.id, at=at)
-    await _look_again(session, incident, at=at)
+    await look_again(session, incident, at=at)
     return changes
 
 
-async def _look_again(session: AsyncSession, incident: Incident, *, at: datetime) -> None:
+async def look_again(session: AsyncSession, incident: Incident, *, at: datetime) -> None:
+    """Ask the grading rules of the incident's revision anew."""
     levels = await matrix.of(session, incident.plan_revision)
     _, kind = levels.type_of(incident.type)
     ruled = grading.by_rules(kind, record.scope(incident), incident.facts)

@@ -21,11 +21,21 @@ _UNPAID = (ObligationState.OWED, ObligationState.MISSED)
 
 
 async def owe_update(
-    session: AsyncSession, incident: Incident, spec: LevelSpec, *, at: datetime
+    session: AsyncSession,
+    incident: Incident,
+    spec: LevelSpec,
+    *,
+    at: datetime,
+    latest: datetime | None = None,
 ) -> Obligation:
-    """Make the next status update due, by the level's cadence; what was owed before is withdrawn unless it was missed."""
+    """Make the next status update due, by the level's cadence and no later than `latest`.
+
+    What was owed before is withdrawn unless it was missed.
+    """
     await _withdraw(session, incident, "update")
     due_at = at + spec.targets.update_every
+    if latest is not None:
+        due_at = max(at, min(due_at, latest))
     owed = await _owe(session, incident, "update", owner=spec.update_owner, due_at=due_at, at=at)
     reminder_at = max(at, due_at - spec.remind_before)
     payload = {"incident_id": incident.id, "obligation_id": owed.id}

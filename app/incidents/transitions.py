@@ -99,6 +99,10 @@ async def grade(
     reason: str | None,
 ) -> None:  # fmt: skip
     """Give a locked incident the level and the gravity of an assessment, whether it had been assessed before or not."""
+    if incident.state not in OPEN_STATES:
+        raise Refused(
+            say("incidents.over"), state=incident.state, allowed=lifecycle.allowed(State(incident.state))
+        )
     if incident.state == State.DETECTED:
         command = Command(Event.ASSESS, reason=reason, assessment=assessment)
         await carry_out(session, incident, command, actor=actor, layer=layer, at=at)
@@ -250,7 +254,8 @@ async def _merge_target(session: AsyncSession, incident: Incident, command: Comm
     if command.event is not Event.CANCEL or command.merge_into is None:
         return None
     try:
-        other = await record.found(session, command.merge_into)
+        # Locked: two that are merged into each other at the same moment would both be over.
+        other = await record.locked(session, command.merge_into)
     except NotFound as error:
         raise WrongShape(error.detail, errors=[{"path": "merge_into"}]) from error
     if other.id == incident.id or other.state not in OPEN_STATES:

@@ -19,7 +19,7 @@ from app.ids import new_id
 from app.incidents import acknowledging, facts, lifecycle, raising, record, timeline
 from app.incidents.lifecycle import Event, Move
 from app.incidents.tables import OPEN_STATES, Incident, Status
-from app.intake import ourselves, reading, signals, touched
+from app.intake import ourselves, reading, signals, storms, touched
 from app.intake.known import Known
 from app.intake.signals import Signal, SignalState
 from app.intake.tables import Outcome, Problem, Receipt, Source, Verdict
@@ -224,6 +224,7 @@ def _join_storm(told: _Told, problem: Problem, incident: Incident) -> Outcome:
     """Counted on the incident; its facts are not mixed with those of another problem."""
     problem.incident_id = incident.id
     told.known.changed(incident.id)
+    storms.begins(told.session, incident, at=told.at)
     incident.signals += 1
     incident.grew_at = told.at
     if incident.signals == _STORM_BEGINS or _gets_a_line(incident.signals):
@@ -396,8 +397,9 @@ def _was_overtaken(told: _Told, problem: Problem) -> bool:
 
 async def _open_incident(told: _Told, problem: Problem) -> Incident | None:
     """The open incident of the problem, locked; one that was merged into another is found there."""
-    name = problem.incident_id
-    while name is not None:
+    name, seen = problem.incident_id, set[str]()
+    while name is not None and name not in seen:  # two may be merged into each other
+        seen.add(name)
         incident = await told.known.held(name)
         if incident.state in OPEN_STATES:
             problem.incident_id = incident.id

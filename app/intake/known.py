@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import inline
 from app.incidents import record
 from app.incidents.raising import Alarm
-from app.incidents.tables import Incident, Status
+from app.incidents.tables import Incident, State, Status
 from app.intake import storms
 from app.intake.signals import SignalState
 from app.intake.storms import Place
@@ -75,9 +75,13 @@ class Known:
             found = await self._look_for_storm(place)
         if found is None:
             return None
-        graded = grading.at_first(
-            kind, record.scope(found), alarm.facts, said=alarm.level, hint=alarm.level_hint
-        )
+        # By its own words, as if it were raised for itself.
+        scope = {
+            **record.scope(found), "title": alarm.title, "description": alarm.description or "", "level": kind.default_level,
+            "department": alarm.department or kind.department, "state": str(State.DETECTED),
+            "occurred_at": alarm.occurred_at or self.at, "detected_at": self.at,
+        }  # fmt: skip
+        graded = grading.at_first(kind, scope, alarm.facts, said=alarm.level, hint=alarm.level_hint)
         return None if grading.is_graver(graded.level, found.level) else found
 
     async def raised(self, incident: Incident) -> None:

@@ -14,13 +14,14 @@ from typing import Final
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import outbox
 from app.db import inline
 from app.incidents import lifecycle, record, timeline
 from app.incidents.lifecycle import Event, Move
 from app.incidents.tables import Incident, State, Status
 from app.intake import touched
 from app.intake.tables import Problem
-from app.levels import matrix
+from app.levels import grading, matrix
 from app.levels.document import Storm
 from app.wording import say
 
@@ -43,11 +44,13 @@ async def incident_for(
 
     1. Look at what was raised or grew lately. It is a storm when one of them stands for several problems already, or when there
        are as many as the plan leaves standing.
-    2. Lock the gravest that is open.
+    2. Lock the gravest that is open; where there are several, rather one that nobody has answered.
     3. Merge the others into it.
     """
     # By their index, and few: a storm is looked for with each new problem, so it must cost little.
-    query = select(Incident.id, Incident.level, Incident.state, Incident.signals).where(
+    query = select(
+        Incident.id, Incident.level, Incident.state, Incident.signals, Incident.acknowledged_at
+    ).where(
         Incident.source == place.source,
         Incident.type == place.type,
         Incident.status == inline(place.status),
@@ -58,7 +61,9 @@ async def incident_for(
     known = any(one.signals > 1 for one in lately)
     if not still_open or not (known or len(lately) >= limits.after):
         return None
-    chosen = min(still_open, key=lambda one: (one.level, -one.signals, one.id)).id
+    chosen = min(
+        still_open, key=lambda one: (one.level, -one.signals, one.acknowledged_at is not None, one.id)
+    ).id
     found = await record.locked(session, chosen)
     if found.state in OVER:
         # Who held its lock has ended it, or merged it into the one that is seen now.
@@ -70,14 +75,27 @@ async def incident_for(
     return found
 
 
+def begins(session: AsyncSession, incident: Incident, *, at: datetime) -> None:
+    """Before a second problem: whoever has answered has answered to the first alone, so people are called anew."""
+    if incident.signals == 1 and incident.acknowledged_at is not None:
+        incident.version += 1
+        lifecycle.page_again(incident)
+        payload = {"incident_id": incident.id, "occurrence": incident.occurrence}
+        outbox.put(session, "incident.recurred", payload, ref=incident.id, at=at)
+
+
 async def _take_in(
     session: AsyncSession, incident: Incident, others: Iterable[str], *, actor: str, at: datetime
 ) -> None:
     """Merge the others into the storm's incident. One whose lock somebody has is not waited for: the next look sees it."""
     taken = []
     for other in await record.free(session, others):
-        if other.state in OVER or await touched.by_people(session, other):
+        # Read before it was locked, it was no graver than this one; its facts may have changed since.
+        if other.state in OVER or grading.is_graver(other.level, incident.level):
             continue
+        if await touched.by_people(session, other):
+            continue
+        begins(session, incident, at=at)
         levels = await matrix.of(session, other.plan_revision)
         reason = say("intake.taken_in", number=incident.number, source=incident.reporter)
         move = Move(spec=levels.levels[other.level], reason=reason, merge_into=incident.id)

@@ -6,10 +6,12 @@ from sqlalchemy.orm import aliased
 
 from app.incidents.tables import Incident, State, TimelineEntry
 from app.notify.tables import Round, RoundState
+from app.resources.tables import Reservation, ReservationState
 
 
 async def by_people(session: AsyncSession, incident: Incident) -> bool:
-    """Raised, answered or assessed it, changed its level or facts, wrote, or merged another into it."""
+    """Raised, answered or assessed it, changed its level or facts, wrote, reserved for it, or merged another
+    into it."""
     if incident.state != State.DETECTED or not incident.raised_by.startswith("source:"):
         return True
     # The timeline and not the columns: a new occurrence takes the answer off the incident, not the person.
@@ -31,4 +33,6 @@ async def by_people(session: AsyncSession, incident: Incident) -> bool:
     )
     # Somebody may have pressed the button of a message a moment ago, and the incident has not heard of it yet.
     answered = exists().where(Round.ref == incident.id, Round.state == RoundState.ACKNOWLEDGED)
-    return bool(await session.scalar(select(or_(written, merged, answered))))
+    # Before the plan is activated nobody reserves but people, by hand.
+    reserved = exists().where(Reservation.ref == incident.id, Reservation.state == ReservationState.HELD)
+    return bool(await session.scalar(select(or_(written, merged, answered, reserved))))

@@ -46,6 +46,21 @@ class Targets(Part):
     """The review is published, counted from the close."""
 
 
+class ToldWithin(Part):
+    """By when each of these has been told at the latest, if nobody answers before (EP-4.2.1).
+
+    Counted from the start of the chain to the sending of the message; how soon a person reads it is not
+    the plan's to promise.
+    """
+
+    first: Span | None = None
+    """Anybody at all."""
+    department_head: Span | None = None
+    """Somebody who holds the position that heads the incident's department."""
+    leadership: Span | None = None
+    """Somebody who holds a position of the leadership: the general manager or a deputy."""
+
+
 class LevelSpec(Part):
     """One level of the response matrix (EP-4.1)."""
 
@@ -53,6 +68,8 @@ class LevelSpec(Part):
     colour: Colour
     meaning: Localised
     targets: Targets
+    told_within: ToldWithin = ToldWithin()
+    """What `muster check` holds the chain of this level to."""
     update_owner: Slug
     """The position that owes the status updates."""
     declared_by: Layer = Layer.MANAGEMENT
@@ -141,9 +158,11 @@ class Assessing(Part):
     weight_of_figures: Annotated[float, Field(ge=0, le=1)] = 0.5
     """In a combined assessment; the rest is the assessors'."""
     within: Span = timedelta(days=7)
-    """How long assessors have."""
+    """How long the assessors of a risk have."""
+    incident_within: Span = timedelta(minutes=30)
+    """How long those of an incident have."""
     remind_before: Span = timedelta(days=1)
-    """How long before that those who have not scored are reminded."""
+    """How long before that those who have not scored are reminded; in the last half of their time at the earliest."""
     review_notice: Span = timedelta(days=14)
     """How long before its review date a risk's owner is reminded."""
 

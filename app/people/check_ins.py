@@ -45,7 +45,8 @@ async def check_in(
     said = CheckIn(id=new_id(at), person_id=person_id, health=health, at=at, by=who.name)
     session.add(said)
     was = person.availability
-    if health in STAYS_AWAY:
+    # Who is on leave stays on leave, ill or well, until somebody ends it.
+    if health in STAYS_AWAY and was != Availability.LEAVE:
         organisation.make_available(session, person, Availability.ILL, at=at, by=who.name)
     elif was == Availability.ILL:
         organisation.make_available(session, person, Availability.ON_DUTY, at=at, by=who.name)

@@ -137,6 +137,14 @@ async def calendar(
     return Calendar(rota.called(post, start, end), {one.id: one.name for one in found.people})
 
 
+async def everybody(
+    session: AsyncSession, start: datetime, end: datetime
+) -> tuple[Sequence[Person], rota.Aways]:
+    """Everybody in staff order, and when each of them is away between two moments."""
+    found = _gathered(await session.execute(_with_absences(select(Person, Absence), start, end)))
+    return sorted(found.people, key=_staff_order), found.away
+
+
 async def posts(session: AsyncSession, *, since: datetime, until: datetime) -> dict[str, Post]:
     """Every position that anybody holds, from the present `since` to `until`, as `rota.called` takes it; a few queries in all."""
     found = _gathered(await session.execute(_with_absences(select(Person, Absence), since, until)))

@@ -4,13 +4,14 @@ Read: events, recurring ones spelt out up to a year ahead, all-day ones in the z
 event for each stretch of a roster, in UTC, with an id that stays the same. No address of anybody is written.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from calendar import monthrange
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from itertools import islice
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from dateutil.rrule import rrulestr
 from icalendar import Calendar, Event
 
 from app.errors import Malformed, TooLarge, WrongShape
@@ -20,9 +21,14 @@ MAX_BYTES: Final = 1024 * 1024
 MOST: Final = 1000  # spans of one calendar
 AHEAD: Final = timedelta(days=366)
 """How far recurring events are spelt out."""
+_DAY: Final = timedelta(days=1)
 _REFRESH: Final = timedelta(hours=1)
 _RECURS: Final = frozenset({"DAILY", "WEEKLY", "MONTHLY", "YEARLY"})
-_MOST_STEPS: Final = 20_000  # of one rule, those before the present included
+_UNDERSTOOD: Final = frozenset(
+    {"FREQ", "INTERVAL", "COUNT", "UNTIL", "BYMONTH", "BYMONTHDAY", "BYDAY", "BYSETPOS", "WKST"}
+)
+_WEEK: Final = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+_SEARCHED: Final = timedelta(days=400 * 366)  # of all rules together, the past included
 _LONGEST_UID: Final = 200
 
 
@@ -58,13 +64,19 @@ def read(body: bytes, *, zone: ZoneInfo, at: datetime) -> list[Entry]:
     }
     found: list[Entry] = []
     wrong: list[tuple[str, Wording]] = []
+    searched = timedelta()
     for number, event in enumerate(events, start=1):
         try:
+            searched += _reach(event, zone, at)
+            if len(found) > MOST or searched > _SEARCHED:
+                wrong.append(("", say("people.ical.too_many", limit=MOST)))
+                break
             found += _entries(event, zone, at, moved)
         except (ValueError, KeyError, AttributeError, TypeError, OverflowError, IndexError):
             wrong.append((f"event.{number}", say("people.ical.event", summary=_summary(event))))
-    if len(found) > MOST:
-        wrong.append(("", say("people.ical.too_many", limit=MOST)))
+    else:
+        if len(found) > MOST:
+            wrong.append(("", say("people.ical.too_many", limit=MOST)))
     if wrong:
         errors = [{"path": path, "message": message} for path, message in wrong]
         raise WrongShape(say("people.mistakes", count=len(wrong)), errors=errors)
@@ -98,7 +110,7 @@ def _entries(event: Any, zone: ZoneInfo, at: datetime, moved: set[tuple[str, dat
     uid, start = str(event["UID"]), event["DTSTART"].dt
     if not uid or len(uid) > _LONGEST_UID or not uid.isprintable():
         raise ValueError
-    span = _length(event, start)
+    span = _length(event, start, zone)
     recurs = "RRULE" in event and "RECURRENCE-ID" not in event
     for wall in _occurrences(event, start, zone, at) if recurs else (start,):
         begins = _moment(wall, zone)
@@ -112,14 +124,13 @@ def _entries(event: Any, zone: ZoneInfo, at: datetime, moved: set[tuple[str, dat
             yield Entry(uid, begins, ends, _summary(event))
 
 
-def _length(event: Any, start: date) -> timedelta:
+def _length(event: Any, start: date, zone: ZoneInfo) -> timedelta:
     if "DTEND" in event:
         end = event["DTEND"].dt
         if isinstance(end, datetime) != isinstance(start, datetime):
             raise ValueError
         if isinstance(end, datetime) and isinstance(start, datetime):
-            aware = end.tzinfo is not None and start.tzinfo is not None
-            return end.astimezone(UTC) - start.astimezone(UTC) if aware else _naive(end) - _naive(start)
+            return _moment(end, zone) - _moment(start, zone)
         return timedelta(days=(end - start).days)
     if "DURATION" in event:
         length = event["DURATION"].dt
@@ -132,23 +143,89 @@ def _length(event: Any, start: date) -> timedelta:
 def _occurrences(event: Any, start: date, zone: ZoneInfo, at: datetime) -> Iterator[date]:
     """The starts of a recurring event on the wall of its zone, up to a year ahead."""
     rule = dict(event["RRULE"])
-    if str(rule["FREQ"][0]).upper() not in _RECURS or {"BYHOUR", "BYMINUTE", "BYSECOND"} & set(rule):
-        raise ValueError
     mine = (start.tzinfo if isinstance(start, datetime) else None) or zone
-    until = _moment(rule.pop("UNTIL")[0], mine, end_of_day=True) if "UNTIL" in rule else None
+    until = _moment(rule["UNTIL"][0], mine, end_of_day=True) if "UNTIL" in rule else None
     last = min(filter(None, (until, at + AHEAD)))
     left_out = {_moment(one.dt, mine) for group in _many(event.get("EXDATE")) for one in group.dts}
-    spelt = ";".join(f"{name}={','.join(str(one) for one in values)}" for name, values in rule.items())
-    first = start if isinstance(start, datetime) else datetime.combine(start, time())
-    for number, wall in enumerate(rrulestr(spelt, dtstart=_naive(first))):
-        occurrence: date = wall.replace(tzinfo=mine) if isinstance(start, datetime) else wall.date()
+    days = _days(rule, start.date() if isinstance(start, datetime) else start, last.date() + _DAY)
+    for day in islice(days, int(rule["COUNT"][0]) if "COUNT" in rule else None):
+        occurrence = datetime.combine(day, start.time(), mine) if isinstance(start, datetime) else day
         moment = _moment(occurrence, mine)
         if moment > last:
             return
-        if number > _MOST_STEPS:
-            raise ValueError
         if moment not in left_out:
             yield occurrence
+
+
+def _days(rule: Mapping[str, Any], first: date, last: date) -> Iterator[date]:
+    """The days a rule gives, up to the last.
+
+    Reckoned here, because `dateutil` looks for the next day until the year 9999: a rule that never comes true, such as the 30th of
+    February each year, would hold up the whole service for seconds. This one looks at each day once.
+    """
+    often, interval = str(rule["FREQ"][0]).upper(), int(rule.get("INTERVAL", [1])[0])
+    if often not in _RECURS or interval < 1 or not set(rule) <= _UNDERSTOOD:
+        raise ValueError
+    months, days = ({int(one) for one in rule.get(name, ())} for name in ("BYMONTH", "BYMONTHDAY"))
+    named = [(int(one[:-2] or 0), _WEEK.index(one[-2:])) for one in map(str, rule.get("BYDAY", ()))]
+    if any(place for place, _ in named) and often not in {"MONTHLY", "YEARLY"}:
+        raise ValueError
+    if not days and not named:
+        named = [(0, first.weekday())] if often == "WEEKLY" else []
+        days = {first.day} if often in {"MONTHLY", "YEARLY"} else set()
+        months = months or ({first.month} if often == "YEARLY" else set())
+    places = [int(one) for one in rule.get("BYSETPOS", ())]
+    for begins, ends in _periods(often, interval, first, _WEEK.index(str(rule.get("WKST", ["MO"])[0]))):
+        if begins > last:
+            return
+        found = []
+        for number in range((ends - begins).days):
+            day = begins + number * _DAY
+            length = monthrange(day.year, day.month)[1]
+            if (months and day.month not in months) or (days and not {day.day, day.day - length - 1} & days):
+                continue
+            of, among = (day.day, length)
+            if often == "YEARLY" and not months:
+                of, among = day.timetuple().tm_yday, (ends - begins).days
+            if (
+                not named
+                or (0, day.weekday()) in named
+                or any(
+                    weekday == day.weekday() and place in {(of + 6) // 7, -((among - of) // 7 + 1)}
+                    for place, weekday in named
+                )
+            ):
+                found.append(day)
+        if places:
+            counted = [found[one - (one > 0)] for one in places if 0 < abs(one) <= len(found)]
+            found = sorted(set(counted))
+        yield from (day for day in found if day >= first)
+
+
+def _periods(often: str, interval: int, first: date, week_start: int) -> Iterator[tuple[date, date]]:
+    """Every so many days, weeks, months or years, from the one of the first day on, each up to, not including, its end."""
+    if often in {"DAILY", "WEEKLY"}:
+        length = 7 if often == "WEEKLY" else 1
+        begins = first - (first.weekday() - week_start) % length * _DAY
+        while True:
+            yield begins, begins + length * _DAY
+            begins += interval * length * _DAY
+    length = 12 if often == "YEARLY" else 1
+    number = first.year * 12 + (first.month - 1 if length == 1 else 0)
+    while True:
+        yield _month(number), _month(number + length)
+        number += interval * length
+
+
+def _month(number: int) -> date:
+    return date(number // 12, number % 12 + 1, 1)
+
+
+def _reach(event: Any, zone: ZoneInfo, at: datetime) -> timedelta:
+    """How far a recurring event is searched, from its first time on."""
+    if "RRULE" not in event or "RECURRENCE-ID" in event:
+        return timedelta()
+    return max(at + AHEAD - _moment(event["DTSTART"].dt, zone), timedelta())
 
 
 def _many(value: Any) -> Sequence[Any]:

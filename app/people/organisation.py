@@ -37,6 +37,7 @@ from app.wording import LANGUAGES, Wording, say
 
 CHANGED: Final = "people.changed"
 REF: Final = "organisation"
+_NO_ZONES: Final = frozenset({"localtime", "posixrules", "Factory"})
 _ECHOED: Final = 40  # characters of somebody else's text repeated in a refusal
 
 
@@ -249,6 +250,8 @@ def mistakes(said: Said, known: Known) -> list[tuple[str, Wording]]:
     quiet = said.get("quiet_hours")
     if quiet is not None and not is_zone(quiet["time_zone"]):
         found.append(("quiet_hours", say("people.roster.zone", zone=echoed(quiet["time_zone"]))))
+    if quiet is not None and quiet["begins"] == quiet["ends"]:
+        found.append(("quiet_hours", say("people.quiet_all_day")))  # levels 3 and 4 would wait for ever
     contacts = said.get("contacts", ())
     if len(contacts) > contact_points.MOST:
         found.append(("contacts", say("people.contact.too_many", limit=contact_points.MOST)))
@@ -382,12 +385,12 @@ async def _assign(session: AsyncSession, person: Person, slugs: Sequence[str], *
 
 
 def is_zone(name: str) -> bool:
-    """Whether it is a time zone of the IANA's list."""
+    """Whether it is a time zone of the IANA's list; a file that stands beside them, as for the machine's own, is none."""
     try:
         ZoneInfo(name)
     except (ValueError, OSError, KeyError):
         return False
-    return True
+    return name not in _NO_ZONES
 
 
 def _why_not(channel: str, address: str, check: Check) -> Wording | None:

@@ -108,7 +108,10 @@ async def all_reckoned(session: AsyncSession, *, since: datetime, until: datetim
 def _as_data(written: Iterable[Roster], put_in: Iterable[Override]) -> rota.Roster:
     return rota.Roster(
         tuple(rotation for one in written for rotation in rotations_of(one)),
-        tuple(rota.Override(one.begins, one.ends, one.person_id, one.instead_of) for one in put_in),
+        tuple(  # what was before it was made, it does not change
+            rota.Override(max(one.begins, one.made_at), one.ends, one.person_id, one.instead_of)
+            for one in put_in
+        ),
     )
 
 

@@ -10,12 +10,13 @@ from typing import Final
 
 from app.plan.document import PlanDocument
 from app.plan.finding import Finding, Severity
-from app.plan.rules import clauses, expressions, references, resources, steps
+from app.plan.rules import clauses, dead_ends, expressions, references, resources, steps
 
 Rule = Callable[[PlanDocument], Iterable[Finding]]
 
 RULES: Final[Sequence[Rule]] = (
     references.positions_exist,
+    references.positions_are_free_to_name,
     references.departments_exist,
     references.playbooks_exist,
     references.types_exist,
@@ -27,6 +28,12 @@ RULES: Final[Sequence[Rule]] = (
     steps.needs_share_a_level,
     steps.needs_have_no_cycle,
     steps.outsiders_are_told_after_approval,
+    dead_ends.conditions_can_hold,
+    dead_ends.waits_come_to_an_end,
+    dead_ends.rules_can_decide,
+    dead_ends.escalations_go_up,
+    dead_ends.levels_have_steps,
+    dead_ends.answers_are_due_in_time,
     expressions.names_are_known,
     expressions.names_are_awaited,
     expressions.facts_are_spelt_alike,
@@ -53,7 +60,13 @@ RULES: Final[Sequence[Rule]] = (
 def check(document: PlanDocument) -> list[Finding]:
     """All that does not hold, errors first, each in the order of the rules."""
     found = [finding for rule in RULES for finding in rule(document)]
-    return sorted(found, key=lambda finding: finding.severity is not Severity.ERROR)
+    return in_order(found)
+
+
+def in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """The gravest first, each kind in the order given."""
+    order = list(Severity)
+    return sorted(findings, key=lambda finding: order.index(finding.severity))
 
 
 def refuses(findings: Iterable[Finding]) -> bool:

@@ -45,6 +45,8 @@ class General(Part):
 class Department(Part):
     title: Localised
     layer: Layer
+    head: Slug | None = None
+    """The position that heads it; a chain that tells `department_head` tells this one (EP-4.2.1)."""
 
 
 class Position(Part):
@@ -138,6 +140,11 @@ class PlanDocument(Part):
     recovery: Recovery | None = None
     training: Training | None = None
     revision: Revision | None = None
+
+    def chain_of(self, level: int, department: str | None) -> Chain:
+        """The chain of a level as it is called for an incident of this department."""
+        known = self.organisation.departments.get(department) if department else None
+        return self.chains[level].told_about(known.head if known else None)
 
     def grading(self) -> Levels:
         """The levels' part on its own."""

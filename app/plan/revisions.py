@@ -1,13 +1,14 @@
 """Revisions of the plan (EP-9.3, ST-4): stored, submitted, approved by leadership, put in force one by one.
 
-A revision never changes once it is stored; only where it stands in its life does. The plan file of the
-installation is one author among others: it never overrides what people approved over the API. Running
-incidents keep the revision they were activated under, so nothing here touches an incident.
+A draft may be written anew until it is submitted; from then on its text never changes, only where it stands in its life.
+The plan file of the installation is one author among others: it never overrides what people approved over the API.
+Running incidents keep the revision they were activated under (`app.plan.following` moves one), so nothing here touches
+an incident.
 """
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -24,12 +25,13 @@ from app.errors import Forbidden, NotFound, Refused, Stale, Unavailable
 from app.ids import new_id
 from app.levels import matrix
 from app.people import organisation
-from app.plan import check, reading
+from app.plan import check, due, reading
+from app.plan.differences.told import told
 from app.plan.document import PlanDocument
 from app.plan.finding import Finding, Severity
 from app.plan.reading import BadPlan
 from app.plan.strict_yaml import Mistake
-from app.plan.tables import PlanRevision, RevisionState
+from app.plan.tables import PlanRevision, Reason, RevisionState
 from app.resources import pools
 from app.wording import kept, say
 
@@ -38,7 +40,7 @@ REF: Final = "plan"
 
 _log = logging.getLogger(__name__)
 
-# A revision's document never changes, so what was read once may be kept.
+# The document of what was submitted never changes, so what was read once may be kept. A draft's is read each time.
 _READ: dict[str, PlanDocument] = {}
 _KEEP = 32
 
@@ -65,6 +67,10 @@ TRANSITIONS: Final[Mapping[tuple[RevisionState, RevisionEvent], RevisionState]] 
 
 class IllegalRevisionTransition(Refused, slug="illegal-revision-transition"):
     """That is not possible with this revision now; `allowed` says what is."""
+
+
+class EditedMeanwhile(Stale, slug="edited-meanwhile"):
+    """Somebody else wrote this draft anew; `differences` says what is other in yours."""
 
 
 class OwnRevision(Forbidden, slug="own-revision"):
@@ -117,10 +123,59 @@ def examine(text_: str | bytes, *, file: str) -> Checked:
     return Checked(document, check.check(document), reading.lines(text_))
 
 
-async def store(session: AsyncSession, text_: str, *, by: Principal, at: datetime, file: str) -> PlanRevision:
-    """Keep a plan as a draft, or raise `BadPlan` or `PlanRefused` with everything that is wrong."""
+async def store(
+    session: AsyncSession, text_: str, *, by: Principal, at: datetime, file: str,
+    reasons: Collection[Reason] = (),
+) -> PlanRevision:  # fmt: skip
+    """Keep a plan as a draft, or raise `BadPlan` or `PlanRefused` with everything that is wrong.
+
+    `reasons`: why it was written (ST-4).
+    """
     checked = await asyncio.to_thread(_sound, text_, file)
-    return _put(session, text_, checked, author=by.name, author_key=by.key_id, at=at)
+    revision = _put(session, text_, checked, author=by.name, author_key=by.key_id, at=at)
+    revision.reasons = _in_order(reasons)
+    return revision
+
+
+async def rewrite(
+    session: AsyncSession, revision_id: str, text_: str, *, by: Principal, at: datetime, file: str,
+    version: int | None, reasons: Collection[Reason] = (),
+) -> PlanRevision:  # fmt: skip
+    """Write a draft anew, from the version the writer saw.
+
+    1. One such change at a time. Only a draft: what was laid before leadership stays what they read.
+    2. Of two who saw the same version one wins; the other is told who was first, and where the two texts differ.
+    3. Whoever wrote it last is its author; all who wrote it before count as authors when it is approved.
+    4. An impact that was replayed for the text before is no longer there.
+    """
+    checked = await asyncio.to_thread(_sound, text_, file)
+    await in_turn(session, "plan")
+    revision = await found(session, revision_id)
+    if revision.state != RevisionState.DRAFT:
+        state = RevisionState(revision.state)
+        raise IllegalRevisionTransition(
+            say("revisions.not_a_draft", state=say(f"revision_state.{state}")),
+            state=state, allowed=allowed(state), current_version=revision.version,
+        )  # fmt: skip
+    if version is None:
+        raise Refused(say("revisions.version_needed"), current_version=revision.version)
+    if version != revision.version:
+        found_there = told(await document_of(session, revision_id), checked.document)
+        raise EditedMeanwhile(
+            say("revisions.edited_meanwhile", by=revision.author, version=revision.version),
+            current_version=revision.version, edited_by=revision.author,
+            differences=[one.said for one in found_there],
+        )  # fmt: skip
+    if revision.author_key is not None and revision.author_key != by.key_id:
+        revision.hands = [*dict.fromkeys([*revision.hands, revision.author_key])]
+    revision.author, revision.author_key = by.name, by.key_id
+    revision.source, revision.digest = text_, reading.digest(checked.document)
+    revision.document = checked.document.model_dump(mode="json", by_alias=True)
+    revision.findings = [_kept(finding, checked) for finding in checked.warnings]
+    revision.reasons = _in_order([*(Reason(one) for one in revision.reasons), *reasons])
+    revision.impact = None
+    revision.version += 1
+    return revision
 
 
 async def load_shipped(session: AsyncSession, text_: str, file: str, *, at: datetime) -> PlanRevision:
@@ -206,6 +261,7 @@ async def enforce(session: AsyncSession, revision: PlanRevision, *, at: datetime
     await matrix.adopt(session, revision.id, document.grading(), at=at)
     await organisation.adopt(session, document.organisation.departments, document.organisation.positions)
     await pools.adopt(session, document.pools, at=at)
+    await due.settle(session, revision, at=at)
     payload = {"revision_id": revision.id, "superseded": superseded.id if superseded else None}
     outbox.put(session, "plan.enforced", payload, ref=REF, at=at)
 
@@ -229,7 +285,10 @@ async def document_of(session: AsyncSession, revision_id: str) -> PlanDocument:
     """The plan as that revision has it."""
     if (known := _READ.get(revision_id)) is not None:
         return known
-    document = PlanDocument.model_validate((await found(session, revision_id)).document)
+    revision = await found(session, revision_id)
+    document = PlanDocument.model_validate(revision.document)
+    if revision.state == RevisionState.DRAFT:
+        return document
     if len(_READ) >= _KEEP:
         _READ.clear()
     _READ[revision_id] = document
@@ -248,8 +307,10 @@ async def _may(
         return
     if not by.leads:
         raise Forbidden(say("revisions.leadership_decides"), role=by.role.value)
-    if event is RevisionEvent.APPROVE and await is_same_hand(session, by, revision.author_key):
-        raise OwnRevision(say("revisions.own"), author=revision.author)
+    if event is RevisionEvent.APPROVE:
+        for key in (revision.author_key, *revision.hands):
+            if await is_same_hand(session, by, key):
+                raise OwnRevision(say("revisions.own"), author=revision.author)
     if event is RevisionEvent.REJECT and not note:
         raise Refused(say("revisions.note_needed"), needs=["note"])
 
@@ -268,10 +329,14 @@ def _put(
         id=new_id(at), digest=reading.digest(checked.document),
         document=checked.document.model_dump(mode="json", by_alias=True), source=text_,
         state=RevisionState.DRAFT, author=author, author_key=author_key, created_at=at,
-        findings=[_kept(finding, checked) for finding in checked.warnings], version=1,
+        findings=[_kept(finding, checked) for finding in checked.warnings], reasons=[], hands=[], version=1,
     )  # fmt: skip
     session.add(revision)
     return revision
+
+
+def _in_order(reasons: Collection[Reason]) -> list[str]:
+    return [str(reason) for reason in Reason if reason in reasons]
 
 
 def _kept(finding: Finding, checked: Checked) -> dict[str, object]:

@@ -1,27 +1,32 @@
 """The plan over HTTP: the one in force, its revisions, and the check of a plan that is not stored."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
-from app.access.edge import Edge, IfMatch, Language, Now, Session, Who, problems
+from app.access.edge import Edge, Here, IfMatch, Language, Now, Session, Who, problems
 from app.access.paging import Page, Paging, paged
 from app.errors import Malformed, NotFound, Stale, Unavailable, UnsupportedMedia
 from app.plan import changes, revisions
+from app.plan.differences.notes import Difference
+from app.plan.differences.told import told
+from app.plan.outlook import report, standing
 from app.plan.reading import BadPlan
-from app.plan.revisions import IllegalRevisionTransition
+from app.plan.revisions import EditedMeanwhile, IllegalRevisionTransition
 from app.plan.schemas import (
     CheckRead,
     MoveRevision,
+    OutlookRead,
     PlanRead,
     RevisionDetail,
     RevisionRead,
     in_language,
 )
-from app.plan.tables import PlanRevision, RevisionState
+from app.plan.tables import PlanRevision, Reason, RevisionState
+from app.vocabulary import Moment
 from app.wording import say
 
 router = APIRouter(prefix="/api/v1", route_class=Edge, tags=["plan"])
@@ -48,6 +53,9 @@ async def _text(request: Request) -> str:
 
 
 Yaml = Annotated[str, Depends(_text)]
+Reasons = Annotated[
+    Sequence[Reason], Query(alias="reason", description="Why it was written; as often as needed.")
+]
 
 
 @router.get("/plan", response_model=PlanRead, responses=problems(Unavailable))
@@ -55,6 +63,19 @@ async def read_plan(session: Session) -> PlanRead:
     """The plan in force, as a document."""
     revision_id, document = await revisions.in_force(session)
     return PlanRead(revision=RevisionRead.of(await revisions.found(session, revision_id)), document=document)
+
+
+@router.get("/plan/check", response_model=OutlookRead, responses=problems(Unavailable))
+async def check_outlook(
+    session: Session, parts: Here, now: Now, language: Language,
+    days: Annotated[int, Query(ge=1, le=report.MOST_DAYS)] = report.DAYS,
+    since: Annotated[Moment | None, Query(alias="from")] = None,
+) -> OutlookRead:  # fmt: skip
+    """Check the plan in force together with the people, rosters and stock of the coming days (EP-10.3)."""
+    looked = await standing.look_ahead(
+        session, at=since or now, days=days, mail=bool(parts.settings.smtp_host)
+    )
+    return OutlookRead.of(looked, language)
 
 
 @router.post(
@@ -80,13 +101,35 @@ async def list_revisions(
     openapi_extra=_YAML_BODY,
 )  # fmt: skip
 async def store_revision(
-    text: Yaml, session: Session, who: Who, now: Now, language: Language, response: Response
+    text: Yaml,
+    session: Session,
+    who: Who,
+    now: Now,
+    language: Language,
+    response: Response,
+    reasons: Reasons = (),
 ) -> RevisionDetail:
     """Store a plan as a draft, answered with its check report; one with errors is refused."""
     with _told_in(language):
-        revision = await revisions.store(session, text, by=who, at=now, file=_FILE)
+        revision = await revisions.store(session, text, by=who, at=now, file=_FILE, reasons=reasons)
     response.headers["Location"] = f"/api/v1/plan/revisions/{revision.id}"
-    return await _detail(session, revision, language, response)
+    return await detail(session, revision, language, response)
+
+
+@router.put(
+    "/plan/revisions/{revision_id}", response_model=RevisionDetail, openapi_extra=_YAML_BODY,
+    responses=problems(NotFound, UnsupportedMedia, EditedMeanwhile, IllegalRevisionTransition),
+)  # fmt: skip
+async def rewrite_revision(
+    revision_id: str, text: Yaml, session: Session, who: Who, now: Now, version: IfMatch, language: Language,
+    response: Response, reasons: Reasons = (),
+) -> RevisionDetail:  # fmt: skip
+    """Write a draft anew. `If-Match` says which version you edited; if somebody was first, the differences are answered."""
+    with _told_in(language):
+        revision = await revisions.rewrite(
+            session, revision_id, text, by=who, at=now, file=_FILE, version=version, reasons=reasons
+        )
+    return await detail(session, revision, language, response)
 
 
 @router.get("/plan/revisions/{revision_id}", response_model=RevisionDetail, responses=problems(NotFound))
@@ -94,7 +137,7 @@ async def read_revision(
     revision_id: str, session: Session, language: Language, response: Response
 ) -> RevisionDetail:
     """One revision, with its check report and where it differs from the plan in force."""
-    return await _detail(session, await revisions.found(session, revision_id), language, response)
+    return await detail(session, await revisions.found(session, revision_id), language, response)
 
 
 @router.get(
@@ -119,7 +162,7 @@ async def move_revision(
     revision = await revisions.move(
         session, revision_id, move.event, by=who, at=now, note=move.note, version=version
     )
-    return await _detail(session, revision, language, response)
+    return await detail(session, revision, language, response)
 
 
 @contextmanager
@@ -130,14 +173,16 @@ def _told_in(language: str) -> Iterator[None]:
         raise in_language(refusal, language) from None
 
 
-async def _detail(
+async def detail(
     session: Session, revision: PlanRevision, language: str, response: Response
 ) -> RevisionDetail:
     await session.flush()
     response.headers["ETag"] = f'"{revision.version}"'
-    differences: list[changes.Change] = []
+    places: list[changes.Change] = []
+    differences: list[Difference] = []
     standing = await revisions.current(session)
     if standing is not None and standing.id != revision.id:
         old = await revisions.document_of(session, standing.id)
-        differences = changes.between(old, await revisions.document_of(session, revision.id))
-    return RevisionDetail.whole(revision, differences, language)
+        new = await revisions.document_of(session, revision.id)
+        places, differences = changes.between(old, new), told(old, new)
+    return RevisionDetail.whole(revision, places, differences, language, standing=standing)

@@ -44,10 +44,7 @@ async def begin(
     run = Run(
         id=new_id(at), ref=incident.id, occurrence=incident.occurrence, playbook=name, title=playbook.title.model_dump(),
         plan_revision=incident.plan_revision, level=incident.level, state=RunState.RUNNING, started_at=at, fallback=fallback,
-        command_posts={
-            "default": default_post,
-            "templates": {key: post.model_dump(mode="json", by_alias=True) for key, post in posts.items()},
-        },
+        command_posts=_posts(posts, default_post),
     )  # fmt: skip
     session.add(run)
     await session.flush()
@@ -122,6 +119,43 @@ async def relevel(session: AsyncSession, incident: Incident, playbook: Playbook,
         elif known.state == StepState.WITHDRAWN:
             known.state, known.reason, known.ended_at = StepState.PENDING, None, None
             known.attempts += 1
+    await session.flush()
+    if any(row.state == StepState.PENDING for row in await steps_of(session, run.id)):
+        run.state, run.ended_at = RunState.RUNNING, None
+    await advance(session, incident, run, at=at)
+
+
+async def take_up(
+    session: AsyncSession, incident: Incident, playbook: Playbook, *, posts: Mapping[str, CommandPost],
+    default_post: str, at: datetime,
+) -> None:  # fmt: skip
+    """The incident follows another revision: its run goes on by the playbook as that one has it (EP-9.3).
+
+    1. What has ended stays as it was, and what is under way goes on by the words it was begun with.
+    2. A step that the new playbook does not have at this level is withdrawn, with its task, question and reservation.
+    3. A step that has not begun takes the new words; one that is new is added.
+    """
+    run = await latest_for(session, incident.id)
+    if run is None or run.state not in (RunState.RUNNING, RunState.DONE) or not _is_open(incident):
+        return
+    run.plan_revision, run.title = incident.plan_revision, playbook.title.model_dump()
+    run.command_posts = _posts(posts, default_post)
+    wanted = {
+        step.id: (place, step) for place, step in enumerate(playbook.steps) if incident.level in step.levels
+    }
+    rows = {row.name: row for row in await steps_of(session, run.id)}
+    for name, row in rows.items():
+        if name not in wanted:
+            await _withdraw(session, incident, row, say("playbooks.not_in_revision"), at=at)
+    for name, (place, step) in wanted.items():
+        if (known := rows.get(name)) is None:
+            session.add(_row(run, step, place, at))
+        elif known.state in (StepState.PENDING, StepState.WITHDRAWN):
+            if known.state == StepState.WITHDRAWN:
+                known.state, known.reason, known.ended_at = StepState.PENDING, None, None
+                known.attempts += 1
+            known.kind, known.place = step.kind, place
+            known.document = step.model_dump(mode="json", by_alias=True)
     await session.flush()
     if any(row.state == StepState.PENDING for row in await steps_of(session, run.id)):
         run.state, run.ended_at = RunState.RUNNING, None
@@ -265,6 +299,12 @@ def _row(run: Run, step: Step, place: int, at: datetime) -> StepRow:
         id=new_id(at), run_id=run.id, ref=run.ref, name=step.id, place=place, kind=step.kind,
         document=step.model_dump(mode="json", by_alias=True), state=StepState.PENDING, result={}, attempts=0,
     )  # fmt: skip
+
+
+def _posts(posts: Mapping[str, CommandPost], default: str) -> dict[str, Any]:
+    """The command posts a step of the run may form."""
+    templates = {key: post.model_dump(mode="json", by_alias=True) for key, post in posts.items()}
+    return {"default": default, "templates": templates}
 
 
 async def _held(session: AsyncSession, step_id: str) -> StepRow | None:

@@ -36,11 +36,10 @@ async def call_reporting_chain(happened: Happened) -> None:
         description=incident.description or "",
         detected_at=incident.detected_at,
     )
-    plan = await happened.plan(incident)
     await chain.call(
         happened.session, ref=incident.id, key=_key(incident),
         number=incident.number, level=incident.level, exercise=is_exercise(incident), subject=subject, text=text,
-        chain=plan.chains[incident.level], at=happened.at,
+        chain=await happened.chain(incident), at=happened.at,
     )  # fmt: skip
 
 

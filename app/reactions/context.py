@@ -12,6 +12,7 @@ from app.incidents.tables import OPEN_STATES, Incident, Status
 from app.levels import matrix
 from app.levels.document import LevelSpec
 from app.notify import pipeline
+from app.notify.document import Chain
 from app.plan import revisions
 from app.plan.document import PlanDocument
 from app.wording import Wording, localised, say
@@ -38,6 +39,10 @@ class Happened:
     async def plan(self, incident: Incident) -> PlanDocument:
         """The plan the incident follows."""
         return await revisions.document_of(self.session, incident.plan_revision)
+
+    async def chain(self, incident: Incident) -> Chain:
+        """The reporting chain of its level, as its department is told."""
+        return (await self.plan(incident)).chain_of(incident.level, incident.department)
 
     async def spec(self, incident: Incident) -> LevelSpec:
         levels = await matrix.of(self.session, incident.plan_revision)

@@ -2,7 +2,7 @@
 
 from app import outbox
 from app.incidents import obligations
-from app.incidents.tables import Obligation, StatusUpdate, TimelineEntry
+from app.incidents.tables import Obligation, ObligationState, StatusUpdate, TimelineEntry
 from app.reactions.context import Happened, is_open
 
 
@@ -13,6 +13,16 @@ async def owe_update(happened: Happened) -> None:
         await obligations.owe_update(
             happened.session, incident, await happened.spec(incident), at=happened.at
         )
+
+
+async def rearm_update(happened: Happened) -> None:
+    """The incident follows another revision: the update it owes is owed by that one's cadence, and never later than it was."""
+    incident = await happened.incident()
+    owed = await obligations.unpaid(happened.session, incident.id, "update")
+    if is_open(incident) and incident.activated_at is not None:
+        latest = min((one.due_at for one in owed if one.state == ObligationState.OWED), default=None)
+        spec = await happened.spec(incident)
+        await obligations.owe_update(happened.session, incident, spec, at=happened.at, latest=latest)
 
 
 async def owe_review(happened: Happened) -> None:
@@ -47,7 +57,7 @@ async def escalate_missed(happened: Happened) -> None:
     if not await obligations.miss(happened.session, incident, owed, at=happened.at):
         return
     times = happened.payload["times"]
-    hops = (await happened.plan(incident)).chains[incident.level].hops
+    hops = (await happened.chain(incident)).hops
     positions = [owed.owner, *hops[min(times, len(hops) - 1)].tell]
     await happened.tell(incident, f"missed_{owed.kind}", list(dict.fromkeys(positions)), due_at=owed.due_at)
     spec = await happened.spec(incident)
@@ -63,7 +73,7 @@ async def pass_update_on(happened: Happened) -> None:
     update = await happened.session.get_one(StatusUpdate, happened.payload["update_id"])
     positions = await happened.commander(incident)
     if update.audience != "internal":
-        positions = [*positions, *(await happened.plan(incident)).chains[incident.level].hops[-1].tell]
+        positions = [*positions, *(await happened.chain(incident)).hops[-1].tell]
     await happened.tell(
         incident, "update", list(dict.fromkeys(positions)), update=update.text, author=update.author
     )

@@ -10,11 +10,13 @@ from app.incidents.tables import Incident, Status
 from app.levels import matrix
 from app.notify import pipeline, receivers
 from app.people import holders
-from app.plan import revisions
+from app.plan import due, revisions
+from app.plan.tables import Reason
 from app.reactions.context import Happened
 from app.readiness import handovers
 from app.reviews import improvements
-from app.wording import localised, say
+from app.reviews.tables import Review
+from app.wording import localised, restored, say
 
 
 async def tell_owner(happened: Happened) -> None:
@@ -66,6 +68,33 @@ async def tell_handover(happened: Happened) -> None:
         subject=localised(say("flow.handover.subject", **words), zone),
         text=localised(say("flow.handover.text", **words), zone), people=people, at=happened.at,
     )  # fmt: skip
+
+
+async def remind_of_revision(happened: Happened) -> None:
+    """The plan is due for revision: whoever the plan names where nothing else says whom hears of it, with the reason."""
+    reminded = await due.remind(happened.session, happened.payload["due_id"], at=happened.at)
+    standing = await revisions.current(happened.session)
+    if reminded is None or standing is None:
+        return
+    plan = await revisions.document_of(happened.session, standing.id)
+    zone = ZoneInfo(plan.plan.time_zone)
+    said = {"reason": say(f"reason.{reminded.reason}"), "what": restored(reminded.said)}
+    await pipeline.tell(
+        happened.session, ref=happened.ref, kind="revision_due", number="", level=4, exercise=False,
+        subject=localised(say("flow.revision_due.subject", **said), zone),
+        text=localised(say("flow.revision_due.text", **said), zone),
+        positions=[plan.organisation.default_position], at=happened.at,
+    )  # fmt: skip
+
+
+async def note_found_wanting(happened: Happened) -> None:
+    """A published review puts a cause down to the plan: it is due for revision (ST-4)."""
+    incident = await happened.incident()
+    review = await happened.session.get(Review, incident.id)
+    if review is not None and incident.status == Status.ACTUAL and due.blames_the_plan(review.causes):
+        said = say("due.found_wanting", number=incident.number, title=incident.title)
+        key = f"found_wanting:{incident.id}:{incident.occurrence}"
+        await due.note(happened.session, Reason.FOUND_WANTING, said, key=key, by="plan", at=happened.at)
 
 
 async def _tell(happened: Happened, what: str) -> None:

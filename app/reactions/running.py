@@ -50,6 +50,17 @@ async def revise_plan(happened: Happened) -> None:
     await runner.relevel(happened.session, incident, plan.playbooks[incident.playbook], at=happened.at)
 
 
+async def take_up_revision(happened: Happened) -> None:
+    """The incident was moved to another revision: its run goes on by that one."""
+    incident = await happened.incident()
+    plan = await happened.plan(incident)
+    if incident.state in _ACTIVE:
+        await runner.take_up(
+            happened.session, incident, plan.playbooks[incident.playbook], posts=plan.command_posts,
+            default_post=_post_name(plan, incident), at=happened.at,
+        )  # fmt: skip
+
+
 async def look_at_waits(happened: Happened) -> None:
     await runner.look_again(happened.session, await happened.incident(), at=happened.at)
 
@@ -122,7 +133,7 @@ async def chase_question(happened: Happened) -> None:
     incident = await happened.incident()
     asked = await decisions.found(happened.session, happened.payload["decision_id"])
     if is_open(incident) and asked.state == DecisionState.ASKED:
-        last = (await happened.plan(incident)).chains[incident.level].hops[-1].tell
+        last = (await happened.chain(incident)).hops[-1].tell
         await happened.tell(incident, "decision_overdue", [*asked.positions, *last], question=asked.question)
 
 

@@ -53,6 +53,11 @@ async def say_channel_works(happened: Happened) -> None:
     await _tell_of_channel(happened, "channel_working")
 
 
+async def say_plan_would_fail(happened: Happened) -> None:
+    """The nightly check found something grave that was not there the night before."""
+    await _tell(happened, "plan_worse", **happened.payload)
+
+
 async def _tell_of_channel(happened: Happened, what: str) -> None:
     channel = happened.payload["channel"]
     others = [one for one in CHANNELS if one != channel]
@@ -76,7 +81,7 @@ async def _tell(happened: Happened, what: str, *, via: Sequence[str] = (), **sai
 
 async def _position(happened: Happened, plan: PlanDocument, via: Sequence[str]) -> str:
     first = plan.organisation.default_position
-    chain = [position for hop in plan.chains[_GRAVEST].hops for position in hop.tell]
+    chain = [position for hop in plan.chain_of(_GRAVEST, None).hops for position in hop.tell]
     for position in dict.fromkeys([first, *chain]):
         for who in await receivers.at_position(happened.session, position, at=happened.at):
             if any(not via or contact.channel in via for contact in who.contacts):

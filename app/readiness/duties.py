@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
 from app.errors import Forbidden, NotFound, Refused
-from app.plan import revisions
+from app.plan import due, revisions
 from app.plan.document import RecurringDuty
 from app.readiness.calendar import occurrences_between
 from app.readiness.tables import DutyOccurrence, DutyState
@@ -47,14 +47,17 @@ async def fire_due(session: AsyncSession, *, at: datetime) -> list[str]:
     if revision is None or revision.in_force_from is None:
         return []
     document = await revisions.document_of(session, revision.id)
+    await due.look(session, document, revision, at=at)
     if document.training is None:
         return []
     zone = ZoneInfo(document.plan.time_zone)
     fired: list[str] = []
     for duty_id, duty in document.training.duties.items():
         after = max(await _last_fired(session, duty_id) or revision.in_force_from, revision.in_force_from)
-        due = occurrences_between(duty, zone, after, at, most=MOST_AT_ONCE)
-        fired += [key_of(duty_id, one) for one in due if await fire(session, duty_id, duty, occurrence=one)]
+        moments = occurrences_between(duty, zone, after, at, most=MOST_AT_ONCE)
+        fired += [
+            key_of(duty_id, one) for one in moments if await fire(session, duty_id, duty, occurrence=one)
+        ]
     return fired
 
 

@@ -122,7 +122,21 @@ def allocate(asks: Sequence[Ask], shelf: Shelf) -> list[Served]:
 
     The request is served when nothing is missing anywhere.
     """
+    return _allocate(asks, _Left(shelf))
+
+
+def in_turn(requests: Sequence[Sequence[Ask]], shelf: Shelf) -> Iterator[list[Served]]:
+    """What several requests would get, one after the other; one that is short takes nothing."""
     left = _Left(shelf)
+    for asks in requests:
+        served = _allocate(asks, left)
+        if any(one.missing for one in served):
+            for one in served:
+                left.put_back(one.taken)
+        yield served
+
+
+def _allocate(asks: Sequence[Ask], left: _Left) -> list[Served]:
     served: dict[int, Served] = {}
     for index in sorted(range(len(asks)), key=lambda i: asks[i].item is None and asks[i].skill is None):
         others = [asks[i] for i in range(len(asks)) if i != index and i not in served]

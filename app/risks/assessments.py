@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import outbox
 from app.access.four_eyes import is_same_hand
 from app.access.keys import Principal
+from app.access.tables import Role
 from app.errors import Forbidden, NotFound, Refused, WrongShape
 from app.ids import new_id
 from app.incidents import authority, record, timeline, transitions
@@ -23,9 +24,11 @@ from app.incidents.tables import OPEN_STATES, Incident
 from app.levels import assessing
 from app.levels.assessing import Figures, Judged, Measure, Score, Spread
 from app.levels.document import Assessing
+from app.people import holders
+from app.people.tables import Assignment
 from app.plan import revisions
 from app.risks import history, register
-from app.risks.tables import Assessment, AssessmentState, AssessorScore, Method, Risk
+from app.risks.tables import Assessment, AssessmentState, Assessor, Method, Risk
 from app.wording import Wording, kept, restored, say
 
 
@@ -74,12 +77,16 @@ async def ask(
         raise WrongShape(
             say("risks.ask_more", least=assessing_.least_assessors), errors=[{"path": "positions"}]
         )
+    within = assessing_.incident_within if isinstance(subject, Incident) else assessing_.within
+    due_at = at + within if due_at is None else due_at
+    if due_at <= at:
+        raise WrongShape(say("risks.due_in_the_past"), errors=[{"path": "due_at"}])
     if isinstance(subject, Incident) and subject.state not in OPEN_STATES:
         raise Refused(say("incidents.over"), state=subject.state)
     made = Assessment(
         id=new_id(at), risk_id=subject.id if isinstance(subject, Risk) else None,
         incident_id=subject.id if isinstance(subject, Incident) else None, method=method, state=S.OPEN,
-        positions=asked, asked_by=actor, asked_at=at, due_at=due_at or at + assessing_.within,
+        asked_by=actor, asked_at=at, due_at=due_at,
     )  # fmt: skip
     if method is not Method.QUALITATIVE:
         if subject.type is None:
@@ -90,12 +97,15 @@ async def ask(
         made.figures = _kept(assessing.by_figures(assessing_, recorded, watched=watched))
     session.add(made)
     await session.flush()
+    session.add_all(Assessor(assessment_id=made.id, position=position) for position in asked)
     if asked:
         payload = {"assessment_id": made.id}
-        outbox.put(session, "assessment.asked", payload, ref=made.id, at=at)
+        if made.incident_id is not None:
+            payload["incident_id"] = made.incident_id
+        outbox.put(session, "assessment.asked", payload, ref=subject.id, at=at)
         await outbox.arm(
-            session, "assessment.reminder", payload, ref=made.id, key=f"assessment:{made.id}:reminder",
-            due_at=max(at, made.due_at - assessing_.remind_before),
+            session, "assessment.reminder", payload, ref=subject.id, key=f"assessment:{made.id}:reminder",
+            due_at=max(at + (due_at - at) / 2, due_at - assessing_.remind_before),
         )  # fmt: skip
     return made
 
@@ -107,25 +117,20 @@ async def score(
     """One assessor's score, once, for a position that was asked."""
     assessment = await found(session, assessment_id, lock=True)
     _refuse_ended(assessment)
-    if position not in assessment.positions:
-        raise Refused(say("risks.not_asked", position=position), positions=assessment.positions)
+    asked = {one.position: one for one in await assessors(session, assessment)}
+    if position not in asked:
+        raise Refused(say("risks.not_asked", position=position), positions=list(asked))
     if not await authority.may_act_for(session, by, [position]):
-        raise Forbidden(say("risks.not_yours", position=position), position=position)
-    for one in await scores(session, assessment):
-        if one.position == position or await is_same_hand(session, by, one.key_id):
-            raise AlreadyScored(say("risks.already_scored", position=one.position), position=one.position)
-    session.add(
-        AssessorScore(
-            assessment_id=assessment.id,
-            position=position,
-            by=by.name,
-            key_id=by.key_id,
-            likelihood=given.likelihood,
-            impact=given.impact,
-            note=note,
-            at=at,
-        )
-    )
+        [called] = await holders.titles(session, [position])
+        raise Forbidden(say("risks.not_yours", position=called), position=position)
+    for one in asked.values():
+        mine = one.position == position or await is_same_hand(session, by, one.key_id)
+        if one.given is not None and mine:
+            [called] = await holders.titles(session, [one.position])
+            raise AlreadyScored(say("risks.already_scored", position=called), position=one.position)
+    seat = asked[position]
+    seat.likelihood, seat.impact, seat.note = given.likelihood, given.impact, note
+    seat.by, seat.key_id, seat.at = by.name, by.key_id, at
     await session.flush()
     return assessment
 
@@ -152,6 +157,32 @@ async def move(
     return assessment
 
 
+async def withdraw_all(session: AsyncSession, incident: Incident, *, at: datetime) -> None:
+    """The incident is over: what is still being assessed of it is not wanted any more."""
+    still = (Assessment.incident_id == incident.id) & (Assessment.state == S.OPEN)
+    for assessment in await session.scalars(select(Assessment).where(still).with_for_update()):
+        assessment.state = TRANSITIONS[S.OPEN, E.WITHDRAW]
+        assessment.ended_by, assessment.ended_at = "plan", at
+        await outbox.withdraw(session, key_prefix=f"assessment:{assessment.id}:")
+
+
+def visible_to(who: Principal, query: Select[Any]) -> Select[Any]:
+    """Assessments the caller may see: the collaboration layer sees those it is asked to score in (EP-2.4)."""
+    if who.role is not Role.COLLABORATION:
+        return query
+    held = select(Assignment.position_id).where(Assignment.person_id == who.person_id)
+    return query.where(Assessment.id.in_(select(Assessor.assessment_id).where(Assessor.position.in_(held))))
+
+
+async def seen(session: AsyncSession, who: Principal, assessment_id: str) -> Assessment:
+    """The assessment, if the caller may see it; otherwise it is not there."""
+    query = visible_to(who, select(Assessment).where(Assessment.id == assessment_id))
+    assessment: Assessment | None = await session.scalar(query)
+    if assessment is None:
+        raise NotFound(say("risks.no_such_assessment", id=assessment_id))
+    return assessment
+
+
 def every(*, risk_id: str | None = None, incident_id: str | None = None) -> Select[Any]:
     query = select(Assessment)
     if risk_id is not None:
@@ -169,29 +200,37 @@ async def found(session: AsyncSession, assessment_id: str, *, lock: bool = False
     return assessment
 
 
-async def scores(session: AsyncSession, assessment: Assessment) -> list[AssessorScore]:
-    query = select(AssessorScore).where(AssessorScore.assessment_id == assessment.id)
-    return list(await session.scalars(query.order_by(AssessorScore.position)))
+async def assessors(session: AsyncSession, assessment: Assessment) -> list[Assessor]:
+    """The positions that were asked, with their scores."""
+    query = select(Assessor).where(Assessor.assessment_id == assessment.id)
+    return list(await session.scalars(query.order_by(Assessor.position)))
 
 
 async def missing(session: AsyncSession, assessment: Assessment) -> list[str]:
     """The positions that were asked and have not scored."""
-    given = {one.position for one in await scores(session, assessment)}
-    return [position for position in assessment.positions if position not in given]
+    return [one.position for one in await assessors(session, assessment) if one.given is None]
 
 
 def shown(
-    assessment: Assessment, given: Collection[AssessorScore], *, to: Principal
-) -> tuple[list[AssessorScore], dict[str, Spread]]:
-    """The scores `to` may see, and how far apart they lie: all of them once none can be swayed any more, until then their own."""
-    if assessment.state == S.OPEN and len(given) < len(assessment.positions):
-        return [one for one in given if to.key_id is not None and one.key_id == to.key_id], {}
-    spreads = {
-        name: found
-        for name in ("likelihood", "impact")
-        if (found := assessing.spread(getattr(one, name) for one in given)) is not None
+    assessment: Assessment, asked: Collection[Assessor], *, to: Principal
+) -> tuple[list[Assessor], dict[str, Spread]]:
+    """The scores `to` may see, and how far apart they lie: all once nobody can be swayed any more, until then their own.
+
+    An assessment that was withdrawn half-way keeps them: who is asked again scores as freely as at first.
+    """
+    scored = [one for one in asked if one.given is not None]
+    if len(scored) < len(asked) and assessment.state != S.CONCLUDED:
+        return [one for one in scored if one.key_id == to.key_id], {}
+    return scored, spreads(scored)
+
+
+def spreads(scored: Collection[Assessor]) -> dict[str, Spread]:
+    """How far apart the scores lie, of likelihood and of impact."""
+    scores = [one.given for one in scored if one.given is not None]
+    found = {
+        name: assessing.spread(getattr(one, name) for one in scores) for name in ("likelihood", "impact")
     }
-    return list(given), spreads
+    return {name: one for name, one in found.items() if one is not None}
 
 
 def figures_of(assessment: Assessment) -> Figures | None:
@@ -222,15 +261,17 @@ async def _judged(
         if figures is None or figures.likelihood is None or figures.impact is None:
             raise NotEnough(_too_little(figures))
         return Judged(figures.likelihood, figures.impact)
-    given = [Score(one.likelihood, one.impact) for one in await scores(session, assessment)]
-    waiting = await missing(session, assessment)
+    asked = await assessors(session, assessment)
+    given = [one.given for one in asked if one.given is not None]
+    waiting = [one.position for one in asked if one.given is None]
+    called = await holders.titles(session, waiting)
     if len(given) < plan.risk.assessing.least_assessors:
         raise NotEnough(
-            say("risks.too_few_scores", number=len(given), least=plan.risk.assessing.least_assessors, missing=waiting),
+            say("risks.too_few_scores", number=len(given), least=plan.risk.assessing.least_assessors, missing=called),
             missing=waiting,
         )  # fmt: skip
     if waiting and at < assessment.due_at and not reason:
-        raise NotEnough(say("risks.still_waiting", missing=waiting), missing=waiting, needs=["reason"])
+        raise NotEnough(say("risks.still_waiting", missing=called), missing=waiting, needs=["reason"])
     judged = _by_people(plan.risk.assessing, figures, given)
     assert judged is not None  # of at least one assessor
     return judged
@@ -258,14 +299,14 @@ async def _take_over(
         return
     assert assessment.incident_id is not None
     incident = await record.locked(session, assessment.incident_id)
-    _, spreads = shown(assessment, await scores(session, assessment), to=by)
-    timeline.append(
-        session, incident, "incident.judged", actor=by.name, at=at, assessment=assessment.id,
-        method=say(f"assessment_method.{assessment.method}"), likelihood=judged.likelihood, impact=judged.impact,
-        figures=assessment.figures, spread={name: asdict(one) for name, one in spreads.items()},
-        facts=dict(incident.facts),
-    )  # fmt: skip
+    lies = {name: asdict(one) for name, one in spreads(await assessors(session, assessment)).items()}
     given = transitions.Assessment(assessment.method, judged.likelihood, judged.impact)
     await transitions.grade(
         session, incident, given, actor=by.name, layer=authority.layer_of(by), at=at, reason=reason
     )
+    timeline.append(
+        session, incident, "incident.judged", actor=by.name, at=at, assessment=assessment.id,
+        method=say(f"assessment_method.{assessment.method}"), likelihood=judged.likelihood, impact=judged.impact,
+        figures=assessment.figures, spread=lies,
+        facts=dict(incident.facts), gravity=incident.gravity, because=restored(incident.level_reason),
+    )  # fmt: skip

@@ -102,7 +102,7 @@ async def list_assessments(
     incident: str | None = None,
 ) -> Page[AssessmentRead]:  # fmt: skip
     """Assessments, newest first; `risk` and `incident` are ids."""
-    query = assessments.every(risk_id=risk, incident_id=incident)
+    query = assessments.visible_to(who, assessments.every(risk_id=risk, incident_id=incident))
     rows, following = await paged(session, query, Assessment.id, part)
     return Page(items=[await _read_assessment(session, row, who, language) for row in rows], next=following)
 
@@ -112,7 +112,7 @@ async def read_assessment(
     assessment_id: str, session: Session, who: Who, language: Language
 ) -> AssessmentRead:
     """One assessment: the figures, who has scored, and the scores once all have."""
-    return await _read_assessment(session, await assessments.found(session, assessment_id), who, language)
+    return await _read_assessment(session, await assessments.seen(session, who, assessment_id), who, language)
 
 
 @router.post(
@@ -154,5 +154,5 @@ async def _read(session: Session, risk: Risk, language: str, response: Response)
 async def _read_assessment(
     session: Session, assessment: Assessment, who: Principal, language: str
 ) -> AssessmentRead:
-    given = await assessments.scores(session, assessment)
-    return AssessmentRead.of(assessment, given, to=who, language=language)
+    asked = await assessments.assessors(session, assessment)
+    return AssessmentRead.of(assessment, asked, to=who, language=language)

@@ -12,7 +12,7 @@ from app.levels import grading
 from app.levels.document import Levels, RiskCategory, RiskLevel, Strategy
 from app.risks import assessments
 from app.risks.assessments import AssessmentEvent
-from app.risks.tables import Assessment, AssessmentState, AssessorScore, Method, Risk, RiskChange
+from app.risks.tables import Assessment, AssessmentState, Assessor, Method, Risk, RiskChange
 from app.vocabulary import Localised, Moment
 from app.wording import render
 
@@ -237,17 +237,17 @@ class AssessmentRead(BaseModel):
 
     @classmethod
     def of(
-        cls, assessment: Assessment, given: list[AssessorScore], *, to: Principal, language: str
+        cls, assessment: Assessment, asked: list[Assessor], *, to: Principal, language: str
     ) -> "AssessmentRead":
         known = {name: getattr(assessment, name) for name in cls.model_fields if hasattr(assessment, name)}
-        seen, spreads = assessments.shown(assessment, given, to=to)
+        seen, spread = assessments.shown(assessment, asked, to=to)
         figures = assessments.figures_of(assessment)
-        scored = {one.position for one in given}
         known |= {
             "allowed": assessments.allowed(AssessmentState(assessment.state)),
-            "missing": [position for position in assessment.positions if position not in scored],
+            "positions": [one.position for one in asked],
+            "missing": [one.position for one in asked if one.given is None],
             "scores": [ScoreRead.model_validate(one) for one in seen],
-            "spread": {name: asdict(one) for name, one in spreads.items()},
+            "spread": {name: asdict(one) for name, one in spread.items()},
             "figures": None,
         }
         if figures is not None:

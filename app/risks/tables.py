@@ -8,6 +8,7 @@ from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
+from app.levels.assessing import Score
 
 
 class Risk(Base):
@@ -72,7 +73,6 @@ class Assessment(Base):
     start: Mapped[datetime | None]  # of the time they were counted over
     end: Mapped[datetime | None]
     figures: Mapped[dict[str, Any] | None]  # app.levels.assessing.Figures
-    positions: Mapped[list[str]]  # asked to score
     due_at: Mapped[datetime]
     asked_by: Mapped[str] = mapped_column(String(200))
     asked_at: Mapped[datetime]
@@ -88,16 +88,23 @@ class Assessment(Base):
     )
 
 
-class AssessorScore(Base):
-    """What one position's assessor thinks; given once, and seen by no other until all have scored."""
+class Assessor(Base):
+    """A position that was asked to score, and what it said: once, and seen by no other until all have scored."""
 
-    __tablename__ = "assessor_scores"
+    __tablename__ = "assessors"
 
     assessment_id: Mapped[str] = mapped_column(ForeignKey("assessments.id"), primary_key=True)
     position: Mapped[str] = mapped_column(String(63), primary_key=True)
-    by: Mapped[str] = mapped_column(String(200))
+    at: Mapped[datetime | None]  # has not scored yet: none, and so is all below
+    by: Mapped[str | None] = mapped_column(String(200))
     key_id: Mapped[str | None] = mapped_column(String(26))
-    likelihood: Mapped[int]
-    impact: Mapped[int]
+    likelihood: Mapped[int | None]
+    impact: Mapped[int | None]
     note: Mapped[str | None] = mapped_column(Text)
-    at: Mapped[datetime]
+
+    @property
+    def given(self) -> Score | None:
+        """The score, once there is one."""
+        if self.likelihood is None or self.impact is None:
+            return None
+        return Score(self.likelihood, self.impact)

@@ -13,6 +13,7 @@ from sqlalchemy import delete
 from app import installation
 from app.access.parts import Parts
 from app.access.tables import KeptAnswer
+from app.plan.outlook import nightly
 from app.readiness import duties, handovers
 from app.watch import failing, self_test, silence
 
@@ -30,6 +31,9 @@ async def schedule(scheduler: AsyncIOScheduler, parts: Parts) -> None:
         scheduler.add_job(begin_self_test, "interval", seconds=seconds, args=[parts], id="self-test")
         scheduler.add_job(forget_self_tests, "interval", hours=1, args=[parts], id="self-tests")
     scheduler.add_job(look_around, "interval", minutes=1, args=[parts], id="watch")
+    scheduler.add_job(
+        look_ahead, "interval", seconds=nightly.LOOK_EVERY.total_seconds(), args=[parts], id="outlook"
+    )
     scheduler.add_job(forget_answers, "interval", hours=1, args=[parts], id="answers")
 
 
@@ -55,6 +59,14 @@ async def look_around(parts: Parts) -> None:
     async with parts.db.transaction() as session:
         await silence.look(session, language=parts.settings.language, at=parts.clock.now())
         await failing.look(session, at=parts.clock.now())
+
+
+async def look_ahead(parts: Parts) -> None:
+    """Once a night, whether the plan in force would hold over the coming days."""
+    async with parts.db.reading() as session:
+        if await installation.held(session) is not None:
+            return  # nobody is to be told of what was restored
+    await nightly.look(parts.db, at=parts.clock.now(), mail=bool(parts.settings.smtp_host))
 
 
 async def fire_duties(parts: Parts) -> None:

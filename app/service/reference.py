@@ -25,13 +25,16 @@ from app.notify.channels.log import LogChannel
 from app.notify.channels.mail import MailChannel
 from app.notify.channels.webhook import WebhookChannel
 from app.plan import revisions
+from app.plan.finding import Severity
+from app.plan.outlook import report
+from app.plan.outlook.organisation_file import OrganisationFile
 from app.plan.reading import written_schema
 from app.plan.tables import RevisionState
 from app.playbooks.document import Step
 from app.reviews import improvements
 from app.reviews.tables import ImprovementState
 from app.settings import Settings
-from app.wording import render, say
+from app.wording import catalogue, known, render, say
 
 _HEAD: Final = "<!-- Printed from the code by `make docs`; change it there. -->\n\n"
 _MEMBER: Final = re.compile(r'^ +([A-Z_0-9]+) = \(?"([^"]*)"\)?(?: +# (.*))?$', re.MULTILINE)
@@ -51,12 +54,16 @@ def pages(*, interface: Mapping[str, Any], commands: Command) -> dict[str, str]:
     written = {
         "lifecycle.md": _lifecycle(), "steps.md": _steps(), "channels.md": _channels(), "sources.md": _sources(),
         "settings.md": _settings(), "rights.md": _rights(), "topics.md": _topics(), "problems.md": _problems(),
-        "cli.md": _commands(commands),
+        "cli.md": _commands(commands), "findings.md": _findings(),
     }  # fmt: skip
     return {
         **{name: _HEAD + text.rstrip() + "\n" for name, text in written.items()},
         "openapi.json": json.dumps(interface, ensure_ascii=False, indent=1, sort_keys=True) + "\n",
         "plan.schema.json": written_schema(),
+        "organisation.schema.json": json.dumps(
+            OrganisationFile.model_json_schema(by_alias=True), ensure_ascii=False, indent=2
+        )
+        + "\n",
     }
 
 
@@ -215,6 +222,25 @@ def _problems() -> str:
         "Every refusal is `application/problem+json` (RFC 9457). `type` is `/problems/<slug>`, which can be read; `detail`"
         " says what it was this time, in the reader's language.",
         _table(("Slug", "Status", "Meaning", "含义"), rows),
+    )
+
+
+def _findings() -> str:
+    against = {code: name for name, asked in report.ASKED.items() for code in asked.against}
+    rows = []
+    for code in sorted(key.removeprefix("plan.check.") for key in catalogue("en") if known(f"{key}.mend")):
+        if not known(f"plan.check.{code}"):
+            continue
+        said = [catalogue(language)[f"plan.check.{code}"] for language in ("en", "zh-Hans")]
+        mend = catalogue("en")[f"plan.check.{code}.mend"]
+        clause = render(say(f"plan.clause.{against[code]}"), "en") if code in against else ""
+        rows.append((f"`{code}`", said[0], mend, said[1], clause))
+    return _page(
+        "# What the check finds",
+        "The codes of `muster check`, what each says, how it is mended, and the clause of EP-10.3 it speaks against. What"
+        " stands in braces is filled in. How to read a report: [Check the plan](../how-to/check-the-plan.md).",
+        _enum(Severity, "Severity"),
+        _table(("Code", "What it says", "How to mend it", "含义", "Speaks against"), rows),
     )
 
 

@@ -53,7 +53,9 @@ class LastResort:
         text = f"{self._texts[reason]} {about}".rstrip()
         took = await asyncio.gather(*(self._call(url, text, reason) for url in self._urls))
         if not any(took):
-            self._told.pop(reason, None)  # nobody heard it: the next look cries again
+            # Nobody heard it: the next look cries again, however often it does so before somebody hears.
+            self._told.pop(reason, None)
+            self._lately.remove(at)
         return any(took)
 
     def over(self, reason: Reason) -> None:

@@ -257,6 +257,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'pending' and urgency < 2"),
     )
     op.create_table(
+        "plan_outlooks",
+        sa.Column("day", sa.String(length=10), nullable=False),
+        sa.Column("looked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revision_id", sa.String(length=26), nullable=False),
+        sa.Column("grave", JSON, nullable=False),
+        sa.PrimaryKeyConstraint("day", name=op.f("pk_plan_outlooks")),
+    )
+    op.create_table(
         "plan_revisions",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
@@ -271,6 +279,9 @@ def upgrade() -> None:
         sa.Column("in_force_from", sa.DateTime(timezone=True), nullable=True),
         sa.Column("note", sa.Text(), nullable=True),
         sa.Column("findings", JSON, nullable=False),
+        sa.Column("reasons", JSON, nullable=False),
+        sa.Column("hands", JSON, nullable=False),
+        sa.Column("impact", JSON, nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_plan_revisions")),
     )
@@ -319,6 +330,29 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'held'"),
     )
     op.create_index(op.f("ix_reservations_ref"), "reservations", ["ref"], unique=False)
+    op.create_table(
+        "revisions_due",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("reason", sa.String(length=16), nullable=False),
+        sa.Column("said", JSON, nullable=False),
+        sa.Column("noted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("noted_by", sa.String(length=200), nullable=False),
+        sa.Column("reminders", sa.Integer(), nullable=False),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("settled_by", sa.String(length=200), nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_revisions_due")),
+        sa.UniqueConstraint("key", name=op.f("uq_revisions_due_key")),
+    )
+    op.create_index(
+        "ix_revisions_due_open",
+        "revisions_due",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("settled_at is null"),
+        sqlite_where=sa.text("settled_at is null"),
+    )
     op.create_table(
         "risks",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -454,7 +488,6 @@ def upgrade() -> None:
         sa.Column("start", sa.DateTime(timezone=True), nullable=True),
         sa.Column("end", sa.DateTime(timezone=True), nullable=True),
         sa.Column("figures", JSON, nullable=True),
-        sa.Column("positions", JSON, nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("asked_by", sa.String(length=200), nullable=False),
         sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
@@ -859,19 +892,19 @@ def upgrade() -> None:
     )
     op.create_index("ix_absences_person", "absences", ["person_id", "ends"], unique=False)
     op.create_table(
-        "assessor_scores",
+        "assessors",
         sa.Column("assessment_id", sa.String(length=26), nullable=False),
         sa.Column("position", sa.String(length=63), nullable=False),
-        sa.Column("by", sa.String(length=200), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("by", sa.String(length=200), nullable=True),
         sa.Column("key_id", sa.String(length=26), nullable=True),
-        sa.Column("likelihood", sa.Integer(), nullable=False),
-        sa.Column("impact", sa.Integer(), nullable=False),
+        sa.Column("likelihood", sa.Integer(), nullable=True),
+        sa.Column("impact", sa.Integer(), nullable=True),
         sa.Column("note", sa.Text(), nullable=True),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
-            ["assessment_id"], ["assessments.id"], name=op.f("fk_assessor_scores_assessment_id_assessments")
+            ["assessment_id"], ["assessments.id"], name=op.f("fk_assessors_assessment_id_assessments")
         ),
-        sa.PrimaryKeyConstraint("assessment_id", "position", name=op.f("pk_assessor_scores")),
+        sa.PrimaryKeyConstraint("assessment_id", "position", name=op.f("pk_assessors")),
     )
     op.create_table(
         "assignments",
@@ -1205,7 +1238,7 @@ def downgrade() -> None:
     op.drop_table("calendar_feeds")
     op.drop_index(op.f("ix_assignments_position_id"), table_name="assignments")
     op.drop_table("assignments")
-    op.drop_table("assessor_scores")
+    op.drop_table("assessors")
     op.drop_index("ix_absences_person", table_name="absences")
     op.drop_table("absences")
     op.drop_index(op.f("ix_units_pool_id"), table_name="units")
@@ -1314,6 +1347,13 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_runs_ref"), table_name="runs")
     op.drop_table("runs")
     op.drop_table("risks")
+    op.drop_index(
+        "ix_revisions_due_open",
+        table_name="revisions_due",
+        postgresql_where=sa.text("settled_at is null"),
+        sqlite_where=sa.text("settled_at is null"),
+    )
+    op.drop_table("revisions_due")
     op.drop_index(op.f("ix_reservations_ref"), table_name="reservations")
     op.drop_index(
         "ix_reservations_held",
@@ -1331,6 +1371,7 @@ def downgrade() -> None:
     )
     op.drop_index(op.f("ix_plan_revisions_digest"), table_name="plan_revisions")
     op.drop_table("plan_revisions")
+    op.drop_table("plan_outlooks")
     op.drop_index(
         "ix_outbox_urgent",
         table_name="outbox",

@@ -15,7 +15,8 @@ from app.errors import every_problem
 from app.incidents.lifecycle import TRANSITIONS, Event
 from app.incidents.tables import State, TaskState
 from app.main import ROUTERS
-from app.plan.tables import RevisionState
+from app.plan.differences.notes import Group
+from app.plan.tables import Reason, RevisionState
 from app.reviews.tables import ImprovementState
 from app.wording import LANGUAGES, catalogue
 from tests.architecture.source import ROOT, Module, modules, patterns
@@ -28,7 +29,7 @@ PUT_TOGETHER_IN_TEMPLATES = re.compile(r"""\bt\(\s*["']([\w-]+(?:\.[\w-]+)*\.)["
 # A key is put together from these values; each has its word.
 FAMILIES: Mapping[str, type[StrEnum]] = {
     "state": State, "event": Event, "task_state": TaskState, "revision_state": RevisionState,
-    "improvement_state": ImprovementState,
+    "improvement_state": ImprovementState, "reason": Reason, "console.group": Group,
 }  # fmt: skip
 
 # Simplified in some words and traditional in others; the ones we use are the traditional ones: 批准, 占, 游標, 控制台.

@@ -24,6 +24,7 @@ LONGER = {  # one parser or one grammar each: cutting them would hide the whole
     "app/expressions.py",
     "app/plan/strict_yaml.py",
     "app/engine.py",  # until reacting is cut from sending: waiting beside the others made it longer
+    "app/playbooks/runner.py",  # until taking up another revision is a module beside it
 }
 
 

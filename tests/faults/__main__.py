@@ -17,6 +17,7 @@ from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import Any, Final
 
+from app import telemetry
 from tests.databases import Kind
 from tests.faults import disk, page
 from tests.faults.mutants import MUTANTS, QUICK
@@ -135,6 +136,7 @@ def caught(ground: Ground, kind: Kind, name: str) -> bool:
 def main() -> int:
     asked = _arguments()
     if asked.disk:
+        telemetry.set_up("CRITICAL")  # what is printed are results
         for ended in attack_disk(asked.seed, asked.disk):
             print(json.dumps(ended), flush=True)
         return 0

@@ -261,7 +261,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     "not chained": Mutant("an entry does not bear the hash before it", "record_holds", _appended(_unchain)),
     "behind the back": Mutant("a state changes without the timeline", "record_holds", _state_behind_the_back),
     "illegal jump": Mutant("a transition leads elsewhere", "only_legal_paths", _illegal_jump),
-    "not released": Mutant("an incident ends and keeps what it holds", "never_oversold", _nothing_released, seed=3),
+    "not released": Mutant("an incident ends and keeps what it holds", "never_oversold", _nothing_released, seed=37),
     "not counted": Mutant("what is held is not counted", "never_oversold", _holding_not_counted),
     "version not checked": Mutant("If-Match is not looked at", "one_winner", _version_not_checked, seed=2),
     "reaction fails": Mutant("a reaction always fails", "nothing_stuck", _reaction_fails),

@@ -40,7 +40,7 @@ _EARLY: Final = (
     2  # draws, of which the first to come counts: most lives die young, and more of them fit into an hour
 )
 _DEADLIEST_ANSWER: Final = 4  # where it may die at one kind of point alone
-_LONGEST_LIFE: Final = 30  # seconds of the machine's clock, then it hangs and is a finding
+_LONGEST_LIFE: Final = 150  # seconds of the machine's clock, then it hangs and is a finding
 
 
 @dataclass

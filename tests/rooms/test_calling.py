@@ -174,3 +174,13 @@ async def test_a_level_lowered_before_anybody_answered_is_called_by_its_own_chai
     world.told()
     await world.advance(minutes=110)
     assert set(world.told()) == {"Lin"}, "level 4 gives the duty lead two hours"
+
+
+async def test_the_head_of_whichever_department_it_is_hears_of_it_on_the_second_rung(world: World) -> None:
+    header = "name,staff_number,department,positions,mail"
+    await world.import_people(f"{header}\nHu,900,logistics,logistics_head,hu@centre.example\n")
+    await raised(world, type="logistics_disruption", level=3)
+    await world.settle()
+    world.told()
+    await world.advance(minutes=30)
+    assert "Hu" in world.told()

@@ -227,7 +227,7 @@ async def test_over_https_the_cookie_never_travels_in_the_clear(
 
 async def test_every_page_has_the_headers_and_nothing_inline(lead: Browser) -> None:
     path = await raised(lead)
-    for page in ("/sign-in", "/board", path, "/people", f"{path}/review", "/nowhere"):
+    for page in ("/sign-in", "/board", path, "/people", "/plan/check", f"{path}/review", "/nowhere"):
         answer = await lead.client.get(page, follow_redirects=True)
         policy = answer.headers["content-security-policy"]
         assert policy.startswith("default-src 'self'; frame-ancestors 'none'"), page
@@ -667,3 +667,9 @@ def test_the_sample_is_reached_by_the_log_alone() -> None:
     assert "webhook" not in head.split(",")
     assert len(lines) > 30
     assert "@" not in "".join(lines)
+
+
+async def test_the_check_of_the_plan_shows_what_would_happen_and_when(lead: Browser) -> None:
+    await lead.get("/plan/check")
+    for words in ("Would the plan hold?", "reaches nobody", "Nobody holds", "EP-4.2.1", "does not hold"):
+        assert words in lead.text

@@ -1,6 +1,6 @@
 """What signals do to incidents, on both databases: once, again, twice, overtaken, merged, in storms, and their end."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime
 
 import pytest
@@ -8,6 +8,7 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Database
+from app.ids import new_id
 from app.incidents import acknowledging, facts, raising, record, timeline, transitions, updates
 from app.incidents.lifecycle import Event
 from app.incidents.raising import Alarm
@@ -16,7 +17,8 @@ from app.incidents.transitions import Command
 from app.intake.signals import Signal, SignalState, packed, unpacked
 from app.intake.tables import Outcome
 from app.levels import matrix
-from app.levels.document import Storm
+from app.levels.document import GradingRule, Storm
+from app.resources.tables import Reservation, ReservationState
 from app.vocabulary import Layer
 from tests.rooms.monitoring import LEVELS, MOST, T1, T2, T3, World, acked, problem, recovered, remark
 
@@ -558,3 +560,78 @@ async def test_another_source_and_a_later_hour_are_no_storm(world: World) -> Non
     assert await world.tell(problem("till"), slug="shop") == [Outcome.RAISED]
     world.later(minutes=6)
     assert await world.tell(problem("host-99")) == [Outcome.RAISED]
+
+
+async def test_a_storm_is_rather_the_incident_nobody_has_answered(world: World) -> None:
+    await world.tell(*storm(MOST))
+    first = (await world.incidents())[0]
+    async with world.db.transaction() as session:
+        incident = await record.locked(session, first.id)
+        acknowledging.acknowledge(session, incident, by="Ada", at=world.clock.now(), via="api")
+    await world.tell(*storm(2, first=50))
+    assert await held(world) == [(3, 1), (3, MOST + 1)]
+
+
+async def test_who_answered_to_one_problem_has_not_answered_to_the_storm_it_becomes(world: World) -> None:
+    await world.tell(problem("core", level_hint=2))
+    await acknowledge(world)
+    await world.tell(*storm(MOST))
+    (one,) = [one for one in await world.incidents() if one.state != State.CANCELLED]
+    assert (one.signals, one.acknowledged_at, one.calls) == (MOST + 1, None, 2)
+    assert (await world.topics()).count("incident.recurred") == 1
+
+
+async def test_a_storm_leaves_standing_what_a_person_has_reserved_for(world: World) -> None:
+    await world.tell(*storm(MOST))
+    reserved, at = (await world.incidents())[3], world.clock.now()
+    async with world.db.transaction() as session:
+        session.add(
+            Reservation(
+                id=new_id(at), ref=reserved.id, key="hand:1", state=ReservationState.HELD, exercise=False,
+                reserved_at=at, until=at, by="Ada", asked=[], version=1,
+            )
+        )  # fmt: skip
+    await world.tell(*storm(1, first=50))
+    assert await held(world) == [(3, MOST), (3, 1)]
+
+
+async def test_a_storm_takes_in_nothing_that_became_graver_at_this_moment(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.tell(*storm(MOST))
+    grave, free = (await world.incidents())[3], record.free
+
+    async def just_graver(session: AsyncSession, names: Iterable[str]) -> list[Incident]:
+        await session.execute(update(Incident).where(Incident.id == grave.id).values(level=1))
+        return await free(session, names)
+
+    monkeypatch.setattr(record, "free", just_graver)
+    await world.tell(*storm(1, first=50))
+    assert await held(world) == [(3, MOST), (1, 1)]
+
+
+async def test_a_problem_is_graver_than_its_storm_by_its_own_words(world: World) -> None:
+    rule = GradingRule.model_validate(
+        {
+            "if": "incident.title == 'All tills down'",
+            "level": 1,
+            "because": {"zh": "门店停业", "en": "No shop sells"},
+        }
+    )
+    kind = LEVELS.types["other"].model_copy(update={"grading": [rule]})
+    levels = LEVELS.model_copy(update={"types": {**LEVELS.types, "other": kind}})
+    async with world.db.transaction() as session:
+        await matrix.adopt(session, "wordy", levels, at=world.clock.now())
+    await world.tell(*storm())
+    assert await world.tell(problem("tills", title="All tills down", level_hint=3)) == [Outcome.RAISED]
+    assert await held(world) == [(1, MOST + 2)]
+
+
+async def test_a_signal_for_two_that_are_merged_into_each_other_comes_to_an_end(world: World) -> None:
+    await world.tell(problem("a"), problem("b"))
+    one, other = await world.incidents()
+    async with world.db.transaction() as session:
+        for name, into in ((one.id, other.id), (other.id, one.id)):
+            merged = update(Incident).where(Incident.id == name)
+            await session.execute(merged.values(state=State.CANCELLED, merged_into=into))
+    assert await world.tell(problem("a")) == [Outcome.SETTLED]

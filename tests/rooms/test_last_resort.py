@@ -172,6 +172,14 @@ async def test_it_is_held_to_a_rate(far: Receiver, outgoing: Outgoing) -> None:
     assert len(far.received) == MOST_AN_HOUR
 
 
+async def test_a_cry_that_nobody_heard_takes_no_later_one_away(far: Receiver, outgoing: Outgoing) -> None:
+    far.answers.extend([status(500)] * (MOST_AN_HOUR + 1))
+    last = resort(outgoing, far.url())
+    for _ in range(MOST_AN_HOUR + 1):
+        assert not await last.tell(Reason.ENGINE, at=NOON)
+    assert await last.tell(Reason.ENGINE, at=NOON)
+
+
 async def test_it_cries_to_a_destination_that_everything_else_leaves_alone(
     far: Receiver, outgoing: Outgoing
 ) -> None:

@@ -120,6 +120,23 @@ async def test_the_past_is_answered_as_it_was_whatever_was_changed_since(world: 
     assert await on_call(world, NIGHT + HOUR) == ("Lin", "turn", None)
 
 
+async def test_an_override_that_begins_in_the_past_does_not_write_it_anew(world: World) -> None:
+    known = await roster(world)
+    await world.advance(hours=2)
+    span = {"begins": (NIGHT - HOUR).isoformat(), "ends": (NIGHT + 4 * HOUR).isoformat()}
+    await world.post("/rosters/duty_lead/overrides", {"person_id": known["Zoe"], **span})
+    assert await on_call(world, world.clock.now()) == ("Zoe", "override", "Lin")
+    assert await on_call(world, NIGHT + HOUR) == ("Lin", "turn", None)
+
+
+async def test_who_is_on_leave_and_reports_ill_and_well_again_is_still_on_leave(world: World) -> None:
+    known = await ids(world)
+    await world.call("PATCH", f"/people/{known['Lin']}", {"availability": "leave"})
+    for health in ("ill", "well"):
+        said = await world.post(f"/people/{known['Lin']}/check-ins", {"health": health})
+        assert said["availability"] == "leave"
+
+
 async def test_a_swap_counts_once_the_other_has_accepted_and_only_they_can(world: World) -> None:
     known = await roster(world)
     await as_person(world, "Mia")
@@ -187,7 +204,7 @@ async def test_whoever_reports_ill_is_passed_over_at_once_in_a_chain_that_is_cal
         )
         assert said["availability"] == "ill"
     await world.settle()
-    assert world.told()[:1] == ["Ben"]  # the next rung, without waiting for its time
+    assert world.told()[:1] == ["Tao"]  # the next rung, without waiting for its time
     timeline = (await world.get(f"/incidents/{raised['id']}/timeline"))["items"]
     passed = [one["summary"] for one in timeline if one["kind"] == "chain.passed_over"]
     assert len(passed) == 1
@@ -220,12 +237,14 @@ async def test_when_leave_begins_while_the_chain_calls_whoever_stands_in_is_told
     await world.advance(seconds=1)
     assert world.told() == ["Mia"]
     await world.advance(minutes=3)
-    assert world.told() == ["Ben", "Tao"]
+    assert world.told() == ["Tao", "Ben"]
 
 
 async def test_quiet_hours_keep_what_can_wait_and_nothing_of_levels_1_and_2(world: World) -> None:
     known = await roster(world)
     quiet = {"begins": "22:00", "ends": "07:30", "time_zone": "Asia/Shanghai"}
+    endless = {**quiet, "ends": quiet["begins"]}
+    await world.call("PATCH", f"/people/{known['Lin']}", {"quiet_hours": endless}, expect=422)
     await world.call("PATCH", f"/people/{known['Lin']}", {"quiet_hours": quiet})
     minor = (await world.post("/incidents", {"title": "Printer", "type": "equipment_failure", "level": 3}))["id"]  # fmt: skip
     await world.settle()

@@ -81,9 +81,12 @@ async def test_a_stale_version_is_refused(begin: Begin) -> None:
         assert refused["current_version"] == 2
 
 
-async def test_the_collaboration_layer_does_its_own_tasks_only(begin: Begin) -> None:
+async def test_the_collaboration_layer_does_not_do_the_tasks_of_others(begin: Begin) -> None:
     async with begin([task("mend")]) as trial:
         await move(trial, "start", role="collaboration", expect=403)
+
+
+async def test_the_collaboration_layer_does_its_own_tasks(begin: Begin) -> None:
     async with begin([task("pay", position="finance_officer")]) as trial:
         await move(trial, "start", role="collaboration")
 

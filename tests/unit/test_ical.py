@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from dateutil.rrule import rrulestr
 from icalendar import Calendar
 
 from app.errors import Malformed, TooLarge, WrongShape
@@ -100,11 +101,44 @@ def test_what_is_no_calendar_is_refused(body: bytes) -> None:
         ("DTSTART:20260310T080000Z", "DURATION:PT1S", "RRULE:FREQ=SECONDLY"),
         ("DTSTART:20260310T080000Z", "DURATION:PT1H", "RRULE:FREQ=DAILY;BYMINUTE=1,2,3"),
         ("DTSTART:20260310T080000Z", "DURATION:PT1H", "RRULE:nonsense"),
+        ("DTSTART:20260310T080000Z", "DURATION:PT1H", "RRULE:FREQ=DAILY;INTERVAL=0;BYMONTH=5"),
+        ("DTSTART:20260310T080000Z", "DURATION:PT1H", "RRULE:FREQ=WEEKLY;BYDAY=2MO"),
+        ("DTSTART:00010101T080000Z", "DURATION:PT1H", "RRULE:FREQ=DAILY"),
     ],
 )
 def test_an_event_that_cannot_be_understood_is_named_and_nothing_is_taken_in(lines: tuple[str, ...]) -> None:
     with pytest.raises((WrongShape, Malformed)):
         ical.read(calendar(*lines), zone=BERLIN, at=AT)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "FREQ=DAILY;INTERVAL=3;BYMONTH=3,5", "FREQ=DAILY;BYMONTHDAY=-1,13", "FREQ=WEEKLY",
+        "FREQ=WEEKLY;INTERVAL=2;BYDAY=SU,MO;WKST=SU",
+        "FREQ=MONTHLY", "FREQ=MONTHLY;BYDAY=2TU,-1FR", "FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1,2",
+        "FREQ=MONTHLY;BYDAY=FR;BYMONTHDAY=13", "FREQ=MONTHLY;INTERVAL=5;BYMONTHDAY=30", "FREQ=YEARLY",
+        "FREQ=YEARLY;BYDAY=20MO,-1SU",
+        "FREQ=YEARLY;BYMONTH=3,10;BYDAY=-1SU", "FREQ=YEARLY;BYMONTH=4,7", "FREQ=YEARLY;BYMONTHDAY=1", "FREQ=DAILY;COUNT=800",
+        "FREQ=YEARLY;INTERVAL=2;BYDAY=TH;BYSETPOS=4,-4", "FREQ=WEEKLY;INTERVAL=3;UNTIL=20260901",
+    ],
+)  # fmt: skip
+def test_the_days_of_a_rule_are_those_an_independent_reckoning_gives(rule: str) -> None:
+    first = datetime(2024, 2, 29, tzinfo=UTC).replace(tzinfo=None)
+    end = AT.replace(tzinfo=None) + ical.AHEAD
+    own = ical.read(calendar("DTSTART;VALUE=DATE:20240229", f"RRULE:{rule}"), zone=ZoneInfo("UTC"), at=AT)
+    known = rrulestr(rule, dtstart=first).between(AT.replace(tzinfo=None), end, inc=True)
+    assert [one.begins.replace(tzinfo=None) for one in own] == known
+
+
+def test_a_rule_that_never_comes_true_is_done_with_at_once() -> None:
+    for rule in ("FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30", "FREQ=MONTHLY;BYDAY=MO;BYSETPOS=6"):
+        assert spans(calendar("DTSTART:20260310T080000Z", "DURATION:PT1H", f"RRULE:{rule}")) == []
+
+
+def test_times_without_a_zone_end_by_the_clock_on_the_wall() -> None:
+    [(_, length)] = spans(calendar("DTSTART:20260328T090000", "DTEND:20260330T090000"))
+    assert length == timedelta(hours=47)
 
 
 def test_too_large_and_too_many_are_refused() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.notify.chain import contact_times
 from app.notify.delivery import MAX_ATTEMPTS, backoff
+from app.notify.document import Chain
 from app.notify.languages import in_language
 from app.notify.receivers import contacts_via
 from app.people.holders import Contact
@@ -122,3 +123,12 @@ def test_every_sentence_of_the_room_stands_in_every_language() -> None:
     ours = {key for key in catalogue("en") if key.startswith("notify.")}
     for language in LANGUAGES:
         assert {key for key in catalogue(language) if key.startswith("notify.")} == ours
+
+
+def test_a_chain_is_told_about_the_head_of_the_department() -> None:
+    hops = [{"tell": ["lead"], "within": "5m"}, {"tell": ["department_head", "chief"], "within": "5m"}]
+    chain = Chain.model_validate(
+        {"hops": [*hops, {"tell": ["department_head"], "within": "5m"}], "repeat_after": "5m"}
+    )
+    assert [hop.tell for hop in chain.told_about("chief").hops] == [["lead"], ["chief"], ["chief"]]
+    assert [hop.tell for hop in chain.told_about(None).hops] == [["lead"], ["chief"], ["department_head"]]

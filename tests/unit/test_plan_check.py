@@ -13,6 +13,7 @@ from app.plan.check import check, refuses
 from app.plan.document import PlanDocument
 from app.plan.finding import Severity
 from app.wording import LANGUAGES
+from tests.unit.test_broken_plans import BROKEN
 
 SHIPPED = strict_yaml.load((Path(__file__).parents[2] / "playbooks.yaml").read_bytes()).document
 Plan = dict[str, Any]
@@ -105,6 +106,9 @@ ERRORS: dict[str, tuple[str, str, Change]] = {
     "a type without its playbook": (
         "unknown_playbook", "types.cyber_attack.playbook",
         put("types", "cyber_attack", "playbook", to="cyber_atack"),
+    ),
+    "a risk of a type that is not there": (
+        "unknown_type", "risks.core_system_fails.type", put("risks", "core_system_fails", "type", to="system_outrage"),
     ),
     "a level with a command post that is not there": (
         "unknown_command_post", "levels.4.command_post", put("levels", "4", "command_post", to="war_room"),
@@ -367,13 +371,14 @@ def test_a_plan_with_several_faults_is_told_all_of_them() -> None:
     assert codes == {"chain_missing", "unknown_time_zone", "unknown_command_post"}
 
 
-def test_every_kind_of_finding_is_tried_here() -> None:
+def test_every_kind_of_finding_is_tried_here_or_among_the_broken_plans() -> None:
     keys = [
         key.removeprefix("plan.check.") for key in wording.catalogue("en") if key.startswith("plan.check.")
     ]
     codes = {key for key in keys if not key.endswith(".mend")} - {"nearest"}
 
-    assert codes == {code for code, _, _ in [*ERRORS.values(), *WARNINGS.values()]}
+    tried = {code for code, _, _ in [*ERRORS.values(), *WARNINGS.values(), *BROKEN.values()]}
+    assert codes == tried
 
 
 def test_every_finding_says_what_is_wrong_and_how_to_mend_it() -> None:

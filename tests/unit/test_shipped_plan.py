@@ -273,7 +273,7 @@ def test_each_chain_waits_as_long_as_the_level_may_be_unacknowledged() -> None:
 def test_level_one_climbs_from_duty_lead_to_heads_to_the_general_manager() -> None:
     assert [hop.tell for hop in PLAN.chains[1].hops] == [
         ["duty_lead"],
-        ["customer_service_head", "technical_head"],
+        ["department_head", "customer_service_head", "technical_head"],
         ["general_manager", "deputy_general_manager"],
     ]
 

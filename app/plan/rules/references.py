@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator
 
+from app.notify.document import DEPARTMENT_HEAD
 from app.plan.document import PlanDocument
 from app.plan.finding import Finding, error, unknown
 from app.playbooks.document import (
@@ -59,6 +60,13 @@ def contents(pool: Pool) -> Collection[str]:
 
 def positions_exist(plan: PlanDocument) -> Iterator[Finding]:
     return _missing("unknown_position", _positions_named(plan), plan.organisation.positions)
+
+
+def positions_are_free_to_name(plan: PlanDocument) -> Iterator[Finding]:
+    """The word for the head of whichever department it is stands for no position of its own."""
+    if DEPARTMENT_HEAD in plan.organisation.positions:
+        path = f"organisation.positions.{DEPARTMENT_HEAD}"
+        yield error("position_reserved", "EP-4.2.1", path, name=DEPARTMENT_HEAD)
 
 
 def departments_exist(plan: PlanDocument) -> Iterator[Finding]:
@@ -138,11 +146,15 @@ def _positions_named(plan: PlanDocument) -> Iterator[Named]:
         yield "monitoring.owner", plan.monitoring.owner, "EP-1.4"
     for name, risk in plan.risks.items():
         yield f"risks.{name}.owner", risk.owner, "EP-3.1"
+    for name, department in plan.organisation.departments.items():
+        if department.head is not None:
+            yield f"organisation.departments.{name}.head", department.head, "EP-2.2"
     for number, level in plan.levels.items():
         yield f"levels.{number}.update_owner", level.update_owner, "EP-5.3"
     for number, chain in plan.chains.items():
         for index, hop in enumerate(chain.hops):
-            yield from _each(f"chains.{number}.hops.{index}.tell", hop.tell, "EP-5.2")
+            named = _each(f"chains.{number}.hops.{index}.tell", hop.tell, "EP-5.2")
+            yield from (one for one in named if one[1] != DEPARTMENT_HEAD)
     for name, post in plan.command_posts.items():
         for role, filled in post.roles.items():
             yield from _each(f"command_posts.{name}.roles.{role}.filled_by", filled.filled_by, "EP-2.5")
