@@ -17,12 +17,15 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "signal.recovered": (calling.say_recovered,),
     "incident.recurred": (calling.page_for_new_occurrence,),
     # the life of an incident
-    "incident.detected": (calling.call_reporting_chain, calling.start_by_itself, watching.go_on_with_self_test),
-    "incident.assessed": (calling.call_for_new_level,),
+    "incident.detected": (
+        calling.call_reporting_chain, calling.start_by_itself, calling.look_for_warning,
+        watching.go_on_with_self_test,
+    ),
+    "incident.assessed": (calling.call_for_new_level, calling.start_by_itself, calling.look_for_warning),
     "incident.activated": (running.form_command_post, running.start_plan, owing.owe_update),
     "incident.releveled": (
         calling.call_for_new_level, calling.start_by_itself, running.form_command_post, running.revise_plan,
-        owing.owe_update,
+        owing.owe_update, calling.look_for_warning,
     ),
     "incident.closed": (
         ending.withdraw_everything, ending.release_resources, owing.owe_review, ending.tell_those_told, ending.open_review,
@@ -52,7 +55,8 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     ),
     "chain.passed_over": (calling.pass_over,),
     # facts and levels
-    "facts.changed": (running.look_at_waits,),
+    "facts.changed": (running.look_at_waits, calling.start_by_itself, calling.look_for_warning),
+    "warning.begun": (calling.tell_of_warning,),
     "level.suggested": (calling.suggest_level,),
     # the run
     "step.wake": (running.wake_step,),

@@ -211,6 +211,8 @@ def _enter(incident: Incident, event: Event, to: State, move: Move, at: datetime
         incident.provisional = False
     if event is Event.ACTIVATE and move.playbook:
         incident.playbook = move.playbook
+    if event in (Event.ACTIVATE, Event.CANCEL):
+        incident.warned_of = incident.warned_because = None
     if event is Event.CANCEL:
         incident.merged_into = move.merge_into
     if event is Event.REOPEN:

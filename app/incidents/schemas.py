@@ -199,6 +199,9 @@ class IncidentRead(IncidentSummary):
     """What the lifecycle permits now; a guard may still say what is missing."""
     level_reason: str
     level_suggested: int | None
+    warned_of: int | None
+    """In the warning state: the level whose conditions are not quite met (ST-1)."""
+    warned_because: str | None
     gravity: str | None
     occurrence: int
     facts: dict[str, Any]
@@ -230,6 +233,7 @@ class IncidentRead(IncidentSummary):
         columns |= {
             "allowed": lifecycle.allowed(State(incident.state)),
             "level_reason": spoken(incident.level_reason, language),
+            "warned_because": spoken(incident.warned_because, language) if incident.warned_because else None,
             "command_post": CommandPostRead.model_validate(command_post) if command_post else None,
             "obligations": [ObligationRead.model_validate(owed) for owed in obligations],
             "warnings": [render(warning, language) for warning in warnings],

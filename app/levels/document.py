@@ -215,6 +215,14 @@ class GradingRule(Part):
     because: Localised
 
 
+class NearRule(Part):
+    """Close to what a level asks for, but not there: until its response starts, the event is tracked (ST-1)."""
+
+    condition: Annotated[When, Field(alias="if")]
+    level: LevelNumber
+    because: Localised
+
+
 class IncidentType(Part):
     """A kind of incident (EP-1.3)."""
 
@@ -227,6 +235,8 @@ class IncidentType(Part):
     """A command post of its own, in place of the level's (EG-1)."""
     grading: list[GradingRule] = Field(default_factory=list)
     """Asked from the top; the first rule that holds decides. A rule whose facts are missing is passed over."""
+    near: list[NearRule] = Field(default_factory=list)
+    """Asked from the top while no response has been started; the first that holds puts the incident into the warning state."""
 
 
 class Storm(Part):

@@ -31,6 +31,20 @@ def by_rules(kind: IncidentType, incident: Mapping[str, Any], facts: Mapping[str
     return None
 
 
+def near(
+    kind: IncidentType, incident: Mapping[str, Any], facts: Mapping[str, Any], *, level: int
+) -> Graded | None:
+    """The level whose conditions are not quite met (ST-1): of the first rule that holds, and not of a lighter one than `level`."""
+    scope = {"incident": incident, "facts": facts}
+    for rule in kind.near:
+        if not is_graver(level, rule.level) and Condition.compile(rule.condition).evaluate(scope) is True:
+            because = rule.because.model_dump()
+            return Graded(
+                rule.level, say("levels.near", level=rule.level, rule=rule.condition, because=because)
+            )
+    return None
+
+
 def at_first(
     kind: IncidentType,
     incident: Mapping[str, Any],

@@ -90,6 +90,8 @@ def upgrade() -> None:
         sa.Column("provisional", sa.Boolean(), nullable=False),
         sa.Column("level_reason", JSON, nullable=False),
         sa.Column("level_suggested", sa.Integer(), nullable=True),
+        sa.Column("warned_of", sa.Integer(), nullable=True),
+        sa.Column("warned_because", JSON, nullable=True),
         sa.Column("gravity", sa.String(length=32), nullable=True),
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
