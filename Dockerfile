@@ -12,6 +12,7 @@ COPY requirements.lock ./
 RUN /opt/venv/bin/pip install --require-hashes -r requirements.lock
 COPY pyproject.toml README.md playbooks.yaml ./
 COPY app ./app
+COPY scenarios ./scenarios
 COPY migrations ./migrations
 # Editable, so that the plan and the migrations are found beside the package, as in a clone.
 RUN /opt/venv/bin/pip install --no-deps --no-build-isolation -e . \

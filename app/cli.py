@@ -19,6 +19,7 @@ from app.commands import (
     revisions,
     rosters,
     serving,
+    simulating,
     sources,
 )
 from app.main import create_app
@@ -37,6 +38,7 @@ app.command()(moving.hold)
 app.command()(moving.release)
 app.command()(plan.check)
 app.command()(plan.schema)
+app.command()(simulating.simulate)
 app.command()(demo.demo)
 
 

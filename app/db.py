@@ -37,6 +37,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from app import postgres_driver, sqlite_driver
 from app.away import Away, is_away
@@ -165,7 +166,7 @@ class _Side:
 
 
 class Database:
-    """The connections to one database, and the kinds of transaction.
+    """The connections to one database, and the kinds of transaction. `sqlite://` is one in memory, gone with its `dispose`.
 
     `deadline` is what one call of the database may take; none: as long as it takes, for a command that moves all there is.
     `pooler` says that a transaction pooler stands before it; `queue` is how many requests of a kind wait for their turn.
@@ -176,11 +177,19 @@ class Database:
     ) -> None:
         self.url = _async_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.is_in_memory = self.is_sqlite and not self.url.database
         self.wake = Wake()
         self._pooler = pooler
         patience = deadline or DEADLINE
         self._whole = patience * _TRANSACTION
-        if self.is_sqlite:
+        if self.is_in_memory:
+            # It lives in its one connection, for which reading and writing wait in turn.
+            whole = _sqlite_engine(
+                self.url, writing=True, deadline=patience, whole=self._whole, in_memory=True
+            )
+            self._own = self._requests = _Side.of(whole, whole)
+            at_once = (1, 1)
+        elif self.is_sqlite:
             # One writer: its pool of one is a fair queue inside the process, where SQLite's own busy handler
             # polls and starves. Readers have connections of their own, which WAL lets run beside it.
             self._own = self._requests = _Side.of(
@@ -336,10 +345,13 @@ def _async_url(url: str) -> URL:
     return parsed.set(drivername=drivers[backend])
 
 
-def _sqlite_engine(url: URL, *, writing: bool, deadline: timedelta, whole: timedelta) -> AsyncEngine:
+def _sqlite_engine(
+    url: URL, *, writing: bool, deadline: timedelta, whole: timedelta, in_memory: bool = False
+) -> AsyncEngine:
+    connect = sqlite_driver.connect_in_memory if in_memory else sqlite_driver.connect
     engine = create_async_engine(
         url, pool_size=1 if writing else 1 + READING_AT_ONCE, max_overflow=0, pool_timeout=whole.total_seconds(),
-        connect_args={"async_creator_fn": sqlite_driver.connect}, hide_parameters=True,
+        connect_args={"async_creator_fn": connect}, hide_parameters=True, poolclass=AsyncAdaptedQueuePool,
     )  # fmt: skip
     patience = int(
         deadline.total_seconds() * 1000

@@ -7,6 +7,7 @@ worker: attempts are counted, then it is set aside and shown.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -76,8 +77,9 @@ class Engine:
     """One engine of this process; `run` serves until cancelled, then `finish` waits for what is under way. `settle` does
     what is due now and returns."""
 
-    def __init__(self, parts: Parts, reach: Reach) -> None:
-        self.parts = parts
+    def __init__(self, parts: Parts, reach: Reach, *, steady: Callable[[], float] = time.monotonic) -> None:
+        """`steady` counts the seconds a group of messages takes; standing still, no group is cut short by a slow machine."""
+        self.parts, self._steady = parts, steady
         ours = SelfChannel(parts.db, parts.clock)
         self.reach = Reach(reach.outgoing, {**reach.channels, ours.name: ours})
         self.hold = Watch(parts.db, parts.clock, parts.settings.poll_every)
@@ -228,14 +230,13 @@ class Engine:
         locked: list[Taken] = []
         failed: list[tuple[Taken, Exception]] = []
         broken: set[str] = set()  # refs whose message failed: what follows it waits for it
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + _LONGEST_GROUP
+        ends = self._steady() + _LONGEST_GROUP
         waiting = deque(_portions(taken))
         while waiting:
             portion = [message for message in waiting.popleft() if message.ref not in broken]
             if not portion:
                 continue
-            began = loop.time()
+            began = self._steady()
             try:
                 async with session.begin_nested():
                     await self._run_reactions(session, portion, now)
@@ -244,7 +245,7 @@ class Engine:
                 if isinstance(error, Away) and not in_the_way:
                     raise
                 if in_the_way and len(locked) < _BESIDE_AT_ONCE:
-                    ends += loop.time() - began  # the others have their time
+                    ends += self._steady() - began  # the others have their time
                 if len(portion) > 1:
                     waiting.extendleft([message] for message in reversed(portion))
                     continue
@@ -255,7 +256,7 @@ class Engine:
                     failed.append((portion[0], error))
             else:
                 done.extend(message.id for message in portion)
-            if loop.time() > ends:
+            if self._steady() > ends:
                 break
         await due.mark_done(session, done, at=now)
         for message, failure in failed:

@@ -4,8 +4,9 @@ The driver crosses four times: for a cursor, the statement, the rows and the goo
 more than the statement. Results are read whole, as the rest of the service reads them anyway.
 """
 
+import asyncio
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, Self
 
 import aiosqlite
@@ -79,3 +80,35 @@ def connect(database: str, **options: Any) -> OneTripConnection:
     connection = OneTripConnection(lambda: sqlite3.connect(database, **options), iter_chunk_size=64)
     connection._thread.daemon = True  # a process that ends does not wait for it
     return connection
+
+
+class _NoQueue:
+    """In the place of the queue to the thread, into which SQLAlchemy puts what is set on a connection."""
+
+    def put_nowait(self, item: tuple[asyncio.Future[Any], Callable[[], Any]]) -> None:
+        future, work = item
+        future.set_result(work())
+
+
+class AtOnceConnection(OneTripConnection):
+    """Does everything in the loop's own thread: of a database in memory, a statement takes less than the way to another one."""
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        self._connection = self._connector()
+        self._tx = _NoQueue()  # type: ignore[assignment]
+        return self
+        yield  # an awaitable of no steps
+
+    async def _execute(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        return fn(*args, **kwargs)
+
+    def stop(self) -> None:
+        """There is no thread to be stopped."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def connect_in_memory(database: str, **options: Any) -> AtOnceConnection:
+    """A connection to a database that is made with it and goes with it."""
+    return AtOnceConnection(lambda: sqlite3.connect(database, **options), iter_chunk_size=64)

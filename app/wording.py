@@ -8,7 +8,7 @@ reader's language. No other module writes a sentence for a user.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +25,7 @@ _SENTENCE_ENDS: Final = ("。", ".", "！", "!")
 
 @dataclass(frozen=True)
 class Wording:
-    """A sentence not yet spoken: catalogue key and parameters (strings, numbers, times, or further wordings)."""
+    """A sentence not yet spoken: catalogue key and parameters (strings, numbers, moments, durations, or further wordings)."""
 
     key: str
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -37,6 +37,21 @@ class Wording:
 def say(key: str, **params: Any) -> Wording:
     """A `Wording`, written the short way."""
     return Wording(key, params)
+
+
+def spoken_span(span: timedelta) -> Wording:
+    """A duration in words: its two largest units."""
+    total = int(span.total_seconds())
+    parts = [
+        ("days", total // 86400),
+        ("hours", total // 3600 % 24),
+        ("minutes", total // 60 % 60),
+        ("seconds", total % 60),
+    ]
+    words = [say(f"span.{unit}", number=number) for unit, number in parts if number]
+    if not words:
+        return say("span.minutes", number=0)
+    return words[0] if len(words) == 1 else say("span.two", first=words[0], second=words[1])
 
 
 def render(wording: Wording, language: str, zone: tzinfo = UTC) -> str:
@@ -124,6 +139,8 @@ def _spoken(value: Any, language: str, zone: tzinfo) -> Any:
             return en if language == "en" else value.get("zh_hant") or zh if language == "zh-Hant" else zh
         case datetime():
             return clock(value, zone)
+        case timedelta():
+            return render(spoken_span(value), language, zone)
         case str() if _MOMENT.match(value):
             return _moment(value, zone)
         case list() | tuple():
@@ -162,6 +179,8 @@ def _storable(value: Any) -> Any:
             return value
         case datetime():
             return value.isoformat()
+        case timedelta():
+            return kept(spoken_span(value))
         case Mapping():
             return {str(name): _storable(inner) for name, inner in value.items()}
         case list() | tuple():

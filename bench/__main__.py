@@ -15,6 +15,7 @@ from bench import (
     reservations,
     scale,
     signals,
+    simulate,
     storm,
     timers,
 )
@@ -31,6 +32,7 @@ BENCHMARKS: Final[Sequence[Benchmark]] = (  # in the order of the page
     storm,
     recovery,
     check,
+    simulate,
 )
 
 SCALE: Final = "scale"  # the tables of docs/explanation/scale.md, from what is measured already

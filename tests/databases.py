@@ -14,7 +14,7 @@ import socket
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -26,7 +26,6 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from sqlalchemy import Table, func, select
 
 from app import tables
 from app.db import Database
@@ -322,33 +321,3 @@ def _in_a_thread(work: Coroutine[Any, Any, _Result]) -> _Result:
     """Run `work` to its end on a loop of its own, also from within a test that has one running."""
     with ThreadPoolExecutor(max_workers=1) as pool:
         return pool.submit(asyncio.run, work).result()
-
-
-# ── rows to begin with ────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True)
-class Rows:
-    """All that one database holds, to be put into an empty one."""
-
-    of_tables: Sequence[tuple[Table, Sequence[Mapping[str, Any]]]]
-
-    @classmethod
-    async def of(cls, database: Database) -> "Rows":
-        async with database.engine.connect() as connection:
-            found = [
-                (table, (await connection.execute(table.select())).mappings().all())
-                for table in tables.Base.metadata.sorted_tables
-            ]
-        return cls([(table, [dict(row) for row in rows]) for table, rows in found if rows])
-
-    async def put(self, database: Database) -> None:
-        async with database.engine.begin() as connection:
-            for table, rows in self.of_tables:
-                await connection.execute(table.insert(), rows)
-                number = table.autoincrement_column
-                if number is not None and connection.dialect.name == "postgresql":
-                    counter = func.pg_get_serial_sequence(table.name, number.name)
-                    await connection.execute(
-                        select(func.setval(counter, max(row[number.name] for row in rows)))
-                    )

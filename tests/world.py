@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 from pydantic import SecretStr
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from app import installation
 from app.access import keys
@@ -24,15 +24,14 @@ from app.engine import Engine, Reach
 from app.incidents import timeline
 from app.incidents.tables import Incident
 from app.main import channels_of, create_app, parts_of
-from app.notify.tables import Delivery, DeliveryState
-from app.outbox import MessageState, OutboxMessage, Timer, TimerState
+from app.outbox import OutboxMessage
 from app.outgoing import LOCAL, Outgoing
 from app.people import contact_points, csv_import
-from app.playbooks.tables import StepRow, StepState
 from app.service import starting
 from app.settings import Settings
+from app.simulation import passing
+from app.simulation.organisation import Rows
 from app.watch import auditor
-from tests.databases import Rows
 from tests.fakes import FakeChannel
 
 NIGHT = datetime(2026, 11, 22, 19, 0, tzinfo=UTC)  # 03:00 on a Monday morning in Shanghai
@@ -128,16 +127,7 @@ class World:
 
     async def advance(self, **by: float) -> None:
         """Let time pass, stopping at every row that falls due on the way."""
-        end = self.clock.now() + timedelta(**by)
-        await self.engine.settle()
-        while (due := await self._next_due()) is not None and due <= end:
-            self.clock.move_to(max(due, self.clock.now()))
-            before = due
-            await self.engine.settle()
-            if await self._next_due() == before:
-                raise AssertionError(f"a row due at {before} is never settled")
-        self.clock.move_to(end)
-        await self.engine.settle()
+        await passing.advance(self.engine, self.clock, self.clock.now() + timedelta(**by))
 
     def told(self) -> list[str]:
         """Who was told since the last look, in order."""
@@ -178,21 +168,6 @@ class World:
         """No row stands as it should not, whatever the test has been through."""
         async with self.parts.db.reading() as session:
             assert await auditor.findings(session, at=self.clock.now()) == []
-
-    async def _next_due(self) -> datetime | None:
-        queries = (
-            select(func.min(Timer.due_at)).where(Timer.state == TimerState.ARMED),
-            select(func.min(OutboxMessage.not_before)).where(OutboxMessage.state == MessageState.PENDING),
-            select(func.min(Delivery.not_before)).where(
-                Delivery.state.in_([DeliveryState.PENDING, DeliveryState.SENDING])
-            ),
-            select(func.min(StepRow.not_before)).where(
-                StepRow.state.in_([StepState.QUEUED, StepState.DOING])
-            ),
-        )
-        async with self.parts.db.reading() as session:
-            found = [await session.scalar(query) for query in queries]
-        return min((moment for moment in found if moment is not None), default=None)
 
 
 class Recording(FakeChannel):

@@ -13,7 +13,6 @@ from typing import Any
 from app.expressions import Condition
 from app.levels import grading
 from app.notify.document import Chain
-from app.plan.differences.notes import spoken_span
 from app.plan.document import PlanDocument
 from app.playbooks.document import ReserveStep
 from app.resources.allocation import Free, Shelf, allocate
@@ -168,9 +167,9 @@ def _told_otherwise(
     if after_first is None and before_first is not None:
         said.append((say("impact.first_lost"), True))
     elif after_first is not None and before_first is None:
-        said.append((say("impact.first_gained", now=spoken_span(after_first)), False))
+        said.append((say("impact.first_gained", now=after_first), False))
     elif after_first is not None and before_first is not None and after_first != before_first:
-        spans = {"was": spoken_span(before_first), "now": spoken_span(after_first)}
+        spans = {"was": before_first, "now": after_first}
         said.append((say("impact.first", **spans), after_first > before_first))
     for position, told in now.told.items():
         people = list(told.people)
@@ -182,7 +181,7 @@ def _told_otherwise(
                         "impact.told_too",
                         position=title(position),
                         people=people,
-                        now=spoken_span(told.after),
+                        now=told.after,
                     ),
                     False,
                 )
@@ -191,8 +190,8 @@ def _told_otherwise(
             params = {
                 "position": title(position),
                 "people": people,
-                "was": spoken_span(before.after),
-                "now": spoken_span(told.after),
+                "was": before.after,
+                "now": told.after,
             }
             said.append((say("impact.told", **params), told.after > before.after))
     for position, told in was.told.items():

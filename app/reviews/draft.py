@@ -19,7 +19,6 @@ from app.levels import matrix
 from app.levels.document import LevelSpec
 from app.reviews import figures
 from app.reviews.tables import Improvement, ImprovementState, Review, ReviewState
-from app.vocabulary import write_span
 from app.wording import DEFAULT_LANGUAGE, Wording, render, say
 
 MOST_LINES: Final = 80
@@ -198,6 +197,6 @@ def _line(entry: TimelineEntry, language: str, zone: tzinfo) -> str:
     return render(say("reviews.summary.line", at=entry.at, what=what), language, zone)
 
 
-def _spans(time: Mapping[str, str | None]) -> dict[str, str]:
+def _spans(time: Mapping[str, str | None]) -> dict[str, timedelta]:
     spans = {name: time[name] for name in ("took", "target")}
-    return {name: write_span(figures.from_iso(span)) for name, span in spans.items() if span}
+    return {name: figures.from_iso(span) for name, span in spans.items() if span}

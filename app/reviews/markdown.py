@@ -11,8 +11,7 @@ from typing import Any, Final
 from app.incidents.tables import Incident
 from app.reviews.figures import from_iso
 from app.reviews.tables import Improvement, Review
-from app.vocabulary import write_span
-from app.wording import Wording, render, say
+from app.wording import Wording, render, say, spoken_span
 
 _MARKUP: Final = re.compile(r"([\\`*_\[\]<>#|~!&$^{}@]|:(?=//)|(?<=\bwww)\.)", re.IGNORECASE)
 _AT_THE_START: Final = re.compile(r"^([-+=]|\d{1,9}(?=[.)]))")
@@ -154,7 +153,10 @@ def _times(page: _Page, figures: Mapping[str, Any], names: Sequence[str]) -> Non
 
 def _time(page: _Page, name: str, time: Mapping[str, Any]) -> list[str]:
     met = "–" if time["met"] is None else page.say("reviews.met" if time["met"] else "reviews.missed")
-    spans = ["–" if time[part] is None else write_span(from_iso(time[part])) for part in ("took", "target")]
+    spans = [
+        "–" if time[part] is None else render(spoken_span(from_iso(time[part])), page.language)
+        for part in ("took", "target")
+    ]
     return [page.say(f"reviews.time.{name}"), *spans, met]
 
 

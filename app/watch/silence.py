@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.intake import inbox, ourselves
 from app.intake.signals import Signal, SignalState
 from app.intake.tables import Source
-from app.vocabulary import write_span
 from app.wording import render, say
 
 _LEVEL = 4
@@ -49,7 +48,7 @@ def silent(source: Source, at: datetime) -> bool:
 async def _say(
     session: AsyncSession, source: Source, state: SignalState, occurrence: datetime, *, language: str, at: datetime
 ) -> None:  # fmt: skip
-    every = write_span(timedelta(seconds=source.expect_every or 0))
+    every = timedelta(seconds=source.expect_every or 0)
     signal = Signal(
         dedup_key=f"silence:{source.slug}", occurrence=occurrence.isoformat(), state=state,
         title=render(say("watch.silence.title", source=source.name), language),

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import inspect, text
 
 from app.db import Base, Database
-from tests.databases import Databases, Kind, Rows, missing, newest_binaries, postgres_cluster
+from app.simulation.organisation import Rows
+from tests.databases import Databases, Kind, missing, newest_binaries, postgres_cluster
 from tests.world import a_world
 
 

@@ -70,7 +70,7 @@ async def test_closing_leaves_a_draft_with_what_was_met_and_missed(centre: Centr
     assert review.figures["times"]["activate"]["took"] == "PT8M"
     assert review.figures["times"]["restore"]["took"] == "PT1H"
     assert review.figures["times"]["close"] == {"took": "PT1H30M", "target": None, "met": None}
-    assert any("25m" in line for line in review.went_wrong)
+    assert any("25 分钟" in line for line in review.went_wrong)
     assert review.went_well
     assert review.causes == []
     assert "【应急处置】" in review.summary

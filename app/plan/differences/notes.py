@@ -70,8 +70,8 @@ class Notes:
                 key,
                 path,
                 weakens=weaker and was is not None,
-                was=spoken_span(was),
-                now=spoken_span(now),
+                was=limit(was),
+                now=limit(now),
             )
 
     def number(self, place: Place, key: str, path: str, was: int, now: int, **params: Any) -> None:
@@ -106,21 +106,9 @@ class Notes:
         return name
 
 
-def spoken_span(span: timedelta | None) -> Wording:
-    """A duration in words: its two largest units."""
-    if span is None:
-        return say("diff.span.none")
-    total = int(span.total_seconds())
-    parts = [
-        ("days", total // 86400),
-        ("hours", total // 3600 % 24),
-        ("minutes", total // 60 % 60),
-        ("seconds", total % 60),
-    ]
-    words = [say(f"diff.span.{unit}", number=number) for unit, number in parts if number]
-    if not words:
-        return say("diff.span.minutes", number=0)
-    return words[0] if len(words) == 1 else say("diff.span.two", first=words[0], second=words[1])
+def limit(span: timedelta | None) -> timedelta | Wording:
+    """A limit of time as a sentence takes it."""
+    return say("diff.span.none") if span is None else span
 
 
 def entries(notes: Notes, group: Group, part: str) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Final
 
 from app.levels.document import IncidentType, LevelSpec, RiskLevel
 from app.notify.document import Chain, Hop
-from app.plan.differences.notes import Group, Notes, Place, department, entries, place_of, spoken_span
+from app.plan.differences.notes import Group, Notes, Place, department, entries, limit, place_of
 from app.wording import Wording, say
 
 _GRAVITY: Final = tuple(RiskLevel)  # the gravest last
@@ -65,9 +65,9 @@ def _chain(notes: Notes, place: Place, old: Chain, new: Chain) -> None:
     before, after = told_after(old), told_after(new)
     for name, now in after.items():
         if (was := before.get(name)) is None:
-            notes.note(place, "diff.chain.added", "hops", position=notes.position(name), now=spoken_span(now))
+            notes.note(place, "diff.chain.added", "hops", position=notes.position(name), now=limit(now))
         elif was != now:
-            params = {"position": notes.position(name), "was": spoken_span(was), "now": spoken_span(now)}
+            params = {"position": notes.position(name), "was": limit(was), "now": limit(now)}
             notes.note(place, "diff.chain.told", "hops", weakens=now > was, **params)
     for name in [one for one in before if one not in after]:
         notes.note(place, "diff.chain.removed", "hops", weakens=True, position=notes.position(name))
@@ -85,7 +85,7 @@ def _rung(notes: Notes, place: Place, number: int, old: Hop, new: Hop) -> None:
         notes.note(place, "diff.chain.via", f"hops.{number - 1}.via", number=number, channels=by)
     if old.contact_wait != new.contact_wait:
         was, now = ((one.contact_wait or one.within / 2) for one in (old, new))
-        params = {"number": number, "was": spoken_span(was), "now": spoken_span(now)}
+        params = {"number": number, "was": limit(was), "now": limit(now)}
         notes.note(
             place, "diff.chain.contact_wait", f"hops.{number - 1}.contact_wait", weakens=now > was, **params
         )

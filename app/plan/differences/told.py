@@ -10,7 +10,7 @@ from typing import Final
 
 from app.plan import changes
 from app.plan.differences.means import differing_means
-from app.plan.differences.notes import Difference, Group, Notes, Place, department, place_of, spoken_span
+from app.plan.differences.notes import Difference, Group, Notes, Place, department, limit, place_of
 from app.plan.differences.response import differing_response
 from app.plan.document import PlanDocument
 from app.wording import say
@@ -66,7 +66,7 @@ def _plan(notes: Notes) -> None:
         storm = (old.monitoring.storm, new.monitoring.storm)
         notes.value(watch, "diff.monitoring.storm_after", "storm.after", storm[0].after, storm[1].after)
         if storm[0].within != storm[1].within:
-            was, now = (spoken_span(one.within) for one in storm)
+            was, now = (limit(one.within) for one in storm)
             notes.note(watch, "diff.monitoring.storm_within", "storm.within", was=was, now=now)
     if old.revision and new.revision:
         kept = Place(Group.PLAN, "", say("diff.part.revision"), "revision")

@@ -25,7 +25,7 @@ from app.playbooks.document import (
     Step,
     TaskStep,
 )
-from app.vocabulary import Layer, write_span
+from app.vocabulary import Layer
 from app.wording import Wording, say
 
 _GRAVE: Final = (1, 2)
@@ -199,9 +199,9 @@ def _told(
     code = f"{whom}_told_late" if takes is not None else f"{whom}_never_told"
     yield found(
         Severity.ERROR, code, "EP-4.2.1", f"levels.{walk.level}.told_within.{whom}",
-        witness=outlook.witness(too_late, start, trail, takes), about=department, level=walk.level, limit=write_span(limit),
-        takes=None if takes is None else _rough(takes), types=_types(outlook, department), at=outlook.clock(start),
-        longest=write_span(LONGEST), head=outlook.title(outlook.heads[department] or "") if department else None,
+        witness=outlook.witness(too_late, start, trail, takes), about=department, level=walk.level, limit=limit,
+        takes=None if takes is None else spans.span(takes), types=_types(outlook, department), at=outlook.clock(start),
+        longest=LONGEST, head=outlook.title(outlook.heads[department] or "") if department else None,
         why=[one for one in trail if one.key != "plan.outlook.trail.told"] or trail,
     )  # fmt: skip
 
@@ -246,10 +246,6 @@ def _types(outlook: Outlook, department: str | None) -> list[str]:
 
 def _of_layer(plan: PlanDocument, layer: Layer) -> list[str]:
     return [name for name, post in plan.organisation.positions.items() if post.layer is layer]
-
-
-def _rough(takes: int) -> str:
-    return write_span(spans.span(takes))
 
 
 # ── who decides, and who is asked ─────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,7 @@ from app.plan import cron
 from app.plan.document import PlanDocument, RecurringDuty
 from app.plan.finding import Finding, error, warning
 from app.playbooks.document import NoticeStep
-from app.vocabulary import Layer, write_span
+from app.vocabulary import Layer
 
 PARTS: Final = ("general", "organisation", "monitoring", "levels", "recovery", "training", "revision")
 HANDLING: Final = "EP-7.1.3"
@@ -76,7 +76,7 @@ def storms_end(plan: PlanDocument) -> Iterator[Finding]:
     if within <= timedelta(0):
         yield error("storm_not_positive", "OR-2", "monitoring.storm.within")
     elif within > LONGEST_STORM:
-        yield warning("storm_too_long", "OR-2", "monitoring.storm.within", span=write_span(within))
+        yield warning("storm_too_long", "OR-2", "monitoring.storm.within", span=within)
 
 
 def targets_are_in_order(plan: PlanDocument) -> Iterator[Finding]:
@@ -107,8 +107,8 @@ def graver_is_never_slower(plan: PlanDocument) -> Iterator[Finding]:
                     name=name,
                     graver=graver,
                     milder=milder,
-                    mine=write_span(mine),
-                    theirs=write_span(theirs),
+                    mine=mine,
+                    theirs=theirs,
                 )
 
 
@@ -181,7 +181,7 @@ def reviews_are_due(plan: PlanDocument) -> Iterator[Finding]:
         return
     every = plan.revision.review_every
     if not timedelta(0) < every <= LONGEST_WITHOUT_REVIEW:
-        yield warning("review_not_due", "EP-9.3", "revision.review_every", every=write_span(every))
+        yield warning("review_not_due", "EP-9.3", "revision.review_every", every=every)
 
 
 def _times_a_year(plan: PlanDocument, clause: str) -> int:

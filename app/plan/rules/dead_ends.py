@@ -12,7 +12,6 @@ from app.plan.rules.satisfiable import MISSING, Given, can_hold
 from app.plan.rules.steps import awaited
 from app.playbooks.document import ApprovalStep, EscalateStep, NoticeStep, Step, WaitStep
 from app.playbooks.tables import ENDED, StepState
-from app.vocabulary import write_span
 
 _ENDED: Final = sorted(str(state) for state in ENDED)
 _ANY: Final = sorted(str(state) for state in StepState)
@@ -93,7 +92,7 @@ def answers_are_due_in_time(plan: PlanDocument) -> Iterator[Finding]:
     """What is asked for is due before the step is given up."""
     for path, _, step in steps_of(plan):
         if isinstance(step, (ApprovalStep, NoticeStep)) and step.timeout is not None:
-            due, timeout = write_span(step.params.due), write_span(step.timeout)
+            due, timeout = step.params.due, step.timeout
             if step.params.due > step.timeout:
                 at = f"{path}.with.due"
                 yield warning("due_after_timeout", "EP-4.2.3", at, name=step.id, due=due, timeout=timeout)
