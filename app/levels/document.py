@@ -163,6 +163,8 @@ class Assessing(Part):
     """How long those of an incident have."""
     remind_before: Span = timedelta(days=1)
     """How long before that those who have not scored are reminded; in the last half of their time at the earliest."""
+    review_every: Span = timedelta(days=180)
+    """When a risk that was assessed is next to be reviewed, unless its date lies later."""
     review_notice: Span = timedelta(days=14)
     """How long before its review date a risk's owner is reminded."""
 

@@ -42,6 +42,7 @@ async def add(session: AsyncSession, values: Mapping[str, Any], *, actor: str, a
     """A risk somebody found."""
     _, plan = await revisions.in_force(session)
     _refuse_unknown(plan, values)
+    _refuse_past(plan, values, at)
     return await _put(session, plan, values, actor=actor, at=at)
 
 
@@ -49,11 +50,17 @@ async def change(
     session: AsyncSession, risk: Risk, values: Mapping[str, Any], *, actor: str, at: datetime, reason: str | None = None,
     version: int | None = None, assessment_id: str | None = None,
 ) -> Risk:  # fmt: skip
-    """Change a locked risk. A new review date, or an assessment, says that it was reviewed: what was owed for that is done."""
+    """Change a locked risk. A new review date says that it was reviewed, and what was owed for that is done.
+
+    So does an assessment, which puts the next review off by as long as the plan has it.
+    """
     if version is not None and version != risk.version:
         raise Stale(say("access.stale", current=risk.version), current_version=risk.version)
     _, plan = await revisions.in_force(session)
     _refuse_unknown(plan, values)
+    if assessment_id is not None:
+        next_review = at.astimezone(ZoneInfo(plan.plan.time_zone)).date() + plan.risk.assessing.review_every
+        values = {**values, "review_on": max(risk.review_on, next_review)}
     changes = {
         name: [_plain(getattr(risk, name)), _plain(value)]
         for name, value in values.items()
@@ -61,6 +68,8 @@ async def change(
     }
     if not changes and assessment_id is None:
         return risk
+    if "review_on" in changes:
+        _refuse_past(plan, values, at)
     for name in changes:
         setattr(risk, name, values[name])
     risk.version += 1
@@ -169,6 +178,12 @@ def _note(
             assessment_id=assessment_id,
         )
     )
+
+
+def _refuse_past(plan: PlanDocument, values: Mapping[str, Any], at: datetime) -> None:
+    today = at.astimezone(ZoneInfo(plan.plan.time_zone)).date()
+    if (review_on := values.get("review_on")) is not None and review_on < today:
+        raise WrongShape(say("risks.review_in_the_past"), errors=[{"path": "review_on"}])
 
 
 def _refuse_unknown(plan: PlanDocument, values: Mapping[str, Any]) -> None:

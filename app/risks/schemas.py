@@ -19,6 +19,7 @@ from app.wording import render
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=63)]
+Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2200, 1, 1))]
 OneToFive = Annotated[int, Field(ge=1, le=5)]
 
 
@@ -37,7 +38,7 @@ class AddRisk(_Asked):
     type: Name | None = None
     """The type of incident it would be."""
     playbook: Name | None = None
-    review_on: date
+    review_on: Day
     """The last day on which it is to be reviewed."""
 
     def values(self) -> dict[str, Any]:
@@ -53,7 +54,7 @@ class ChangeRisk(_Asked):
     strategy: Strategy | None = None
     type: Name | None = None
     playbook: Name | None = None
-    review_on: date | None = None
+    review_on: Day | None = None
     """A new date says that the risk was reviewed."""
     retired: bool | None = None
     """No longer a risk: kept, and reminded of no more."""

@@ -90,6 +90,8 @@ async def test_a_risk_is_added_changed_and_retired_and_each_change_is_kept_with_
 async def test_what_the_plan_does_not_know_is_refused_with_what_it_does(world: World) -> None:
     refused = await world.post("/risks", LEAK | {"owner": "the_wizard"}, expect=422)
     assert "duty_lead" in refused["known"]
+    late = await world.post("/risks", LEAK | {"review_on": "2026-11-22"}, expect=422)
+    assert late["errors"][0]["path"] == "review_on"
 
 
 async def test_a_risk_comes_up_for_review_and_overdue_the_owner_and_their_superiors_hear_of_it_each_week(
@@ -153,6 +155,21 @@ async def test_assessors_score_independently_the_median_counts_and_the_spread_is
     )
     [change, _] = (await world.get("/risks/core_system_fails/history"))["items"]
     assert change["assessment_id"] == made["id"]
+
+
+async def test_an_assessment_is_a_review_and_puts_off_the_next(world: World) -> None:
+    risk = await world.post("/risks", LEAK | {"review_on": "2026-11-24"})
+    await world.advance(days=3)
+    assert [one["state"] for one in await owed(world, risk)] == ["overdue"]
+    made = await ask(world, risk=risk["id"], positions=HEADS[:2])
+    for name, position in (("Tao", HEADS[0]), ("Ben", HEADS[1])):
+        await score(world, await sign_in(world, name, Role.MANAGEMENT), made, position, 2, 4)
+    await world.post(f"/assessments/{made['id']}/transitions", {"event": "conclude"})
+    assert (await world.get(f"/risks/{risk['id']}"))["review_on"] == "2027-05-25"
+    assert [one["state"] for one in await owed(world, risk)] == ["done"]
+    world.told()
+    await world.advance(days=8)
+    assert [one for one in world.messages() if "not reviewed in time" in one.subject] == []
 
 
 async def test_a_position_scores_once_and_so_does_a_person(world: World) -> None:
