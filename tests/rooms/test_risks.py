@@ -160,7 +160,7 @@ async def test_assessors_score_independently_the_median_counts_and_the_spread_is
 async def test_an_assessment_is_a_review_and_puts_off_the_next(world: World) -> None:
     risk = await world.post("/risks", LEAK | {"review_on": "2026-11-24"})
     await world.advance(days=3)
-    assert [one["state"] for one in await owed(world, risk)] == ["overdue"]
+    assert [one["state"] for one in await owed(world, risk)] == ["due"]
     made = await ask(world, risk=risk["id"], positions=HEADS[:2])
     for name, position in (("Tao", HEADS[0]), ("Ben", HEADS[1])):
         await score(world, await sign_in(world, name, Role.MANAGEMENT), made, position, 2, 4)
