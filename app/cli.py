@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from app.commands import (
     audit,
     demo,
+    drills,
     incidents,
     keys,
     moving,
@@ -84,5 +85,6 @@ app.add_typer(revisions.commands, name="plan")
 app.add_typer(sources.commands, name="sources")
 app.add_typer(people.commands, name="people")
 app.add_typer(audit.commands, name="audit")
+app.add_typer(drills.commands, name="drills")
 app.add_typer(parked.app, name="parked")
 audit.commands.command("rows")(parked.audit_rows)

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import (
+    CTE,
     JSON,
+    BigInteger,
     DateTime,
     Dialect,
     ExceptionContext,
@@ -23,8 +25,10 @@ from sqlalchemy import (
     String,
     TypeDecorator,
     bindparam,
+    cast,
     event,
     func,
+    literal,
     select,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -317,6 +321,13 @@ async def in_turn(session: AsyncSession, name: str, *, shared: bool = False) -> 
     if session.get_bind().dialect.name == "postgresql":
         take = func.pg_advisory_xact_lock_shared if shared else func.pg_advisory_xact_lock
         await session.execute(select(take(_lock_number(name))))
+
+
+def turn(name: str, *, shared: bool) -> CTE:
+    """The same for a statement that locks or changes rows, on PostgreSQL: joined to it, it waits before it touches any of them."""
+    take = func.pg_advisory_xact_lock_shared if shared else func.pg_advisory_xact_lock
+    waited = select(cast(take(literal(_lock_number(name), BigInteger)), String).label("taken"))
+    return waited.cte("turn").prefix_with("MATERIALIZED")
 
 
 async def is_free(session: AsyncSession, name: str) -> bool:

@@ -10,14 +10,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Integer,
     Row,
     Select,
     String,
+    bindparam,
     exists,
     insert,
     literal,
@@ -32,6 +35,7 @@ from app.db import inline
 from app.outbox import MessageState, OutboxMessage, Timer, TimerState, Urgency
 
 ATTEMPTS: Final = 8  # reactions of one message; then it is parked
+Moment = datetime | BindParameter[datetime]
 _FIRST_WAIT: Final = timedelta(seconds=1)
 _LONGEST_WAIT: Final = timedelta(seconds=30)  # for an incident that somebody else holds
 _TIMERS_AT_ONCE: Final = 500
@@ -71,17 +75,7 @@ class Taken:
 
 async def look(session: AsyncSession, *, at: datetime) -> Look:
     """Locks nothing, and costs what is due, not what is pending."""
-    first = select(Timer.due_at).where(Timer.state == _ARMED).order_by(Timer.due_at).limit(1)
-    row = (
-        await session.execute(
-            select(
-                exists(select(OutboxMessage.id).where(*_heads(at))),
-                _most_urgent(at).scalar_subquery(),
-                exists(select(Timer.id).where(_is_grave(Timer), *_due(at))),
-                first.scalar_subquery(),
-            )
-        )
-    ).one()
+    row = (await session.execute(_look(), {"at": at})).one()
     messages, urgency, grave_timers = bool(row[0]), row[1], bool(row[2])
     next_timer: datetime | None = row[3]
     return Look(
@@ -202,6 +196,19 @@ async def note_failure(
     return MessageState(message.state)
 
 
+@cache
+def _look() -> Select[Any]:
+    """Made once: it is asked at every turn of every engine, and takes longer to put together than to run."""
+    at = bindparam("at", type_=Timer.due_at.type)
+    first = select(Timer.due_at).where(Timer.state == _ARMED).order_by(Timer.due_at).limit(1)
+    return select(
+        exists(select(OutboxMessage.id).where(*_heads(at))),
+        _most_urgent(at).scalar_subquery(),
+        exists(select(Timer.id).where(_is_grave(Timer), *_due(at))),
+        first.scalar_subquery(),
+    )
+
+
 def _columns() -> Select[Any]:
     return select(
         OutboxMessage.id, OutboxMessage.topic, OutboxMessage.ref, OutboxMessage.payload, OutboxMessage.urgency,
@@ -225,11 +232,11 @@ def _unbroken(rows: Iterable[Row[Any]], at: datetime) -> list[Row[Any]]:
     return sorted((row for of_ref in found.values() for row in of_ref), key=lambda row: row.id)
 
 
-def _pending(message: Any, at: datetime) -> tuple[ColumnElement[bool], ...]:
+def _pending(message: Any, at: Moment) -> tuple[ColumnElement[bool], ...]:
     return message.state == _PENDING, message.not_before <= at
 
 
-def _heads(at: datetime) -> tuple[ColumnElement[bool], ...]:
+def _heads(at: Moment) -> tuple[ColumnElement[bool], ...]:
     """Messages that may be handled: none before them, of the same ref, is still pending."""
     earlier = aliased(OutboxMessage)
     held_back = exists().where(
@@ -238,7 +245,7 @@ def _heads(at: datetime) -> tuple[ColumnElement[bool], ...]:
     return (*_pending(OutboxMessage, at), ~held_back)
 
 
-def _due(at: datetime) -> tuple[ColumnElement[bool], ...]:
+def _due(at: Moment) -> tuple[ColumnElement[bool], ...]:
     return Timer.state == _ARMED, Timer.due_at <= at
 
 
@@ -252,7 +259,7 @@ def _is_urgent(messages: Any) -> ColumnElement[bool]:
     return found
 
 
-def _most_urgent(at: datetime) -> Select[Any]:
+def _most_urgent(at: Moment) -> Select[Any]:
     """How urgent the most urgent message is; none: all are ordinary."""
     told = aliased(OutboxMessage)
     return select(told.urgency).where(_is_urgent(told), *_pending(told, at)).order_by(told.urgency).limit(1)

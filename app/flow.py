@@ -8,7 +8,18 @@ they may create, are the only places where the world is touched.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from app.reactions import calling, ending, listening, owing, readiness, risking, running, watching
+from app.reactions import (
+    calling,
+    drilling,
+    ending,
+    holding,
+    listening,
+    owing,
+    readiness,
+    risking,
+    running,
+    watching,
+)
 from app.reactions.context import Reaction, ReactionToMany
 
 REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
@@ -30,13 +41,14 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "incident.closed": (
         ending.withdraw_everything, ending.release_resources, owing.owe_review, ending.tell_those_told, ending.open_review,
         risking.withdraw_assessments,
+        drilling.end_with_incident,
     ),
     "incident.reopened": (
         owing.withdraw_duties, calling.call_reporting_chain, running.start_plan, owing.owe_update,
     ),
     "incident.cancelled": (
         ending.withdraw_everything, ending.release_resources, owing.withdraw_duties, ending.tell_those_told,
-        ending.pass_on_merged, risking.withdraw_assessments,
+        ending.pass_on_merged, drilling.end_with_incident, risking.withdraw_assessments,
     ),
     "incident.merged": (ending.take_in_merged,),
     "incident.reviewed": (ending.publish_review, owing.settle_review, readiness.note_found_wanting),
@@ -46,6 +58,7 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "round.acknowledged": (calling.note_answer,),
     "rung.due": (calling.tell_next_rung,),
     "rung.told": (calling.note_rung,),
+    "rung.not_enrolled": (calling.note_not_enrolled,),
     "chain.lap": (calling.note_lap,),
     "chain.nobody": (calling.note_nobody,),
     "delivery.dead": (calling.note_dead_delivery,),
@@ -69,8 +82,16 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "task.declined": (running.go_on_after_task,),
     "task.due": (running.chase_task,),
     "decision.asked": (running.put_question,),
-    "decision.made": (running.go_on_after_decision,),
+    "decision.made": (running.go_on_after_decision, holding.follow_decision),
     "decision.due": (running.chase_question,),
+    # what is held
+    "reservation.made": (holding.keep_time,),
+    "reservation.extended": (holding.keep_time, holding.note_extension),
+    "reservation.ending": (holding.ask_whether_to_extend,),
+    "reservation.ended": (holding.end_lease,),
+    "reservation.late": (holding.give_back_late,),
+    "reservation.short": (holding.look_for_less_grave,),
+    "reservation.preempted": (holding.tell_who_lost,),
     # duties
     "update.posted": (owing.pass_update_on,),
     "obligation.reminder": (owing.remind,),
@@ -82,13 +103,23 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "improvement.overdue": (readiness.chase_improvement,),
     "stock.low": (readiness.ask_replenishment,),
     "plan.enforced": (running.refresh_members, risking.fill_register),
+    "stocktake.due": (readiness.ask_for_a_look,),
+    "check.due": (readiness.ask_for_a_look,),
+    "plan.outlook_worsened": (watching.say_plan_would_fail,),
+    "plan.revision_due": (readiness.remind_of_revision,),
     # risks
     "risk.review_due": (risking.make_review_a_duty,),
     "risk.review_overdue": (risking.escalate_review,),
     "assessment.asked": (risking.ask_assessors,),
     "assessment.reminder": (risking.remind_assessors,),
-    "plan.outlook_worsened": (watching.say_plan_would_fail,),
-    "plan.revision_due": (readiness.remind_of_revision,),
+    # drills
+    "drill.briefed": (drilling.brief,),
+    "drill.reminder": (drilling.remind,),
+    "drill.called_off": (drilling.call_off,),
+    "drill.inject": (drilling.let_happen,),
+    "drill.time_is_up": (drilling.end_on_time,),
+    "drill.ended": (drilling.take_figures,),
+    "drill.closed": (drilling.open_improvements,),
     # the product itself
     "self_test.due": (watching.send_self_test,),
     "self_test.received": (watching.end_self_test,),
@@ -104,6 +135,6 @@ TOGETHER: Final[Mapping[str, ReactionToMany]] = {"signal.received": listening.co
 NOBODY_CARES: Final = frozenset(
     {
         "incident.response_started", "incident.recovering", "task.started", "announcement.published", "run.done",
-        "reservation.made", "reservation.released", "notice.acknowledged",
+        "reservation.released", "notice.acknowledged",
     }
 )  # fmt: skip

@@ -17,7 +17,9 @@ from fastapi_offline import FastAPIOffline
 from app import installation
 from app.access.parts import Parts
 from app.access.routes import router as access_routes
+from app.carrying import Reach
 from app.clock import Clock, DatabaseClock, SystemClock, keep_in_step
+from app.console.drilling import router as drill_pages
 from app.console.planning import router as plan_pages
 from app.console.risking import router as risk_pages
 from app.console.rostering import router as roster_pages
@@ -26,7 +28,7 @@ from app.console.routes import static_files
 from app.console.watching import router as watch_pages
 from app.db import Database
 from app.door import BodyLimit
-from app.engine import Engine, Reach
+from app.engine import Engine
 from app.hints import KEEP_EVERY, Hints
 from app.incidents.routes import router as incident_routes
 from app.intake.lane import StraightLane
@@ -58,6 +60,7 @@ from app.service.requests import RequestLog
 from app.service.stream import router as stream_routes
 from app.service.vitals import router as vital_routes
 from app.settings import Settings
+from app.simulation.routes import router as simulation_routes
 from app.vault import Vault
 from app.watch import guard
 from app.watch.guard import Guard
@@ -66,9 +69,9 @@ from app.watch.routes import router as watch_routes
 # Looked through in this order: what comes by the thousand first.
 ROUTERS: Sequence[APIRouter] = (
     receiving_routes, incident_routes, of_incident_routes, playbook_routes, notify_routes, resource_routes,
-    review_routes, risk_routes, level_routes, plan_routes, plan_change_routes, people_routes, roster_routes, readiness_routes,
-    intake_routes, access_routes, parked_routes, watch_routes, holding_routes, stream_routes, vital_routes, problem_routes,
-    console_routes, watch_pages, plan_pages, roster_pages, risk_pages,
+    review_routes, risk_routes, level_routes, plan_routes, plan_change_routes, simulation_routes, people_routes, roster_routes,
+    readiness_routes, intake_routes, access_routes, parked_routes, watch_routes, holding_routes, stream_routes, vital_routes,
+    problem_routes, console_routes, watch_pages, plan_pages, roster_pages, drill_pages, risk_pages,
 )  # fmt: skip
 
 _TO_WRITE_DOWN: Final = timedelta(

@@ -18,7 +18,7 @@ import aiohttp
 from pydantic import SecretStr
 from sqlalchemy import func, insert, select, update
 
-from app import engine as engine_module
+from app import carrying
 from app.engine import Engine
 from app.ids import new_id
 from app.main import parts_of, reach_of
@@ -125,9 +125,9 @@ async def _inside(database: str, url: str, directory: Path) -> dict[str, Any]:
     reach = reach_of(settings, parts.vault)
     timed = _Timed(reach.outgoing, secrets_for=lambda _to: (b"secret",))
     timed.took = []
-    engine = Engine(parts, engine_module.Reach(reach.outgoing, {"webhook": timed}))
+    engine = Engine(parts, carrying.Reach(reach.outgoing, {"webhook": timed}))
     # As many at a time as the yardsticks.
-    engine_module.AT_ONCE = engine_module.PATIENT_AT_ONCE = AT_ONCE  # type: ignore[misc]
+    carrying.AT_ONCE = carrying.PATIENT_AT_ONCE = AT_ONCE  # type: ignore[misc]
     body = json.dumps({"ref": "x", "text": "y" * 400}).encode()
     headers = {"content-type": "application/json"}
     rates: dict[str, list[float]] = {"ours": [], "aiohttp": [], "door": []}

@@ -177,7 +177,7 @@ async def _contend(database: str, pools: int, tries: int) -> dict[str, float]:
             return
         found["served"] += 1
         async with db.request() as session:
-            await reservation.release(session, got, by="bench", at=datetime.now(UTC))
+            await reservation.release(session, got.id, by="bench", at=datetime.now(UTC))
 
     async def keep_on() -> None:
         while (n := next(left)) < tries:

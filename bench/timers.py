@@ -22,8 +22,9 @@ from pydantic import SecretStr
 from sqlalchemy import delete, insert, select, text
 
 from app import tables
+from app.carrying import Reach
 from app.db import Database
-from app.engine import Engine, Reach
+from app.engine import Engine
 from app.ids import new_id
 from app.incidents.tables import Incident
 from app.main import parts_of
@@ -229,7 +230,7 @@ async def _fired(engine: Engine) -> float:
     """Timers a second that became messages, as the engine does it."""
     await _arm_due(engine.db)
     began = time.perf_counter()
-    while await engine._fire_timers(engine.parts.clock.now(), grave=False):
+    while await engine.reactor._fire_timers(engine.parts.clock.now(), grave=False):
         pass
     return round(DUE / (time.perf_counter() - began), 1)
 

@@ -42,6 +42,17 @@ ALERT = {
 
 SPAN = {"begins": "2026-12-24T01:00:00Z", "ends": "2026-12-24T02:00:00Z"}
 SCORED_BY = {"method": "qualitative", "positions": ["technical_head", "customer_service_head"]}
+DRILL = {
+    "title": "Nobody can sign in",
+    "type": "system_outage",
+    "level": 2,
+    "mode": "live",
+    "starts_at": "2026-12-24T01:00:00Z",
+    "lasts": "PT1H",
+    "place": "Hall 2",
+    "scheme": "The duty lead finds that nobody can sign in.",
+    "parts": [{"position": "duty_lead"}],
+}
 LEAVE = b"""BEGIN:VCALENDAR
 VERSION:2.0
 PRODID:-//Test//EN
@@ -53,6 +64,11 @@ DTEND:20261225T000000Z
 SUMMARY:010
 END:VEVENT
 END:VCALENDAR
+"""
+
+SCENARIO = b"""title: {zh: x, en: x}
+lasts: 1m
+happens: [{at: 0m, raise: {title: x, type: system_outage, level: 1}}]
 """
 
 
@@ -155,12 +171,24 @@ class Scene:
                 "kind": "in",
                 "quantity": 3,
             },
+            ("POST", "/api/v1/pools/{pool_id}/stocktakes"): {
+                "counts": [{"item": "bottled_water", "quantity": 3}]
+            },
+            ("POST", "/api/v1/pools/{pool_id}/assets/{name}/state"): {"state": "ready"},
+            ("POST", "/api/v1/replenishments/{replenishment_id}/order"): {"quantity": 3},
+            ("POST", "/api/v1/replenishments/{replenishment_id}/receive"): {"quantity": 3},
+            ("POST", "/api/v1/reservations/{reservation_id}/extend"): {"until": "2026-11-23T20:00:00Z"},
+            ("POST", "/api/v1/incidents/{incident_id}/preemptions"): {
+                "ask": [{"pool": "front_line_team", "quantity": 1}],
+                "until": "2026-11-23T19:00:00Z",
+            },
             ("POST", "/api/v1/reservations"): {
                 "ref": "exercise-1",
                 "ask": [{"pool": "front_line_team", "quantity": 1}],
                 "until": "2026-11-23T19:00:00Z",
             },
             ("POST", "/api/v1/plan/check"): plan,
+            ("POST", "/api/v1/simulations"): (SCENARIO, "application/yaml"),
             ("POST", "/api/v1/plan/revisions"): plan,
             ("POST", "/api/v1/plan/revisions/{revision_id}/transitions"): {"event": "submit"},
             ("PUT", "/api/v1/plan/revisions/{revision_id}"): plan,
@@ -172,6 +200,16 @@ class Scene:
             ("POST", "/api/v1/plan/due/{due_id}/dismissals"): {"note": "It is in the plan already"},
             ("POST", "/api/v1/incidents/{incident_id}/plan"): {"reason": "The law changed"},
             ("POST", "/api/v1/duties/{key}/completions"): {"note": "done"},
+            ("POST", "/api/v1/drills"): DRILL,
+            ("POST", "/api/v1/drills/{drill_id}/transitions"): {"event": "approve"},
+            ("POST", "/api/v1/drills/{drill_id}/scores"): {"topic": "people", "points": 4},
+            ("POST", "/api/v1/drills/{drill_id}/findings"): {
+                "topic": "people",
+                "text": "Nobody knew the number",
+                "owner": "duty_lead",
+                "due_on": "2026-12-24",
+            },
+            ("POST", "/api/v1/drills/{drill_id}/results"): {"result": {"met": 4}},
             ("PATCH", "/api/v1/incidents/{incident_id}/review"): {"summary": "It went well."},
             ("POST", "/api/v1/improvements/{improvement_id}/transitions"): {
                 "event": "complete",
@@ -228,6 +266,7 @@ async def set_the_scene(world: World) -> Scene:
     feed = await world.post("/calendar-feeds", {"position": "duty_lead"})
     risk = await world.get("/risks/core_system_fails")
     assessment = await world.post("/assessments", {"risk": risk["id"], **SCORED_BY})
+    drill = await world.post("/drills", DRILL)
     async with world.parts.db.reading() as session:
         key = await session.scalar(select(Key.id).where(Key.name == "execution"))
     return Scene(
@@ -236,7 +275,8 @@ async def set_the_scene(world: World) -> Scene:
             "slug": "prom", "receipt_id": receipt["receipt"], "delivery_id": delivery, "mark": mark,
             "person_id": people[0]["id"], "pool_id": pools[0]["id"], "reservation_id": held["id"],
             "revision_id": plan["revision"]["id"], "key": "none", "improvement_id": "none", "key_id": str(key),
-            "parked_id": "1", "alias": "ivr", "due_id": "none",
+            "parked_id": "1", "alias": "ivr", "name": "standby", "replenishment_id": "none",
+            "due_id": "none", "drill_id": drill["id"], "year": "2026",
             "position": "duty_lead", "lead_id": lead, "override_id": override["id"],
             "risk_id": risk["id"], "assessment_id": assessment["id"],
             "swap_id": "none", "absence_id": absence["id"], "feed_id": feed["id"],

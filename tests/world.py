@@ -19,8 +19,9 @@ from app import installation
 from app.access import keys
 from app.access.parts import Parts
 from app.access.tables import Role
+from app.carrying import Reach
 from app.clock import ManualClock
-from app.engine import Engine, Reach
+from app.engine import Engine
 from app.incidents import timeline
 from app.incidents.tables import Incident
 from app.main import channels_of, create_app, parts_of

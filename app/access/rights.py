@@ -111,14 +111,23 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/api/v1/pools"): READS,
     ("GET", "/api/v1/pools/{pool_id}"): READS,
     ("POST", "/api/v1/pools/{pool_id}/movements"): MANAGES,
+    ("POST", "/api/v1/pools/{pool_id}/stocktakes"): MANAGES,
+    ("POST", "/api/v1/pools/{pool_id}/assets/{name}/state"): MANAGES,
+    ("GET", "/api/v1/replenishments"): READS,
+    ("POST", "/api/v1/replenishments/{replenishment_id}/order"): MANAGES,
+    ("POST", "/api/v1/replenishments/{replenishment_id}/receive"): MANAGES,
     ("GET", "/api/v1/reservations"): READS,
     ("POST", "/api/v1/reservations"): MANAGES,
     ("POST", "/api/v1/reservations/{reservation_id}/release"): MANAGES,
+    ("POST", "/api/v1/reservations/{reservation_id}/extend"): MANAGES,
+    ("GET", "/api/v1/preemptions"): READS,
+    ("POST", "/api/v1/incidents/{incident_id}/preemptions"): MANAGES,
     ("GET", "/api/v1/incidents/{incident_id}/reservations"): READS,
     # plan
     ("GET", "/api/v1/plan"): SEES,
     ("GET", "/api/v1/plan/check"): MANAGES,
     ("POST", "/api/v1/plan/check"): MANAGES,
+    ("POST", "/api/v1/simulations"): MANAGES,
     ("GET", "/api/v1/plan/revisions"): READS,
     ("POST", "/api/v1/plan/revisions"): MANAGES,
     ("GET", "/api/v1/plan/revisions/{revision_id}"): READS,
@@ -135,6 +144,15 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     # readiness
     ("GET", "/api/v1/duties"): READS,
     ("POST", "/api/v1/duties/{key}/completions"): HELPS,
+    ("GET", "/api/v1/drills"): READS,
+    ("POST", "/api/v1/drills"): MANAGES,
+    ("GET", "/api/v1/drills/{drill_id}"): READS,
+    ("POST", "/api/v1/drills/{drill_id}/transitions"): ACTS,  # whoever is there may stop one
+    ("POST", "/api/v1/drills/{drill_id}/scores"): ACTS,
+    ("POST", "/api/v1/drills/{drill_id}/findings"): ACTS,
+    ("POST", "/api/v1/drills/{drill_id}/results"): MANAGES,
+    ("GET", "/api/v1/drills/{drill_id}/report"): READS,
+    ("GET", "/api/v1/drill-years/{year}"): READS,
     # reviews
     ("GET", "/api/v1/incidents/{incident_id}/review"): READS,
     ("PATCH", "/api/v1/incidents/{incident_id}/review"): ACTS,
@@ -177,6 +195,9 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/incidents/{incident_id}/review"): ACTS,
     ("POST", "/incidents/{incident_id}/review/publish"): MANAGES,
     ("GET", "/rosters"): READS,
+    ("GET", "/drills"): READS,
+    ("GET", "/drills/{drill_id}.md"): READS,
+    ("POST", "/drills/{drill_id}/transitions"): ACTS,
     ("GET", "/plan"): READS,
     ("GET", "/plan/revisions/{revision_id}"): READS,
     ("POST", "/plan/revisions/{revision_id}/transitions"): MANAGES,
@@ -211,3 +232,6 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
 
 WITHOUT_DATABASE: Final = frozenset({("GET", "/healthz"), ("GET", "/a/page.css")})
 """Public, and answered whatever state the database is in: these take no turn at it."""
+
+OUTSIDE_TRANSACTIONS: Final = frozenset({("POST", "/api/v1/simulations")})
+"""Change nothing and take seconds: let in by a look at the database, and served without a turn at it that others wait for."""

@@ -19,6 +19,7 @@ from app.wording import negotiate, render, say
 
 _DATABASE: Final = "database"
 _SAMPLE: Final = "sample"
+_YAML: Final = frozenset({".yaml", ".yml"})
 
 
 def simulate(
@@ -45,7 +46,9 @@ def simulate(
     who: Annotated[
         str,
         typer.Option(
-            "--organisation", help="`sample`, `database` (the one in use), or a CSV file as `muster people import` takes it."
+            "--organisation",
+            help="`sample`, `database` (the one in use), a CSV file as `muster people import` takes it, or an organisation file as "
+            "`muster check` does.",
         ),
     ] = _SAMPLE,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 also when a target was missed.")] = False,
@@ -62,9 +65,7 @@ def simulate(
     try:
         given = _given(settings, plan, who)
         scenario = _scenario(given, file, playbook, level, people)
-        changes = {"begins": _moment(at, given), "lasts": _length(lasts)}
-        said = {name: value for name, value in changes.items() if value is not None}
-        scenario = Scenario.model_validate({**scenario.model_dump(by_alias=True, exclude_unset=True), **said})
+        scenario = scenario.changed(begins=_moment(at, given), lasts=_length(lasts))
         outcome = asyncio.run(playing.play(given, scenario, settings=settings))
     except Problem as problem:
         _stop("\n".join(refusal(problem)))
@@ -84,6 +85,10 @@ def _given(settings: Settings, plan: Path | None, who: str) -> Given:
         return do(lambda parts: organisation.from_database(parts.db, plan=text, file=file))
     place = plan or settings.plan
     people = SAMPLE if who == _SAMPLE else Path(who)
+    if people.suffix in _YAML:
+        return organisation.from_organisation(
+            place.read_bytes(), people.read_bytes(), file=place.name, staff_file=people.name
+        )
     return organisation.from_files(place.read_bytes(), people.read_bytes(), file=place.name)
 
 

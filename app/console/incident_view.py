@@ -52,7 +52,7 @@ from app.notify.delivery_log import LoggedNotice
 from app.people import holders, organisation
 from app.plan import following
 from app.plan.following import Prospect
-from app.playbooks import runner
+from app.playbooks import progress
 from app.playbooks.tables import Run, StepRow
 from app.resources import reservation
 from app.resources.reservation import Held
@@ -144,7 +144,7 @@ async def of(session: AsyncSession, who: Principal, name: str, *, at: datetime, 
     chain = await timeline.entries(session, incident.id)
     shown = chain if whole else chain[-_ENTRIES:]
     post = await command_post.of_incident(session, incident.id)
-    run = await runner.latest_for(session, incident.id) if _sees(who, "run") else None
+    run = await progress.latest_for(session, incident.id) if _sees(who, "run") else None
     owed = await obligations.unpaid(session, incident.id)
     logged: Sequence[LoggedNotice] | None = None
     if _sees(who, "notices"):
@@ -156,7 +156,7 @@ async def of(session: AsyncSession, who: Principal, name: str, *, at: datetime, 
         can_acknowledge=_is_open(incident) and may(who, "POST", "/incidents/{incident_id}/acknowledgements"),
         command_post=post, tasks=await _tasks(session, who, incident),
         questions=await _questions(session, who, incident) if _sees(who, "decisions") else None,
-        run=run, steps=await runner.steps_of(session, run.id) if run else [],
+        run=run, steps=await progress.steps_of(session, run.id) if run else [],
         held=await reservation.held_by(session, incident.id) if _sees(who, "reservations") else None,
         updates=list(reversed(await updates.of_incident(session, incident.id))), owed=owed, notices=logged,
         announcements=await announcements.of_incident(session, incident.id),

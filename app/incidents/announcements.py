@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import outbox
 from app.ids import new_id
 from app.incidents import timeline
-from app.incidents.tables import Announcement, AnnouncementState, Incident
-from app.wording import say
+from app.incidents.tables import Announcement, AnnouncementState, Incident, Status
+from app.wording import localised, say
 
 
 def draft(
@@ -23,6 +23,8 @@ def draft(
     at: datetime,
     step: str | None,
 ) -> Announcement:
+    if incident.status != Status.ACTUAL:  # whoever copies it out to the world copies the mark with it
+        text = localised(say("announcement.exercise", text=dict(text)))
     announcement = Announcement(
         id=new_id(at),
         incident_id=incident.id,

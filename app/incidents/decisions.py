@@ -88,6 +88,13 @@ def choose(
     return decision
 
 
+async def withdraw_one(session: AsyncSession, decision_id: str) -> None:
+    """No longer a question, if it still is one."""
+    decision = await session.get(Decision, decision_id)
+    if decision is not None and decision.state == DecisionState.ASKED:
+        decision.state, decision.version = DecisionState.WITHDRAWN, decision.version + 1
+
+
 async def withdraw(
     session: AsyncSession, incident: Incident, *, at: datetime, step: str | None = None
 ) -> None:

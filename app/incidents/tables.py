@@ -225,7 +225,7 @@ class Decision(Base):
     id: Mapped[str] = mapped_column(String(26), primary_key=True)
     incident_id: Mapped[str] = mapped_column(ForeignKey("incidents.id"), index=True)
     step: Mapped[str | None] = mapped_column(String(26))
-    kind: Mapped[str] = mapped_column(String(16))  # approval, shortage, failure
+    kind: Mapped[str] = mapped_column(String(16))  # approval, shortage, failure, lease, preemption
     question: Mapped[dict[str, Any]]  # Localised
     options: Mapped[list[str]]  # such as approve, reject; retry, skip, stop
     positions: Mapped[list[str]]  # any holder may choose

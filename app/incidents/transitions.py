@@ -263,4 +263,9 @@ async def _merge_target(session: AsyncSession, incident: Incident, command: Comm
             say("lifecycle.cannot_merge", number=other.number),
             allowed=lifecycle.allowed(State(incident.state)),
         )
+    if other.status != incident.status:  # an alarm that is real must not end in a drill
+        raise Refused(
+            say("lifecycle.merges_own_kind", number=other.number),
+            allowed=lifecycle.allowed(State(incident.state)),
+        )
     return other.id

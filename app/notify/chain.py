@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import outbox
 from app.db import Work, wake
 from app.ids import new_id
-from app.notify import pipeline, receivers
+from app.notify import enrolment, pipeline, receivers
 from app.notify.document import Chain, Hop
 from app.notify.pipeline import Rung
 from app.notify.receivers import Receiver
@@ -219,22 +219,19 @@ async def _tell_stand_ins(
     ]
     deliveries = await pipeline.submit(session, drafts, at=at)
     if deliveries:
-        _put_on_record(session, told, hop, deliveries, at=at)
+        outbox.put(session, "rung.told", _said_of_rung(told, hop, deliveries), ref=told.ref, at=at)
     return bool(deliveries)
 
 
-def _put_on_record(
-    session: AsyncSession, told: Round, hop: Hop, deliveries: Sequence[Delivery], *, at: datetime
-) -> None:
+def _said_of_rung(told: Round, hop: Hop, deliveries: Sequence[Delivery]) -> dict[str, Any]:
     people = list(dict.fromkeys(delivery.person_name for delivery in deliveries))
-    said = {
+    return {
         "round_id": told.id,
         "hop": told.hop,
         "lap": told.lap,
         "positions": list(hop.tell),
         "people": people,
     }
-    outbox.put(session, "rung.told", said, ref=told.ref, at=at)
 
 
 def _rung(told: Delivery) -> tuple[ColumnElement[bool], ...]:
@@ -244,16 +241,24 @@ def _rung(told: Delivery) -> tuple[ColumnElement[bool], ...]:
 async def _tell_from(
     session: AsyncSession, told: Round, notice: Notice, chain: Chain, *, first: int, at: datetime
 ) -> None:
-    """Tell rung `first`; one that reaches nobody costs no time, the next is told in the same breath."""
+    """Tell rung `first`; one that reaches nobody costs no time, the next is told in the same breath.
+
+    In a drill a rung that would have been told takes its time like one that was: the drill tries the plan's own times.
+    """
     for number, hop in enumerate(chain.hops[first - 1 :], start=first):
         told.hop = number
-        deliveries = await pipeline.submit(session, await _drafts(session, told, notice, hop, at=at), at=at)
+        drafts = await _drafts(session, told, notice, hop, at=at)
+        deliveries = await pipeline.submit(session, drafts, at=at)
+        not_enrolled = [one for one in drafts if enrolment.held_back(one)]
         if deliveries:
             told.reached = True
-            _put_on_record(session, told, hop, deliveries, at=at)
-            if number < len(chain.hops):
-                await _arm(session, told, lap=told.lap, hop=number + 1, due_at=at + hop.within)
-                return
+            outbox.put(session, "rung.told", _said_of_rung(told, hop, deliveries), ref=told.ref, at=at)
+        if not_enrolled:
+            said = _said_of_rung(told, hop, not_enrolled)
+            outbox.put(session, "rung.not_enrolled", said, ref=told.ref, at=at)
+        if (deliveries or not_enrolled) and number < len(chain.hops):
+            await _arm(session, told, lap=told.lap, hop=number + 1, due_at=at + hop.within)
+            return
     await _arm(session, told, lap=told.lap + 1, hop=1, due_at=at + max(chain.repeat_after, SHORTEST_LAP))
     await _say_if_nobody(session, told, at=at)
 
@@ -313,6 +318,8 @@ async def _hasten(session: AsyncSession, key: str, *, at: datetime) -> bool:
 
 
 async def _say_if_nobody(session: AsyncSession, told: Round, *, at: datetime) -> None:
+    if await enrolment.any_held_back(session, told.id, told.lap):
+        return  # a drill: somebody would have been told
     if not await _hopeful(session, Delivery.round_id == told.id, Delivery.lap == told.lap):
         told.reached = False  # what was written to somebody came to nothing: the last resort looks for this
         outbox.put(session, "chain.nobody", {"round_id": told.id, "lap": told.lap}, ref=told.ref, at=at)

@@ -42,7 +42,8 @@ async def hold_back(session: AsyncSession, deliveries: Sequence[Delivery]) -> Se
     if most <= 0 or not people:
         return deliveries
     at = deliveries[0].created_at
-    told = await _told_lately(session, people, at)
+    exercise = (await session.get_one(Notice, deliveries[0].notice_id)).exercise
+    told = await _told_lately(session, people, at, exercise=exercise)
     waiting = await _digests_to_come(session, people, at)
     for one in deliveries:
         if one.person_id is None or _is_first_page(one) or quiet.waits(one):
@@ -128,10 +129,17 @@ def _is_first_page(one: Delivery) -> bool:
     return one.level in _GRAVE and one.round_id is not None and one.lap == 1
 
 
-async def _told_lately(session: AsyncSession, people: set[str], at: datetime) -> Mapping[str, int]:
-    """How many different messages each of them was told, or is being told, within the window."""
+async def _told_lately(
+    session: AsyncSession, people: set[str], at: datetime, *, exercise: bool
+) -> Mapping[str, int]:
+    """How many different messages each of them was told, or is being told, within the window.
+
+    A drill eats no room of what is real.
+    """
     query = (
         select(Delivery.person_id, func.count(Delivery.notice_id.distinct()))
+        .join(Notice, Notice.id == Delivery.notice_id)
+        .where(Notice.exercise.is_(exercise))
         .where(Delivery.person_id.in_(people), Delivery.created_at > at - WINDOW)
         .where(Delivery.state != DeliveryState.DROPPED, Delivery.digest_at.is_(None))
     )

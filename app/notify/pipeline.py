@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Work, wake
 from app.ids import new_id
-from app.notify import digest, quiet, receivers
+from app.notify import digest, enrolment, quiet, receivers
 from app.notify.receivers import Receiver
 from app.notify.tables import Delivery, DeliveryState, Notice
 from app.people.holders import Contact
@@ -81,6 +81,7 @@ async def duplicate(session: AsyncSession, deliveries: Sequence[Delivery]) -> Se
 PIPELINE: Final[Sequence[Stage]] = (
     already_decided,
     no_contact,
+    enrolment.only_the_enrolled,
     duplicate,
     quiet.only_the_last,
     digest.hold_back,

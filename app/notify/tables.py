@@ -120,6 +120,15 @@ class Delivery(Base):
     )  # fmt: skip
 
 
+class Enrolment(Base):
+    """Somebody who is told of a drill. A ref that has any is told to these, and to nobody else."""
+
+    __tablename__ = "enrolments"
+
+    ref: Mapped[str] = mapped_column(String(64), primary_key=True)
+    who: Mapped[str] = mapped_column(String(63), primary_key=True)  # a position, or a person's id
+
+
 class Attempt(Base):
     __tablename__ = "attempts"
 

@@ -33,7 +33,7 @@ router = APIRouter(prefix="/api/v1", route_class=Edge, tags=["plan"])
 
 _YAML: Final = frozenset({"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"})
 _FILE: Final = "plan.yaml"  # what mistakes call a text that came without a file name
-_YAML_BODY: Final[dict[str, Any]] = {
+YAML_BODY: Final[dict[str, Any]] = {
     "requestBody": {"required": True, "content": {"application/yaml": {"schema": {"type": "string"}}}}
 }
 
@@ -79,7 +79,7 @@ async def check_outlook(
 
 
 @router.post(
-    "/plan/check", response_model=CheckRead, responses=problems(UnsupportedMedia), openapi_extra=_YAML_BODY
+    "/plan/check", response_model=CheckRead, responses=problems(UnsupportedMedia), openapi_extra=YAML_BODY
 )
 async def check_plan(text: Yaml, language: Language) -> CheckRead:
     """Check a plan; nothing is stored. A text that is no plan at all is answered 422."""
@@ -98,7 +98,7 @@ async def list_revisions(
 
 @router.post(
     "/plan/revisions", status_code=201, response_model=RevisionDetail, responses=problems(UnsupportedMedia),
-    openapi_extra=_YAML_BODY,
+    openapi_extra=YAML_BODY,
 )  # fmt: skip
 async def store_revision(
     text: Yaml,
@@ -117,7 +117,7 @@ async def store_revision(
 
 
 @router.put(
-    "/plan/revisions/{revision_id}", response_model=RevisionDetail, openapi_extra=_YAML_BODY,
+    "/plan/revisions/{revision_id}", response_model=RevisionDetail, openapi_extra=YAML_BODY,
     responses=problems(NotFound, UnsupportedMedia, EditedMeanwhile, IllegalRevisionTransition),
 )  # fmt: skip
 async def rewrite_revision(

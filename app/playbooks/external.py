@@ -20,7 +20,7 @@ from app.errors import Malformed
 from app.incidents import record, timeline
 from app.incidents.tables import Incident, Status
 from app.outgoing import CallFailed, FailureKind, Outgoing, retry_after
-from app.playbooks import runner
+from app.playbooks import progress, runner
 from app.playbooks.document import HttpStep
 from app.playbooks.kinds import Done, Failed
 from app.playbooks.tables import StepRow, StepState
@@ -174,7 +174,7 @@ def _wait(row: StepRow, answer: Answer) -> timedelta | None:
     Up to a fifth longer by chance, so that what failed together does not come back together. What the far side asks for is
     kept to, up to a cap; what was not tried does not count as an attempt.
     """
-    step = runner.document_of(row)
+    step = progress.document_of(row)
     retry = step.retry if isinstance(step, HttpStep) else None
     tried = row.attempts - row.untried
     if answer.untried and row.untried <= _MOST_UNTRIED:

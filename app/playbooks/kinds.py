@@ -135,11 +135,17 @@ class Reserve:
     kind: ClassVar[str] = "reserve"
 
     async def start(self, turn: Turn, step: ReserveStep) -> Outcome:
+        until = turn.at + step.params.hold
         taken = await reservation.reserve(
-            turn.session, ref=turn.incident.id, key=turn.row.attempt_key, ask=step.params.ask,
-            until=turn.at + step.params.hold, by="plan", exercise=turn.incident.status == "Exercise", at=turn.at,
+            turn.session, ref=turn.incident.id, key=turn.row.attempt_key, ask=step.params.ask, until=until, by="plan",
+            exercise=turn.incident.status == "Exercise", at=turn.at,
         )  # fmt: skip
         if isinstance(taken, reservation.Shortage):
+            wanted = {
+                "incident_id": turn.incident.id, "step": turn.row.id, "key": turn.row.next_attempt_key,
+                "ask": [one.model_dump(mode="json") for one in step.params.ask], "until": until.isoformat(),
+            }  # fmt: skip
+            outbox.put(turn.session, "reservation.short", wanted, ref=turn.incident.id, at=turn.at)
             return Short(taken.wording(), step.params.when_short)
         lines = (await reservation.lines_of(turn.session, [taken]))[taken.id]
         told = [{"pool": line.pool, "unit": line.unit, "quantity": line.quantity} for line in lines]

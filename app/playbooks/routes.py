@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from app.access.edge import Edge, Language, Session, Who, problems
 from app.errors import NotFound
 from app.incidents import authority
-from app.playbooks import runner
+from app.playbooks import progress
 from app.playbooks.tables import Run, StepRow
 from app.wording import say, spoken
 
@@ -66,7 +66,7 @@ class RunRead(BaseModel):
 async def read_run(incident_id: str, session: Session, who: Who, language: Language) -> RunRead:
     """The playbook run: each step with its state, result, due time and attempts."""
     incident = await authority.seen(session, who, incident_id)
-    run = await runner.latest_for(session, incident.id)
+    run = await progress.latest_for(session, incident.id)
     if run is None:
         raise NotFound(say("playbooks.no_run"))
-    return RunRead.of(run, await runner.steps_of(session, run.id), language)
+    return RunRead.of(run, await progress.steps_of(session, run.id), language)

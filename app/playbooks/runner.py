@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from pydantic import TypeAdapter
-from sqlalchemy import select
 from sqlalchemy.exc import DataError, DBAPIError, StatementError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,16 +18,24 @@ from app.expressions import Condition
 from app.ids import new_id
 from app.incidents import announcements, command_post, decisions, record, tasks, timeline
 from app.incidents.document import CommandPost
-from app.incidents.tables import OPEN_STATES, Incident
+from app.incidents.tables import Incident
 from app.levels import matrix
-from app.playbooks.document import OnFailure, Playbook, Step, WaitStep
+from app.playbooks.document import OnFailure, Playbook, WaitStep
 from app.playbooks.kinds import KINDS, Done, Failed, Outcome, Queued, Short, Turn, Wait, Waiting
+from app.playbooks.progress import (
+    document_of,
+    may_go_on,
+    posts_of,
+    row_of,
+    running_for,
+    steps_of,
+    take_back,
+    withdraw,
+)
 from app.playbooks.tables import ENDED, Run, RunState, StepRow, StepState
-from app.resources import reservation
 from app.vocabulary import parse_span
 from app.wording import Wording, kept, localised, say
 
-_STEP: Final[TypeAdapter[Step]] = TypeAdapter(Step)
 # How long the commander has to say what becomes of a failed step before it is asked again.
 _ASKED_WITHIN: Final = parse_span("15m")
 
@@ -44,13 +50,13 @@ async def begin(
     run = Run(
         id=new_id(at), ref=incident.id, occurrence=incident.occurrence, playbook=name, title=playbook.title.model_dump(),
         plan_revision=incident.plan_revision, level=incident.level, state=RunState.RUNNING, started_at=at, fallback=fallback,
-        command_posts=_posts(posts, default_post),
+        command_posts=posts_of(posts, default_post),
     )  # fmt: skip
     session.add(run)
     await session.flush()
     for place, step in enumerate(playbook.steps):
         if incident.level in step.levels:
-            session.add(_row(run, step, place, at))
+            session.add(row_of(run, step, place, at))
     timeline.append(
         session,
         incident,
@@ -71,7 +77,7 @@ async def advance(session: AsyncSession, incident: Incident, run: Run, *, at: da
 
     Each step starts in a savepoint of its own: one that cannot be started fails, and holds back none of the others.
     """
-    if not _is_open(incident):
+    if not may_go_on(incident):
         return
     rows = await steps_of(session, run.id)
     names = {row.name for row in rows}
@@ -96,72 +102,6 @@ async def advance(session: AsyncSession, incident: Incident, run: Run, *, at: da
         )
 
 
-async def relevel(session: AsyncSession, incident: Incident, playbook: Playbook, *, at: datetime) -> None:
-    """The level changed: withdraw the steps it no longer asks for, add those it now does, and go on (EP-4.2.2).
-
-    A run that had come to its end goes on too: a graver level asks for more. One that was stopped stays so.
-    """
-    run = await latest_for(session, incident.id)
-    if run is None or run.state not in (RunState.RUNNING, RunState.DONE) or not _is_open(incident):
-        return
-    run.level = incident.level
-    rows = {row.name: row for row in await steps_of(session, run.id)}
-    for row in rows.values():
-        if incident.level not in row.document["levels"]:
-            await _withdraw(
-                session, incident, row, say("playbooks.not_at_level", level=incident.level), at=at
-            )
-    for place, step in enumerate(playbook.steps):
-        if incident.level not in step.levels:
-            continue
-        if (known := rows.get(step.id)) is None:
-            session.add(_row(run, step, place, at))
-        elif known.state == StepState.WITHDRAWN:
-            known.state, known.reason, known.ended_at = StepState.PENDING, None, None
-            known.attempts += 1
-    await session.flush()
-    if any(row.state == StepState.PENDING for row in await steps_of(session, run.id)):
-        run.state, run.ended_at = RunState.RUNNING, None
-    await advance(session, incident, run, at=at)
-
-
-async def take_up(
-    session: AsyncSession, incident: Incident, playbook: Playbook, *, posts: Mapping[str, CommandPost],
-    default_post: str, at: datetime,
-) -> None:  # fmt: skip
-    """The incident follows another revision: its run goes on by the playbook as that one has it (EP-9.3).
-
-    1. What has ended stays as it was, and what is under way goes on by the words it was begun with.
-    2. A step that the new playbook does not have at this level is withdrawn, with its task, question and reservation.
-    3. A step that has not begun takes the new words; one that is new is added.
-    """
-    run = await latest_for(session, incident.id)
-    if run is None or run.state not in (RunState.RUNNING, RunState.DONE) or not _is_open(incident):
-        return
-    run.plan_revision, run.title = incident.plan_revision, playbook.title.model_dump()
-    run.command_posts = _posts(posts, default_post)
-    wanted = {
-        step.id: (place, step) for place, step in enumerate(playbook.steps) if incident.level in step.levels
-    }
-    rows = {row.name: row for row in await steps_of(session, run.id)}
-    for name, row in rows.items():
-        if name not in wanted:
-            await _withdraw(session, incident, row, say("playbooks.not_in_revision"), at=at)
-    for name, (place, step) in wanted.items():
-        if (known := rows.get(name)) is None:
-            session.add(_row(run, step, place, at))
-        elif known.state in (StepState.PENDING, StepState.WITHDRAWN):
-            if known.state == StepState.WITHDRAWN:
-                known.state, known.reason, known.ended_at = StepState.PENDING, None, None
-                known.attempts += 1
-            known.kind, known.place = step.kind, place
-            known.document = step.model_dump(mode="json", by_alias=True)
-    await session.flush()
-    if any(row.state == StepState.PENDING for row in await steps_of(session, run.id)):
-        run.state, run.ended_at = RunState.RUNNING, None
-    await advance(session, incident, run, at=at)
-
-
 async def stop(session: AsyncSession, incident: Incident, reason: Wording, *, at: datetime) -> None:
     """The incident has ended: what has not ended is withdrawn."""
     run = await running_for(session, incident.id)
@@ -169,7 +109,7 @@ async def stop(session: AsyncSession, incident: Incident, reason: Wording, *, at
         return
     for row in await steps_of(session, run.id):
         if row.state not in ENDED:
-            await _withdraw(session, incident, row, reason, at=at)
+            await withdraw(session, incident, row, reason, at=at)
     run.state, run.ended_at = RunState.WITHDRAWN, at
 
 
@@ -270,41 +210,10 @@ async def timed_out(session: AsyncSession, incident: Incident, step_id: str, *, 
     row = await _held(session, step_id)
     if row is None or row.state not in (StepState.WAITING, StepState.QUEUED, StepState.DOING):
         return
-    await _take_back(session, incident, row, at=at)
+    await take_back(session, incident, row, at=at)
     await step_ended(
         session, incident, row, Failed(say("playbooks.timed_out"), final=row.kind == "http"), at=at
     )
-
-
-async def running_for(session: AsyncSession, ref: str) -> Run | None:
-    return await session.scalar(select(Run).where(Run.ref == ref, Run.state == RunState.RUNNING))
-
-
-async def latest_for(session: AsyncSession, ref: str) -> Run | None:
-    return await session.scalar(select(Run).where(Run.ref == ref).order_by(Run.id.desc()).limit(1))
-
-
-async def steps_of(session: AsyncSession, run_id: str) -> list[StepRow]:
-    query = select(StepRow).where(StepRow.run_id == run_id).order_by(StepRow.place)
-    return list(await session.scalars(query.execution_options(populate_existing=True)))
-
-
-def document_of(row: StepRow) -> Step:
-    """The step as the plan had it when the run began."""
-    return _STEP.validate_python(row.document)
-
-
-def _row(run: Run, step: Step, place: int, at: datetime) -> StepRow:
-    return StepRow(
-        id=new_id(at), run_id=run.id, ref=run.ref, name=step.id, place=place, kind=step.kind,
-        document=step.model_dump(mode="json", by_alias=True), state=StepState.PENDING, result={}, attempts=0,
-    )  # fmt: skip
-
-
-def _posts(posts: Mapping[str, CommandPost], default: str) -> dict[str, Any]:
-    """The command posts a step of the run may form."""
-    templates = {key: post.model_dump(mode="json", by_alias=True) for key, post in posts.items()}
-    return {"default": default, "templates": templates}
 
 
 async def _held(session: AsyncSession, step_id: str) -> StepRow | None:
@@ -448,28 +357,9 @@ async def _stop_run(
     run.state, run.ended_at = RunState.STOPPED, at
     for other in await steps_of(session, run.id):
         if other.state not in ENDED:
-            await _withdraw(session, incident, other, reason, at=at)
+            await withdraw(session, incident, other, reason, at=at)
     timeline.append(session, incident, "run.stopped", actor=by, at=at, title=_title(row), reason=reason)
     outbox.put(session, "run.stopped", {"incident_id": incident.id, "run_id": run.id}, ref=incident.id, at=at)
-
-
-async def _withdraw(
-    session: AsyncSession, incident: Incident, row: StepRow, reason: Wording, *, at: datetime
-) -> None:
-    """The step is not wanted any more: its task, question, draft and reservation go with it."""
-    released = await reservation.release_key(session, row.attempt_key, by="plan", at=at)
-    # What a step took is given back, so it is not done any more: it is asked for again if the level comes back.
-    if row.state in (StepState.DONE, StepState.WITHDRAWN, StepState.FAILED) and not released:
-        return
-    await _take_back(session, incident, row, at=at)
-    row.state, row.ended_at, row.reason = StepState.WITHDRAWN, at, kept(reason)
-
-
-async def _take_back(session: AsyncSession, incident: Incident, row: StepRow, *, at: datetime) -> None:
-    await outbox.withdraw(session, key_prefix=f"step:{row.id}:")
-    await tasks.withdraw(session, incident, at=at, step=row.id)
-    await decisions.withdraw(session, incident, at=at, step=row.id)
-    await announcements.withdraw_drafts(session, incident.id, step=row.id)
 
 
 async def _look_at_waits(
@@ -497,11 +387,6 @@ async def _scope(session: AsyncSession, incident: Incident, rows: Sequence[StepR
         "level": {"number": incident.level, "title": levels.levels[incident.level].title.zh},
         "steps": {row.name: {"state": str(row.state), "result": row.result} for row in rows},
     }
-
-
-def _is_open(incident: Incident) -> bool:
-    """After the end nothing of the plan begins, whatever messages were still on their way."""
-    return incident.state in OPEN_STATES
 
 
 def _title(row: StepRow) -> dict[str, Any]:

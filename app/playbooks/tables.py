@@ -85,6 +85,11 @@ class StepRow(Base):
         """Names what this attempt reserves or calls: begun anew, the step asks anew."""
         return f"step:{self.id}:{self.attempts}"
 
+    @property
+    def next_attempt_key(self) -> str:
+        """The same of the next attempt: what is reserved under it beforehand, that attempt finds."""
+        return f"step:{self.id}:{self.attempts + 1}"
+
     __table_args__ = (
         UniqueConstraint("run_id", "name"),
         # The engine's claim of external steps.

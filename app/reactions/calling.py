@@ -123,6 +123,15 @@ async def note_rung(happened: Happened) -> None:
     )  # fmt: skip
 
 
+async def note_not_enrolled(happened: Happened) -> None:
+    """A drill: whom the plan would have told at this moment."""
+    incident = await happened.incident()
+    timeline.append(
+        happened.session, incident, "rung.not_enrolled", actor="plan", at=happened.at, hop=happened.payload["hop"],
+        people=happened.payload["people"], lap=happened.payload["lap"],
+    )  # fmt: skip
+
+
 async def note_lap(happened: Happened) -> None:
     incident = await happened.incident()
     timeline.append(

@@ -14,6 +14,7 @@ from app.plan import due, revisions
 from app.plan.tables import Reason
 from app.reactions.context import Happened
 from app.readiness import handovers
+from app.resources import checks
 from app.reviews import improvements
 from app.reviews.tables import Review
 from app.wording import localised, restored, say
@@ -37,7 +38,15 @@ async def chase_improvement(happened: Happened) -> None:
 
 
 async def ask_replenishment(happened: Happened) -> None:
-    await _tell(happened, "stock_low")
+    """The pool's owner and the supplier hear how many are wanted (EP-6.2)."""
+    supplier = happened.payload.get("supplier")
+    await _tell(happened, "stock_low", [supplier] if supplier is not None else [])
+
+
+async def ask_for_a_look(happened: Happened) -> None:
+    """A stocktake or a check is due; its owner hears so, unless somebody looked meanwhile."""
+    if await checks.still_due(happened.session, happened.topic, happened.payload, at=happened.at):
+        await _tell(happened, "stocktake_due" if happened.topic == checks.STOCKTAKE_DUE else "check_due")
 
 
 async def tell_handover(happened: Happened) -> None:
@@ -97,9 +106,9 @@ async def note_found_wanting(happened: Happened) -> None:
         await due.note(happened.session, Reason.FOUND_WANTING, said, key=key, by="plan", at=happened.at)
 
 
-async def _tell(happened: Happened, what: str) -> None:
+async def _tell(happened: Happened, what: str, besides: Sequence[str] = ()) -> None:
     said: dict[str, Any] = dict(happened.payload)
-    positions: Sequence[str] = [said["owner"]]
+    positions: Sequence[str] = [said["owner"], *besides]
     await pipeline.tell(
         happened.session, ref=happened.ref, kind=what, number="", level=4, exercise=False,
         subject=localised(say(f"flow.{what}.subject", **said)), text=localised(say(f"flow.{what}.text", **said)),

@@ -6,7 +6,7 @@ from app.incidents.tables import DecisionState, Incident, State, TaskState
 from app.levels.grading import is_graver
 from app.people import holders
 from app.plan.document import PlanDocument
-from app.playbooks import runner
+from app.playbooks import changing, progress, runner
 from app.playbooks.tables import RunState
 from app.reactions.context import Happened, is_open
 from app.resources import pools
@@ -42,12 +42,12 @@ async def revise_plan(happened: Happened) -> None:
     """
     incident = await happened.incident()
     plan = await happened.plan(incident)
-    latest = await runner.latest_for(happened.session, incident.id)
+    latest = await progress.latest_for(happened.session, incident.id)
     graver = is_graver(happened.payload["level"], happened.payload["level_before"])
     if latest is not None and latest.state == RunState.STOPPED and graver:
         await start_plan(happened)
         return
-    await runner.relevel(happened.session, incident, plan.playbooks[incident.playbook], at=happened.at)
+    await changing.relevel(happened.session, incident, plan.playbooks[incident.playbook], at=happened.at)
 
 
 async def take_up_revision(happened: Happened) -> None:
@@ -55,7 +55,7 @@ async def take_up_revision(happened: Happened) -> None:
     incident = await happened.incident()
     plan = await happened.plan(incident)
     if incident.state in _ACTIVE:
-        await runner.take_up(
+        await changing.take_up(
             happened.session, incident, plan.playbooks[incident.playbook], posts=plan.command_posts,
             default_post=_post_name(plan, incident), at=happened.at,
         )  # fmt: skip

@@ -1,14 +1,30 @@
-"""Recurring duties over HTTP."""
+"""Recurring duties and drills over HTTP."""
 
-from fastapi import APIRouter
+from typing import Annotated
 
-from app.access.edge import Edge, Language, Now, Session, Who, problems
+from fastapi import APIRouter, Path, Query, Response
+
+from app.access.edge import Edge, IfMatch, Language, Now, Session, Who, problems
 from app.access.paging import Page, Paging, paged
-from app.errors import NotFound
+from app.errors import Forbidden, NotFound, Refused, Stale
 from app.incidents.authority import may_act_for
-from app.readiness import duties
-from app.readiness.schemas import CompleteDuty, DutyRead
-from app.readiness.tables import DutyOccurrence, DutyState
+from app.readiness import drill_report, drills, duties
+from app.readiness.drills import IllegalDrillTransition, OwnDrill
+from app.readiness.schemas import (
+    CompleteDuty,
+    DrillRead,
+    DrillResult,
+    DrillSummary,
+    DrillYearRead,
+    DutyRead,
+    FindInDrill,
+    FindingRead,
+    MoveDrill,
+    PlanDrill,
+    ScoreDrill,
+    ScoreRead,
+)
+from app.readiness.tables import Drill, DrillState, DutyOccurrence, DutyState
 
 router = APIRouter(prefix="/api/v1", route_class=Edge, tags=["readiness"])
 
@@ -35,3 +51,122 @@ async def complete_duty(
     entitled = await may_act_for(session, who, [occurrence.owner])
     occurrence = await duties.complete(session, key, by=who.name, entitled=entitled, at=now, note=done.note)
     return DutyRead.of(occurrence, language)
+
+
+@router.get("/drills", response_model=Page[DrillSummary], responses=problems())
+async def list_drills(
+    session: Session,
+    part: Paging,
+    state: DrillState | None = None,
+    type_: Annotated[str | None, Query(alias="type")] = None,
+) -> Page[DrillSummary]:
+    """Drills, the last planned first (EP-8.3)."""
+    rows, following = await paged(session, drills.every(state=state, type_=type_), Drill.id, part)
+    return Page(items=[DrillSummary.model_validate(row) for row in rows], next=following)
+
+
+@router.post("/drills", status_code=201, response_model=DrillRead, responses=problems(NotFound))
+async def plan_drill(
+    asked: PlanDrill, session: Session, who: Who, now: Now, language: Language, response: Response
+) -> DrillRead:
+    """Plan a drill; somebody else approves it before it is held."""
+    drill = await drills.plan(session, asked.laid_down(), by=who, at=now)
+    response.headers["Location"] = f"/api/v1/drills/{drill.id}"
+    return await _read(session, drill, language, response)
+
+
+@router.get("/drill-years/{year}", response_model=DrillYearRead, responses=problems())
+async def read_drill_year(year: Annotated[int, Path(ge=2000, le=9000)], session: Session) -> DrillYearRead:
+    """Whether a year had the drills that are asked for, of different types of event."""
+    return DrillYearRead.model_validate(await drills.of_year(session, year))
+
+
+@router.get("/drills/{drill_id}", response_model=DrillRead, responses=problems(NotFound))
+async def read_drill(drill_id: str, session: Session, language: Language, response: Response) -> DrillRead:
+    return await _read(session, await drills.found(session, drill_id), language, response)
+
+
+@router.post(
+    "/drills/{drill_id}/transitions", status_code=201, response_model=DrillRead,
+    responses=problems(NotFound, Forbidden, OwnDrill, IllegalDrillTransition, Refused, Stale),
+)  # fmt: skip
+async def move_drill(
+    drill_id: str, asked: MoveDrill, session: Session, who: Who, now: Now, version: IfMatch, language: Language,
+    response: Response,
+) -> DrillRead:  # fmt: skip
+    """Approve, brief, start, evaluate, close or cancel a drill; `stop` ends a running one at once, and whoever acts may."""
+    drill = await drills.move(
+        session,
+        drill_id,
+        asked.event,
+        by=who,
+        at=now,
+        reason=asked.reason,
+        summary=asked.summary,
+        version=version,
+    )
+    return await _read(session, drill, language, response)
+
+
+@router.post(
+    "/drills/{drill_id}/scores", status_code=201, response_model=ScoreRead,
+    responses=problems(NotFound, OwnDrill, IllegalDrillTransition),
+)  # fmt: skip
+async def score_drill(drill_id: str, given: ScoreDrill, session: Session, who: Who, now: Now) -> ScoreRead:
+    """An evaluator's points on one of the six topics (ST-4); given again, they take the place of the earlier ones."""
+    scored = await drills.score(
+        session, drill_id, given.topic, given.points, remark=given.remark, by=who, at=now
+    )
+    return ScoreRead.model_validate(scored)
+
+
+@router.post(
+    "/drills/{drill_id}/findings", status_code=201, response_model=FindingRead,
+    responses=problems(NotFound, IllegalDrillTransition),
+)  # fmt: skip
+async def find_in_drill(
+    drill_id: str, said: FindInDrill, session: Session, who: Who, now: Now
+) -> FindingRead:
+    """What was found wanting; an improvement item once the drill is closed."""
+    finding = await drills.find(
+        session, drill_id, said.topic, said.text, owner=said.owner, due_on=said.due_on, by=who.name, at=now
+    )
+    return FindingRead.model_validate(finding)
+
+
+@router.post(
+    "/drills/{drill_id}/results",
+    status_code=201,
+    response_model=DrillRead,
+    responses=problems(NotFound, Refused),
+)
+async def note_drill_result(
+    drill_id: str,
+    said: DrillResult,
+    session: Session,
+    who: Who,
+    now: Now,
+    language: Language,
+    response: Response,
+) -> DrillRead:
+    """Hand in what the simulation of a running simulated drill gave; that ends it."""
+    drill = await drills.note_result(session, drill_id, said.result, by=who.name, at=now)
+    return await _read(session, drill, language, response)
+
+
+@router.get(
+    "/drills/{drill_id}/report", response_class=Response,
+    responses={200: {"content": {"text/markdown": {"schema": {"type": "string"}}}}, **problems(NotFound)},
+)  # fmt: skip
+async def report_on_drill(drill_id: str, session: Session, language: Language) -> Response:
+    """The drill as a document: scheme, course beside the targets, scores by topic, findings."""
+    text = await drill_report.of(session, await drills.found(session, drill_id), language)
+    return Response(text, media_type="text/markdown; charset=utf-8")
+
+
+async def _read(session: Session, drill: Drill, language: str, response: Response) -> DrillRead:
+    response.headers["ETag"] = f'"{drill.version}"'
+    return DrillRead.whole(
+        drill, language, parts=await drills.parts(session, drill.id), scores=await drills.scores(session, drill.id),
+        findings=await drills.findings(session, drill.id),
+    )  # fmt: skip

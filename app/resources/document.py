@@ -1,11 +1,12 @@
 """The pools as the plan writes them (EP-6): people, materials, technology, by tier."""
 
+from datetime import date
 from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.vocabulary import Localised, Part, Slug
+from app.vocabulary import Localised, Part, Slug, Span
 
 
 class Tier(StrEnum):
@@ -32,14 +33,33 @@ class PeoplePool(_Pool):
     positions: Annotated[list[Slug], Field(min_length=1)]
 
 
+class Batch(Part):
+    """So many that were made or bought together."""
+
+    quantity: Annotated[int, Field(ge=0, le=1_000_000)]
+    expires: date | None = None
+    """The last day on which it may be used; none: it keeps."""
+    place: str | None = None
+    """Where it lies, if not where the item does."""
+
+
 class Item(Part):
-    """A material at one place: what there is when the plan is first loaded, and the least there should be."""
+    """A material: what there is when the plan is first loaded, where, and the least there should be (EP-6.2)."""
 
     title: Localised
     unit: Localised
     place: str
     quantity: Annotated[int, Field(ge=0, le=1_000_000)]
     minimum: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Of all places and batches together, expired ones left out; below it, more is asked of the supplier."""
+    batches: Annotated[
+        dict[Annotated[str, Field(min_length=1, max_length=64)], Batch], Field(max_length=50)
+    ] = Field(default_factory=dict)
+    """Beside `quantity`, which belongs to no batch."""
+    supplier: Slug | None = None
+    """The position that is asked for more; none: the pool's owner sees to it."""
+    order: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
+    """How many are asked for at a time; none: as many as bring the stock to twice the minimum."""
 
 
 class MaterialsPool(_Pool):
@@ -47,6 +67,8 @@ class MaterialsPool(_Pool):
 
     kind: Literal["materials"]
     items: Annotated[dict[Slug, Item], Field(min_length=1)]
+    stocktake_every: Span | None = None
+    """How long a count of everything holds good; its owner is told when the next is due."""
 
 
 class Asset(Part):
@@ -55,6 +77,9 @@ class Asset(Part):
     title: Localised
     place: str
     standby_of: str | None = None
+    """The asset whose work it takes over when that one fails."""
+    check_every: Span | None = None
+    """How long a check holds good; the pool's owner is told when the next is due."""
 
 
 class TechnologyPool(_Pool):

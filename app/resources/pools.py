@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import NotFound
 from app.ids import new_id
 from app.people import holders
-from app.resources import document
+from app.resources import checks, document
 from app.resources.tables import Movement, MovementKind, Pool, Unit, UnitState
 from app.wording import say
 
 _PLAN: Final = "plan"  # the actor of opening movements
+_DESCRIBED: Final = ("title", "measure", "minimum", "supplier", "order", "standby_of", "check_every")
 
 
 @dataclass(frozen=True)
@@ -48,27 +49,34 @@ async def adopt(session: AsyncSession, pools: Mapping[str, document.Pool], *, at
 
     What the plan no longer names stays as it is: it may be held, and it is still in the store room.
     """
-    await _every_pool_locked(session)
+    known_pools = await _every_pool_locked(session)
+    due = {pool.id: pool.stocktake_due_at for pool in known_pools}
     for slug, part in pools.items():
         positions = list(part.positions) if isinstance(part, document.PeoplePool) else []
         await session.merge(
             Pool(
                 id=slug, kind=part.kind, tier=part.tier, title=part.title.model_dump(), owner=part.owner,
-                next=part.next, positions=positions,
+                next=part.next, positions=positions, **_stocktake(part, due.get(slug), at),
             )
         )  # fmt: skip
     await session.flush()
-    known = {(unit.pool_id, unit.name): unit for unit in await session.scalars(select(Unit))}
+    known: dict[tuple[str, str], list[Unit]] = {}
+    for unit in await session.scalars(select(Unit)):
+        known.setdefault((unit.pool_id, unit.name), []).append(unit)
     new: list[Unit] = []
     for slug, part in pools.items():
-        for wanted in _units_of(slug, part):
-            if (unit := known.get((slug, wanted.name))) is None:
+        for wanted in _units_of(slug, part, at):
+            for unit in (there := known.get((slug, wanted.name), [])):
+                for name in _DESCRIBED:
+                    setattr(unit, name, getattr(wanted, name))
+                if unit.measure is None:  # an asset is where the plan says; materials are where they were put
+                    unit.place = wanted.place
+                    unit.check_due_at = unit.check_due_at or wanted.check_due_at
+            if not there:
                 new.append(wanted)
-            else:
-                unit.title, unit.measure = wanted.title, wanted.measure
-                unit.place, unit.minimum = wanted.place, wanted.minimum
     await _open(session, new, at=at)
     await sync_members(session, at)
+    await checks.arm_all(session, at=at)
 
 
 async def sync_members(session: AsyncSession, at: datetime) -> None:
@@ -93,7 +101,7 @@ async def sync_members(session: AsyncSession, at: datetime) -> None:
 async def stock(session: AsyncSession) -> list[Stock]:
     """Every pool with its units, in one order always."""
     units: dict[str, list[Unit]] = {}
-    for unit in await session.scalars(select(Unit).order_by(Unit.name)):
+    for unit in await session.scalars(_in_order(select(Unit))):
         units.setdefault(unit.pool_id, []).append(unit)
     return [
         Stock(pool, units.get(pool.id, [])) for pool in await session.scalars(select(Pool).order_by(Pool.id))
@@ -105,8 +113,11 @@ async def stock_of(session: AsyncSession, pool_id: str) -> Stock:
     pool = await session.get(Pool, pool_id)
     if pool is None:
         raise NotFound(say("resources.no_such_pool", id=pool_id))
-    units = await session.scalars(select(Unit).where(Unit.pool_id == pool_id).order_by(Unit.name))
-    return Stock(pool, list(units))
+    return Stock(pool, list(await session.scalars(_in_order(select(Unit).where(Unit.pool_id == pool_id)))))
+
+
+def _in_order(units: Select[Any]) -> Select[Any]:
+    return units.order_by(Unit.name, Unit.expires_on, Unit.place, Unit.batch, Unit.id)
 
 
 async def _every_pool_locked(session: AsyncSession) -> list[Pool]:
@@ -114,37 +125,35 @@ async def _every_pool_locked(session: AsyncSession) -> list[Pool]:
     return list(await session.scalars(select(Pool).order_by(Pool.id).with_for_update()))
 
 
-def _units_of(slug: str, part: document.Pool) -> Iterator[Unit]:
+def _stocktake(part: document.Pool, due_at: datetime | None, at: datetime) -> dict[str, Any]:
+    every = part.stocktake_every if isinstance(part, document.MaterialsPool) else None
+    if every is None:
+        return {"stocktake_every": None, "stocktake_due_at": None}
+    return {"stocktake_every": int(every.total_seconds()), "stocktake_due_at": due_at or at + every}
+
+
+def _units_of(slug: str, part: document.Pool, at: datetime) -> Iterator[Unit]:
     match part:
         case document.MaterialsPool():
             for name, item in part.items.items():
-                yield _unit(
-                    slug,
-                    name,
-                    item.title.model_dump(),
-                    item.place,
-                    item.quantity,
-                    item.unit.model_dump(),
-                    item.minimum,
-                )
+                about = {
+                    "pool_id": slug, "name": name, "title": item.title.model_dump(), "measure": item.unit.model_dump(),
+                    "minimum": item.minimum, "supplier": item.supplier, "order": item.order,
+                }  # fmt: skip
+                yield Unit(**about, place=item.place, batch="", on_hand=item.quantity)
+                for batch, one in item.batches.items():
+                    place = one.place or item.place
+                    yield Unit(
+                        **about, place=place, batch=batch, expires_on=one.expires, on_hand=one.quantity
+                    )
         case document.TechnologyPool():
             for name, asset in part.assets.items():
-                yield _unit(slug, name, asset.title.model_dump(), asset.place, 1)
-
-
-def _unit(
-    pool_id: str, name: str, title: dict[str, Any], place: str, on_hand: int,
-    measure: dict[str, Any] | None = None, minimum: int = 0,
-) -> Unit:  # fmt: skip
-    return Unit(
-        pool_id=pool_id,
-        name=name,
-        title=title,
-        place=place,
-        on_hand=on_hand,
-        measure=measure,
-        minimum=minimum,
-    )
+                every = asset.check_every
+                yield Unit(
+                    pool_id=slug, name=name, title=asset.title.model_dump(), place=asset.place, on_hand=1, minimum=0,
+                    standby_of=asset.standby_of, check_every=int(every.total_seconds()) if every else None,
+                    check_due_at=at + every if every else None,
+                )  # fmt: skip
 
 
 async def _open(session: AsyncSession, units: Sequence[Unit], *, at: datetime) -> None:

@@ -6,21 +6,20 @@ the pools: it counts only what other reservations of its own ref hold, and takes
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
-from typing import Any, Final
+from datetime import date, datetime
+from typing import Any, Final, Literal
 
-from sqlalchemy import Select, bindparam, or_, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
-from app.db import in_turn
 from app.errors import NotFound, Refused
 from app.ids import new_id
 from app.people import holders
+from app.resources import holding
 from app.resources.allocation import Found, Free, Served, Shelf, allocate
 from app.resources.document import Ask
+from app.resources.replenishment import is_expired
 from app.resources.tables import Pool, Reservation, ReservationLine, ReservationState, Unit, UnitState
 from app.wording import Wording, say
 
@@ -73,27 +72,6 @@ class Held:
     exercise: bool
 
 
-def _pools_reached() -> Select[Any]:
-    reached = select(Pool.id, Pool.next).where(Pool.id.in_(bindparam("named", expanding=True)))
-    following = reached.cte("reached", recursive=True)
-    return select(following.union(select(Pool.id, Pool.next).where(Pool.id == following.c.next)))
-
-
-def _candidates() -> Select[Any]:
-    wanted = Unit.pool_id.in_(bindparam("pools", expanding=True))
-    people = select(Unit.person_id).where(wanted, Unit.person_id.is_not(None))
-    return (
-        select(Unit)
-        .where(or_(wanted, Unit.person_id.in_(people)))
-        .order_by(Unit.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-
-
-# Built once: everybody who asks runs them, and building them costs more than their answer.
-_POOLS_REACHED: Final = _pools_reached()
-_CANDIDATES: Final = _candidates()
 _OF_KEY: Final = select(Reservation).where(Reservation.key == bindparam("key"))
 
 
@@ -119,24 +97,43 @@ async def reserve(
     3. Write the reservation, unless the key has one: whoever sent the same request at the same time has waited for the first.
     4. Write the lines, the quantities and the message; or take nothing and say what is missing.
     """
-    await _take_turns(session, alone=alone)
-    pools = await _pools_asked(session, ask)
-    units = await _locked_candidates(session, pools)
+    asked = {demand.pool for one in ask for demand in (one, *one.substitutes)}
+    pools = await holding.pools_reached(session, asked, alone=alone)
+    units = await holding.locked_candidates(session, pools)
     free = await (_shadow(session, units, ref) if exercise else _free(session, units))
     shelf = await _shelf(session, pools, units, free, at=at)
     served = allocate(ask, shelf)
     made = None
     if not any(one.missing for one in served):
-        made = await _written(
+        made = await holding.write(
             session, id=new_id(at), ref=ref, key=key, state=ReservationState.HELD, exercise=exercise, reserved_at=at,
             until=until, released_at=None, by=by, asked=[one.model_dump(mode="json") for one in ask], version=1,
         )  # fmt: skip
     if made is None:
         return await _by_key(session, key) or Shortage(tuple(_short(one) for one in served))
-    _write_lines(session, made, served, {unit.id: unit for unit in units})
-    outbox.put(session, MADE, {"reservation_id": made.id, "exercise": exercise}, ref=ref, at=at)
-    await session.flush()
+    await holding.hold(session, made.id, _lines(served), real=not exercise)
+    await outbox.put_all(session, MADE, [(ref, {"reservation_id": made.id, "exercise": exercise})], at=at)
     return made
+
+
+async def trial(
+    session: AsyncSession, ask: Sequence[Ask], given_back: Sequence[ReservationLine], *, at: datetime
+) -> list[Served]:
+    """How a request would be served if these lines were given back; locks and takes nothing."""
+    asked = {demand.pool for one in ask for demand in (one, *one.substitutes)}
+    pools = await holding.pools_reached(session, asked, alone=None)
+    units = await holding.candidates(session, pools)
+    back: dict[str, int] = {}
+    for line in given_back:
+        back[line.unit_id] = back.get(line.unit_id, 0) + line.quantity
+    people = {line.person_id for line in given_back if line.person_id is not None}
+    free = await _free(session, units)
+    for unit in units:
+        if unit.person_id in people:
+            free[unit.id] = 1
+        elif unit.person_id is None:
+            free[unit.id] += back.get(unit.id, 0)
+    return allocate(ask, await _shelf(session, pools, units, free, at=at))
 
 
 async def reserve_or_refuse(
@@ -165,20 +162,19 @@ async def reserve_or_refuse(
     return outcome
 
 
-async def release(session: AsyncSession, reservation: Reservation, *, by: str, at: datetime) -> Reservation:
-    """Give everything back, by hand and alone in its transaction; what is given back already stays so."""
-    await _give_back(session, Reservation.id == reservation.id, by=by, at=at, alone=True)
-    return await session.get_one(Reservation, reservation.id)
+async def release(session: AsyncSession, reservation_id: str, *, by: str, at: datetime) -> bool:
+    """Give everything back, by hand and alone in its transaction; false: it was given back already, and stays so."""
+    return await _give_back(session, "id", reservation_id, by=by, at=at, alone=True) > 0
 
 
 async def release_all(session: AsyncSession, ref: str, by: str, at: datetime) -> int:
     """Give back everything the ref holds, real or exercise; says how many reservations that were."""
-    return await _give_back(session, Reservation.ref == ref, by=by, at=at)
+    return await _give_back(session, "ref", ref, by=by, at=at)
 
 
 async def release_key(session: AsyncSession, key: str, *, by: str, at: datetime) -> int:
     """Give back what one request took, if it took anything."""
-    return await _give_back(session, Reservation.key == key, by=by, at=at)
+    return await _give_back(session, "key", key, by=by, at=at)
 
 
 async def reservation(session: AsyncSession, reservation_id: str) -> Reservation:
@@ -218,6 +214,14 @@ async def lines_of(session: AsyncSession, reservations: Iterable[Reservation]) -
     return found
 
 
+async def held_lines(session: AsyncSession, reservation_id: str) -> list[ReservationLine]:
+    """The lines of one reservation that are still held, as they are stored."""
+    query = select(ReservationLine).where(
+        ReservationLine.reservation_id == reservation_id, ReservationLine.held
+    )
+    return list(await session.scalars(query.execution_options(populate_existing=True)))
+
+
 def listing(*, ref: str | None = None, state: ReservationState | None = None) -> Select[Any]:
     query = select(Reservation)
     if ref is not None:
@@ -230,35 +234,12 @@ def listing(*, ref: str | None = None, state: ReservationState | None = None) ->
 # ── what could be taken ───────────────────────────────────────────────────────────────────────────────────
 
 
-async def _take_turns(session: AsyncSession, *, alone: bool) -> None:
-    """Wait until no other transaction is reserving or releasing several times; SQLite has one writer anyway.
-
-    The order of row locks holds within one call only, and a run that reserves for two steps makes two. Those who make one
-    call pass together: the rows keep them apart.
-    """
-    await in_turn(session, "reservations", shared=alone)
-
-
-async def _pools_asked(session: AsyncSession, ask: Sequence[Ask]) -> dict[str, str | None]:
-    """The pools the request may come to, each with its next tier: those named, their substitutes, and all that follow."""
-    named = {demand.pool for one in ask for demand in (one, *one.substitutes)}
-    return {row.id: row.next for row in await session.execute(_POOLS_REACHED, {"named": list(named)})}
-
-
-async def _locked_candidates(session: AsyncSession, pools: Iterable[str]) -> list[Unit]:
-    """The units of these pools, locked; and with each person their units in other pools.
-
-    The last is what lets two requests that reach the same person by different pools meet at one row.
-    """
-    return list(await session.scalars(_CANDIDATES, {"pools": list(pools)}))
-
-
 async def _by_key(session: AsyncSession, key: str) -> Reservation | None:
     found: Reservation | None = await session.scalar(_OF_KEY, {"key": key})
     return found
 
 
-async def _free(session: AsyncSession, units: Sequence[Unit]) -> dict[str, int]:
+async def _free(session: AsyncSession, units: Sequence[holding.Candidate]) -> dict[str, int]:
     """What could be taken of each unit; nothing of a person who is held through any pool."""
     people = [unit.person_id for unit in units if unit.person_id is not None]
     held = select(ReservationLine.person_id).where(
@@ -268,7 +249,7 @@ async def _free(session: AsyncSession, units: Sequence[Unit]) -> dict[str, int]:
     return {unit.id: 0 if unit.person_id in busy else unit.on_hand - unit.held for unit in units}
 
 
-async def _shadow(session: AsyncSession, units: Sequence[Unit], ref: str) -> dict[str, int]:
+async def _shadow(session: AsyncSession, units: Sequence[holding.Candidate], ref: str) -> dict[str, int]:
     """The same for an exercise: as if only its own ref existed."""
     query = (
         select(ReservationLine)
@@ -286,91 +267,53 @@ async def _shadow(session: AsyncSession, units: Sequence[Unit], ref: str) -> dic
 async def _shelf(
     session: AsyncSession,
     pools: dict[str, str | None],
-    units: Sequence[Unit],
+    units: Sequence[holding.Candidate],
     free: dict[str, int],
     *,
     at: datetime,
 ) -> Shelf:
-    """What is ready and can be called, people in staff order and things by name."""
+    """What is ready, not expired, and can be called; people in staff order, things by name and expiry."""
     people = [unit.person_id for unit in units if unit.person_id is not None]
     skills = await holders.available(session, people, at=at) if people else {}
     place = {person_id: number for number, person_id in enumerate(skills)}
     shelf: dict[str, list[Free]] = {slug: [] for slug in pools}
     for unit in units:
         ready = unit.state == UnitState.READY and (unit.person_id is None or unit.person_id in skills)
-        if ready and unit.pool_id in pools:
+        if ready and unit.pool_id in pools and not is_expired(unit.expires_on, at):
             has = skills[unit.person_id] if unit.person_id is not None else frozenset()
             shelf[unit.pool_id].append(
                 Free(unit.id, unit.pool_id, unit.name, free[unit.id], unit.person_id, has)
             )
+    # What expires first is used first; what keeps, last.
+    expiry = {unit.id: unit.expires_on or date.max for unit in units}
     for row in shelf.values():
-        row.sort(key=lambda one: (place.get(one.person_id or "", 0), one.name))
+        row.sort(
+            key=lambda one: (place.get(one.person_id or "", 0), one.name, expiry[one.unit_id], one.unit_id)
+        )
     return Shelf(shelf, pools)
 
 
 # ── what is written ───────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _written(session: AsyncSession, **values: Any) -> Reservation | None:
-    """The reservation, stored; none: its key has one already."""
-    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
-    made: Reservation | None = await session.scalar(
-        insert(Reservation)
-        .values(values)
-        .on_conflict_do_nothing(index_elements=["key"])
-        .returning(Reservation)
-    )
-    return made
+def _lines(served: Sequence[Served]) -> list[holding.Line]:
+    lines: dict[str, holding.Line] = {}
+    for taken in (taken for one in served for taken in one.taken):
+        unit = taken.unit
+        before = lines[unit.unit_id].quantity if unit.unit_id in lines else 0
+        lines[unit.unit_id] = holding.Line(
+            unit.unit_id, unit.pool_id, unit.person_id, before + taken.quantity
+        )
+    return list(lines.values())
 
 
-def _write_lines(
-    session: AsyncSession, reservation: Reservation, served: Sequence[Served], units: dict[str, Unit]
-) -> None:
-    quantities: dict[str, int] = {}
-    for one in served:
-        for taken in one.taken:
-            quantities[taken.unit.unit_id] = quantities.get(taken.unit.unit_id, 0) + taken.quantity
-    for unit_id, quantity in quantities.items():
-        unit = units[unit_id]
-        real = not reservation.exercise
-        if real:
-            unit.held += quantity
-        session.add(
-            ReservationLine(
-                reservation_id=reservation.id, unit_id=unit_id, quantity=quantity, pool_id=unit.pool_id,
-                person_id=unit.person_id, held=real,
-            )
-        )  # fmt: skip
-
-
-async def _give_back(session: AsyncSession, which: Any, *, by: str, at: datetime, alone: bool = False) -> int:
-    """Release what is still held. Reservations are locked before units, by everybody, in one order."""
-    await _take_turns(session, alone=alone)
-    query = (
-        select(Reservation).where(which, Reservation.state == ReservationState.HELD).order_by(Reservation.id)
-    )
-    locking = query.with_for_update().execution_options(populate_existing=True)
-    reservations = {one.id: one for one in await session.scalars(locking)}
-    if not reservations:
-        return 0
-    held = await session.execute(
-        select(ReservationLine, Unit)
-        .join(Unit, Unit.id == ReservationLine.unit_id)
-        .where(ReservationLine.reservation_id.in_(list(reservations)), ReservationLine.held)
-        .order_by(Unit.id)
-        .with_for_update(of=Unit)
-        .execution_options(populate_existing=True)
-    )
-    for line, unit in held.all():  # several lines may be of one unit
-        unit.held -= line.quantity
-        line.held = False
-    for one in reservations.values():
-        one.state, one.released_at = ReservationState.RELEASED, at
-        one.version += 1
-        payload = {"reservation_id": one.id, "exercise": one.exercise, "by": by}
-        outbox.put(session, RELEASED, payload, ref=one.ref, at=at)
-    await session.flush()
-    return len(reservations)
+async def _give_back(
+    session: AsyncSession, column: Literal["id", "ref", "key"], wanted: str, *, by: str, at: datetime, alone: bool = False
+) -> int:  # fmt: skip
+    released = await holding.let_go(session, column, wanted, at=at, alone=alone)
+    told = [(one.ref, {"reservation_id": one.id, "exercise": one.exercise, "by": by}) for one in released]
+    await outbox.put_all(session, RELEASED, told, at=at)
+    return len(released)
 
 
 def _short(served: Served) -> Short:

@@ -7,15 +7,32 @@ from fastapi import APIRouter, Path, Query
 from app.access.edge import Edge, Now, Session, Who, problems
 from app.access.paging import Page, Paging, paged
 from app.errors import NotFound, Refused
-from app.resources import ledger, pools, reservation
+from app.resources import checks, leases, ledger, pools, preemption, replenishment, reservation
 from app.resources.schemas import (
+    ExtendReservation,
     MovementRead,
+    OrderReplenishment,
     PoolRead,
     PoolWithUnits,
+    PreemptionRead,
+    ReceiveReplenishment,
+    ReplenishmentRead,
     ReservationRead,
+    SetState,
+    TakeStock,
+    UnitRead,
     WriteMovement,
 )
-from app.resources.tables import MovementKind, Reservation, ReservationState
+from app.resources.tables import (
+    MovementKind,
+    Preemption,
+    PreemptionState,
+    Replenishment,
+    ReplenishmentState,
+    Reservation,
+    ReservationState,
+    UnitState,
+)
 
 router = APIRouter(prefix="/api/v1", route_class=Edge, tags=["resources"])
 _PLAIN = r"^[0-9A-Za-z_.:-]{1,64}$"
@@ -44,10 +61,72 @@ async def write_movement(
     pool_id: Id, new: WriteMovement, session: Session, who: Who, now: Now
 ) -> MovementRead:
     """Write into the ledger that something came in, went out, was scrapped or was counted."""
-    movement = await ledger.move(
-        session, pool_id, new.item, MovementKind(new.kind), new.quantity, by=who.name, at=now, note=new.note
-    )
-    return MovementRead.of(movement)
+    if new.to is not None:
+        moved = await ledger.transfer(
+            session, pool_id, new.lot(), new.to, new.quantity, by=who.name, at=now, note=new.note
+        )
+    else:
+        kind = MovementKind(new.kind)
+        moved = await ledger.move(
+            session, pool_id, new.lot(), kind, new.quantity, by=who.name, at=now, note=new.note
+        )
+    return MovementRead.of(moved)
+
+
+@router.post(
+    "/pools/{pool_id}/stocktakes", status_code=201, response_model=Page[MovementRead], responses=problems(NotFound, Refused)
+)  # fmt: skip
+async def take_stock(pool_id: Id, new: TakeStock, session: Session, who: Who, now: Now) -> Page[MovementRead]:
+    """Set the ledger right by what was counted; all of it or nothing."""
+    counts = [ledger.Count(one.lot(), one.quantity) for one in new.counts]
+    written = await ledger.take_stock(session, pool_id, counts, by=who.name, at=now)
+    return Page(items=[MovementRead.of(one) for one in written], next=None)
+
+
+@router.post(
+    "/pools/{pool_id}/assets/{name}/state", response_model=UnitRead, responses=problems(NotFound, Refused)
+)
+async def set_state(pool_id: Id, name: Id, new: SetState, session: Session, who: Who, now: Now) -> UnitRead:
+    """Say how an asset is, and whether it was checked on purpose."""
+    unit = await checks.set_state(session, pool_id, name, UnitState(new.state), at=now, checked=new.checked)
+    return UnitRead.of(unit)
+
+
+@router.get("/replenishments", response_model=Page[ReplenishmentRead], responses=problems())
+async def list_replenishments(
+    session: Session, part: Paging, state: ReplenishmentState | None = None
+) -> Page[ReplenishmentRead]:
+    """What was asked of suppliers."""
+    rows, following = await paged(session, replenishment.listing(state=state), Replenishment.id, part)
+    return Page(items=[ReplenishmentRead.of(row) for row in rows], next=following)
+
+
+@router.post(
+    "/replenishments/{replenishment_id}/order", response_model=ReplenishmentRead, responses=problems(NotFound, Refused)
+)  # fmt: skip
+async def order_replenishment(
+    replenishment_id: Id, new: OrderReplenishment, session: Session, who: Who, now: Now
+) -> ReplenishmentRead:
+    """Note that the supplier was asked; again changes nothing."""
+    asked = await replenishment.found(session, replenishment_id)
+    replenishment.order(asked, quantity=new.quantity, by=who.name, at=now)
+    return ReplenishmentRead.of(asked)
+
+
+@router.post(
+    "/replenishments/{replenishment_id}/receive", response_model=ReplenishmentRead, responses=problems(NotFound, Refused)
+)  # fmt: skip
+async def receive_replenishment(
+    replenishment_id: Id, new: ReceiveReplenishment, session: Session, who: Who, now: Now
+) -> ReplenishmentRead:
+    """Note that it came in, in the ledger as well."""
+    asked = await replenishment.found(session, replenishment_id)
+    replenishment.receive(asked, by=who.name, at=now)
+    lot = ledger.Lot(asked.item, new.place, new.batch, new.expires_on)
+    await session.flush()  # it is no longer running: what is still low is asked for anew
+    quantity = new.quantity or asked.quantity
+    await ledger.move(session, asked.pool_id, lot, MovementKind.IN, quantity, by=who.name, at=now)
+    return ReplenishmentRead.of(asked)
 
 
 @router.get("/reservations", response_model=Page[ReservationRead], responses=problems())
@@ -67,5 +146,26 @@ async def list_reservations(
 async def release(reservation_id: Id, session: Session, who: Who, now: Now) -> ReservationRead:
     """Give everything back; again changes nothing."""
     held = await reservation.reservation(session, reservation_id)
-    given_back = await reservation.release(session, held, by=who.name, at=now)
-    return ReservationRead.of(given_back, (await reservation.lines_of(session, [given_back]))[given_back.id])
+    if await reservation.release(session, held.id, by=who.name, at=now):
+        await session.refresh(held)
+    return ReservationRead.of(held, (await reservation.lines_of(session, [held]))[held.id])
+
+
+@router.post(
+    "/reservations/{reservation_id}/extend", response_model=ReservationRead, responses=problems(NotFound, Refused)
+)  # fmt: skip
+async def extend(
+    reservation_id: Id, new: ExtendReservation, session: Session, who: Who, now: Now
+) -> ReservationRead:
+    """Let it end later."""
+    held = await leases.extend(session, reservation_id, new.until, by=who.name, at=now)
+    return ReservationRead.of(held, (await reservation.lines_of(session, [held]))[held.id])
+
+
+@router.get("/preemptions", response_model=Page[PreemptionRead], responses=problems())
+async def list_preemptions(
+    session: Session, part: Paging, state: PreemptionState | None = None
+) -> Page[PreemptionRead]:
+    """Conflicts over resources: what would be taken from which incident for which, and how it was decided."""
+    rows, following = await paged(session, preemption.listing(state=state), Preemption.id, part)
+    return Page(items=[PreemptionRead.of(row) for row in rows], next=following)

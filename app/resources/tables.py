@@ -1,6 +1,6 @@
 """Pools, their units, the ledger of movements, and what is reserved."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -20,6 +20,8 @@ class Pool(Base):
     owner: Mapped[str] = mapped_column(String(63))  # position
     next: Mapped[str | None] = mapped_column(String(63))  # the pool asked when this one is short
     positions: Mapped[list[str]]  # people: whose holders are its members
+    stocktake_every: Mapped[int | None]  # seconds
+    stocktake_due_at: Mapped[datetime | None]
 
 
 class UnitState(StrEnum):
@@ -30,7 +32,7 @@ class UnitState(StrEnum):
 
 
 class Unit(Base):
-    """A person in a people pool, an item of material at a place, or one asset."""
+    """A person in a people pool, one batch of a material at one place, or one asset."""
 
     __tablename__ = "units"
 
@@ -39,15 +41,24 @@ class Unit(Base):
     name: Mapped[str] = mapped_column(String(63))  # slug of the item or asset; id of the person
     title: Mapped[dict[str, Any]]  # Localised
     measure: Mapped[dict[str, Any] | None]  # Localised: pieces, boxes; none: one of its kind
-    place: Mapped[str | None] = mapped_column(String(200))
+    place: Mapped[str] = mapped_column(String(200), default="")  # a person: none
+    batch: Mapped[str] = mapped_column(String(64), default="")  # none: of no batch
+    expires_on: Mapped[date | None]  # the last day on which it may be used
     person_id: Mapped[str | None] = mapped_column(String(26))
     on_hand: Mapped[int]  # a person or asset: 1
     held: Mapped[int] = mapped_column(default=0)  # of it, reserved now
-    minimum: Mapped[int] = mapped_column(default=0)
+    minimum: Mapped[int] = mapped_column(default=0)  # of the item, all places and batches together
+    supplier: Mapped[str | None] = mapped_column(String(63))  # position
+    order: Mapped[int | None]  # how many are asked for at a time
+    counted_at: Mapped[datetime | None]  # by the last stocktake
     state: Mapped[UnitState] = mapped_column(String(16), default=UnitState.READY)
+    standby_of: Mapped[str | None] = mapped_column(String(63))  # the asset of this pool it stands in for
+    check_every: Mapped[int | None]  # seconds
+    checked_at: Mapped[datetime | None]
+    check_due_at: Mapped[datetime | None]
 
     __table_args__ = (
-        UniqueConstraint("pool_id", "name"),
+        UniqueConstraint("pool_id", "name", "place", "batch"),
         # Never more than there is, whatever the code believes.
         CheckConstraint("held >= 0 and held <= on_hand", name="never_oversold"),
         Index("ix_units_held", "id", postgresql_where=text("held > 0"), sqlite_where=text("held > 0")),
@@ -61,6 +72,7 @@ class MovementKind(StrEnum):
     IN = "in"  # bought, returned
     OUT = "out"  # used up
     SCRAP = "scrap"  # thrown away
+    TRANSFER = "transfer"  # from one place to another: one entry each
     ADJUST = "adjust"  # set right by a stocktake
 
 
@@ -74,6 +86,38 @@ class Movement(Base):
     at: Mapped[datetime]
     actor: Mapped[str] = mapped_column(String(200))
     note: Mapped[str | None] = mapped_column(Text)
+
+
+class ReplenishmentState(StrEnum):
+    OPEN = "open"  # the stock is low; nobody has ordered yet
+    ORDERED = "ordered"  # the supplier has been asked
+    RECEIVED = "received"  # it came in, and stands in the ledger
+
+
+class Replenishment(Base):
+    """More of an item is wanted of its supplier (EP-6.2)."""
+
+    __tablename__ = "replenishments"
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    pool_id: Mapped[str] = mapped_column(ForeignKey("pools.id"))
+    item: Mapped[str] = mapped_column(String(63))
+    supplier: Mapped[str | None] = mapped_column(String(63))  # position
+    quantity: Mapped[int]
+    state: Mapped[ReplenishmentState] = mapped_column(String(16), default=ReplenishmentState.OPEN)
+    opened_at: Mapped[datetime]
+    ordered_at: Mapped[datetime | None]
+    received_at: Mapped[datetime | None]
+    by: Mapped[str] = mapped_column(String(200))  # who ordered or received, last
+    version: Mapped[int] = mapped_column(default=1)
+
+    __table_args__ = (
+        # One at a time for an item: it is asked for once, however often it is used.
+        Index(
+            "uq_replenishments_running", "pool_id", "item", unique=True,
+            postgresql_where=text("state <> 'received'"), sqlite_where=text("state <> 'received'"),
+        ),
+    )  # fmt: skip
 
 
 class ReservationState(StrEnum):
@@ -96,6 +140,7 @@ class Reservation(Base):
     released_at: Mapped[datetime | None]
     by: Mapped[str] = mapped_column(String(200))
     asked: Mapped[list[Any]]  # the request, as it was
+    decision_id: Mapped[str | None] = mapped_column(String(26), index=True)  # asks whether it is extended
     version: Mapped[int] = mapped_column(default=1)
 
     __table_args__ = (
@@ -127,3 +172,29 @@ class ReservationLine(Base):
         # How much of a unit is held, counted from the lines.
         Index("ix_reservation_lines_held", "unit_id", postgresql_where=text("held"), sqlite_where=text("held = 1")),
     )  # fmt: skip
+
+
+class PreemptionState(StrEnum):
+    PROPOSED = "proposed"  # somebody is asked
+    CARRIED_OUT = "carried_out"  # taken and reserved, together
+    REFUSED = "refused"  # whoever commands said no
+    VOID = "void"  # things had changed by the time of the answer; nothing was taken
+
+
+class Preemption(Base):
+    """What would be taken from whom, for what is graver: a conflict, and how it was decided (EP-4.2.4)."""
+
+    __tablename__ = "preemptions"
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    ref: Mapped[str] = mapped_column(String(64), index=True)  # what it is for
+    key: Mapped[str] = mapped_column(String(200))  # of the reservation it would become
+    step: Mapped[str | None] = mapped_column(String(26))  # that is short, and goes on when it is carried out
+    asked: Mapped[list[Any]]
+    until: Mapped[datetime]
+    takings: Mapped[list[Any]]  # of which reservations, how many of which unit
+    state: Mapped[PreemptionState] = mapped_column(String(16), default=PreemptionState.PROPOSED)
+    decision_id: Mapped[str | None] = mapped_column(String(26), index=True)
+    proposed_at: Mapped[datetime]
+    decided_at: Mapped[datetime | None]
+    decided_by: Mapped[str | None] = mapped_column(String(200))

@@ -1,7 +1,7 @@
 """Improvement items (EP-9.2): proposed in a review, open from its publication, done with evidence, seen."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -52,12 +52,17 @@ def allowed(state: ImprovementState) -> list[ImprovementEvent]:
 
 
 def every(
-    *, state: ImprovementState | None = None, incident_id: str | None = None, owner: str | None = None
+    *,
+    state: ImprovementState | None = None,
+    incident_id: str | None = None,
+    owner: str | None = None,
+    drill_id: str | None = None,
 ) -> Select[Any]:
     """Items that match all that is given."""
     query = select(Improvement)
     for column, value in (
         (Improvement.state, state), (Improvement.incident_id, incident_id), (Improvement.owner, owner),
+        (Improvement.drill_id, drill_id),
     ):  # fmt: skip
         if value is not None:
             query = query.where(column == value)
@@ -68,6 +73,22 @@ async def begin(session: AsyncSession, proposed: Improvement) -> None:
     """A proposed item is to be done from now on: its review is published."""
     proposed.state, proposed.version = ImprovementState.OPEN, proposed.version + 1
     await _arm(session, proposed)
+
+
+async def open_of_drill(
+    session: AsyncSession, item_id: str, *, drill_id: str, incident_id: str | None, title: str, owner: str, due_on: date,
+    at: datetime,
+) -> None:  # fmt: skip
+    """What a drill found wanting is to be done; once per `item_id`."""
+    if await session.get(Improvement, item_id) is not None:
+        return
+    item = Improvement(
+        id=item_id, drill_id=drill_id, incident_id=incident_id, title=title, owner=owner, due_on=due_on,
+        state=ImprovementState.OPEN, created_at=at, version=1,
+    )  # fmt: skip
+    session.add(item)
+    await session.flush()
+    await _arm(session, item)
 
 
 async def move(

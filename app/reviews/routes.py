@@ -78,10 +78,10 @@ async def publish_review(
 @router.get("/improvements", response_model=Page[ImprovementRead], responses=problems())
 async def list_improvements(
     session: Session, part: Paging, state: ImprovementState | None = None, incident: str | None = None,
-    owner: str | None = None,
+    owner: str | None = None, drill: str | None = None,
 ) -> Page[ImprovementRead]:  # fmt: skip
     """Improvement items, newest first."""
-    query = improvements.every(state=state, incident_id=incident, owner=owner)
+    query = improvements.every(state=state, incident_id=incident, owner=owner, drill_id=drill)
     rows, following = await paged(session, query, Improvement.id, part)
     return Page(items=[ImprovementRead.of(row) for row in rows], next=following)
 

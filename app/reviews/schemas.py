@@ -31,6 +31,8 @@ class ImprovementRead(BaseModel):
 
     id: str
     incident_id: str | None
+    drill_id: str | None
+    """The drill that found it."""
     title: str
     owner: str
     due_on: date

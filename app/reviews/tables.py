@@ -47,6 +47,9 @@ class Improvement(Base):
 
     id: Mapped[str] = mapped_column(String(26), primary_key=True)
     incident_id: Mapped[str | None] = mapped_column(ForeignKey("incidents.id"), index=True)
+    drill_id: Mapped[str | None] = mapped_column(
+        String(26), index=True
+    )  # the drill that found it; of another room
     title: Mapped[str] = mapped_column(String(500))
     owner: Mapped[str] = mapped_column(String(200))  # a position, a department or a person's name
     due_on: Mapped[date]

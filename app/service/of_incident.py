@@ -5,16 +5,17 @@ Their rooms know a reference only; here it is looked up, and whether the inciden
 
 from fastapi import APIRouter
 
+from app import outbox
 from app.access.edge import Edge, Language, Now, Session, Who, problems
 from app.access.paging import Page, Paging
 from app.errors import NotFound, Refused
 from app.ids import new_id
 from app.incidents import authority, lifecycle, record
-from app.incidents.tables import OPEN_STATES, State
+from app.incidents.tables import OPEN_STATES, State, Status
 from app.notify import delivery_log
 from app.notify.schemas import NoticeRead
 from app.resources import reservation
-from app.resources.schemas import HeldRead, RequestUnits, ReservationRead
+from app.resources.schemas import HeldRead, PreemptionWanted, RequestUnits, ReservationRead, WantPreemption
 from app.wording import say
 
 router = APIRouter(prefix="/api/v1", route_class=Edge)
@@ -47,25 +48,51 @@ async def reservations(incident_id: str, session: Session, who: Who) -> Page[Hel
 )
 async def reserve(new: RequestUnits, session: Session, who: Who, now: Now) -> ReservationRead:
     """Reserve all that is asked for, or nothing: a shortage is 409 and says what there is."""
-    ref = await _ref(session, new.ref)
+    ref, exercise = await _ref(session, new.ref, new.exercise)
     made = await reservation.reserve_or_refuse(
         session, ref=ref, key=f"hand:{ref}:{new.key or new_id(now)}", ask=new.ask, until=new.until,
-        by=who.name, exercise=new.exercise, at=now,
+        by=who.name, exercise=exercise, at=now,
     )  # fmt: skip
     return ReservationRead.of(made, (await reservation.lines_of(session, [made]))[made.id])
 
 
-async def _ref(session: Session, named: str) -> str:
-    """The id of the incident named by id or number; anything else is for something else, and stays as it is.
+@router.post(
+    "/incidents/{incident_id}/preemptions",
+    status_code=202,
+    response_model=PreemptionWanted,
+    responses=problems(NotFound, Refused),
+    tags=["resources"],
+)
+async def want_preemption(
+    incident_id: str, new: WantPreemption, session: Session, who: Who, now: Now
+) -> PreemptionWanted:
+    """Where the pools are short, ask the commander whether to take it from less grave incidents.
+
+    The question comes if those hold enough (`GET /api/v1/preemptions`); nothing is taken before the answer.
+    """
+    ref, _ = await _ref(session, (await authority.seen(session, who, incident_id)).id, exercise=False)
+    key = f"hand:{ref}:{new_id(now)}"
+    wanted = {
+        "incident_id": ref, "step": None, "key": key, "ask": [one.model_dump(mode="json") for one in new.ask],
+        "until": new.until.isoformat(),
+    }  # fmt: skip
+    if new.until <= now:
+        raise Refused(say("resources.until_is_past"))
+    outbox.put(session, "reservation.short", wanted, ref=ref, at=now)
+    return PreemptionWanted(incident_id=ref, key=key)
+
+
+async def _ref(session: Session, named: str, exercise: bool) -> tuple[str, bool]:
+    """The id of the incident named by id or number, and whether it is a drill; anything else stays as it is.
 
     The incident stays locked: one that ends at the same moment gives back what was taken for it before.
     """
     try:
         incident = await record.locked(session, named)
     except NotFound:
-        return named
+        return named, exercise
     if incident.state not in OPEN_STATES:
         raise Refused(
             say("incidents.over"), state=incident.state, allowed=lifecycle.allowed(State(incident.state))
         )
-    return incident.id
+    return incident.id, incident.status != Status.ACTUAL

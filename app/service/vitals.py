@@ -21,7 +21,7 @@ from app.incidents.tables import Incident, Status
 from app.intake.tables import Receipt, ReceiptState, Source
 from app.levels import matrix
 from app.notify.channel import SELF
-from app.notify.tables import Delivery, DeliveryState, Round, RoundState
+from app.notify.tables import Delivery, DeliveryState, Notice, Round, RoundState
 from app.outbox import MessageState, OutboxMessage, Timer, TimerState
 from app.people import holders
 from app.playbooks.tables import StepRow, StepState
@@ -171,9 +171,15 @@ async def _time_to_acknowledge(session: AsyncSession) -> Metric:
 
 async def _deliveries(session: AsyncSession) -> Metric:
     family = GaugeMetricFamily(
-        "muster_deliveries", "Messages by channel and outcome.", labels=["channel", "state"]
+        "muster_deliveries",
+        "Messages by channel and outcome; those of drills are not counted.",
+        labels=["channel", "state"],
     )
-    query = select(Delivery.channel, Delivery.state, func.count()).where(Delivery.channel != SELF)
+    query = (
+        select(Delivery.channel, Delivery.state, func.count())
+        .join(Notice, Notice.id == Delivery.notice_id)
+        .where(Delivery.channel != SELF, Notice.exercise.is_(False))
+    )
     query = query.group_by(Delivery.channel, Delivery.state)
     for channel, state, number in await session.execute(query):
         family.add_metric([channel, state], number)
@@ -243,7 +249,8 @@ async def _nobody(session: AsyncSession) -> int:
     query = (
         select(func.count())
         .select_from(Round)
-        .where(Round.state == RoundState.CALLING, Round.reached.is_(False))
+        .join(Notice, Notice.id == Round.notice_id)
+        .where(Round.state == RoundState.CALLING, Round.reached.is_(False), Notice.exercise.is_(False))
     )
     return int(await session.scalar(query) or 0)
 

@@ -241,6 +241,17 @@ class Scenario(Part):
                 raise ValueError("something happens after the end")
         return self
 
+    def changed(self, *, begins: datetime | None = None, lasts: timedelta | None = None) -> "Scenario":
+        """The same at another time, or for so long only: what would be later is left out."""
+        ends = self.lasts if lasts is None else lasts
+        return self.model_copy(
+            update={
+                "begins": begins or self.begins, "lasts": ends,
+                "happens": [one for one in self.happens if one.at <= ends],
+                "expect": [one for one in self.expect if one.at <= ends],
+            }
+        )  # fmt: skip
+
 
 class BadScenario(WrongShape, slug="bad-scenario"):
     """This file is not a scenario; `errors` lists every mistake."""

@@ -1,7 +1,7 @@
 """What a simulation starts from: a plan, and a copy of who there is and what is in store.
 
-From the database in use, or from files. The copy holds no address of anybody, and what is reserved at the moment of copying stays
-reserved.
+From the database in use, or from files: people alone, or the organisation file that `muster check` takes. The copy holds no address
+of anybody, and what is reserved at the moment of copying stays reserved.
 """
 
 import hashlib
@@ -16,6 +16,9 @@ from app.db import Base, Database
 from app.people import csv_import
 from app.plan import reading, revisions
 from app.plan.document import PlanDocument
+from app.plan.outlook import organisation_file
+from app.plan.outlook.organisation_file import OrganisationFile
+from app.simulation.moving_in import move_in
 from app.simulation.stage import Stage
 from app.vault import Vault
 from app.wording import Wording
@@ -64,6 +67,7 @@ class Given:
     text: str  # of the plan
     file: str  # what the plan is called
     people: bytes | None = None  # a file of people
+    staff: OrganisationFile | None = None  # or the organisation as the plan is checked with
     rows: Rows | None = None  # or a copy of a database
 
     @property
@@ -71,6 +75,7 @@ class Given:
         """The same for the same plan, people and stock."""
         found = hashlib.sha256(self.text.encode())
         found.update(self.people or b"")
+        found.update(b"" if self.staff is None else self.staff.model_dump_json().encode())
         for table, rows in self.rows.of_tables if self.rows is not None else ():
             for row in rows:
                 found.update(repr((table.name, [(n, v) for n, v in row.items() if n != _SEALED])).encode())
@@ -80,6 +85,13 @@ class Given:
 def from_files(plan: bytes, people: bytes, *, file: str) -> Given:
     """A plan file and a CSV of people, as `muster people import` takes it. Raises `BadPlan`."""
     return Given(reading.read(plan, file=file), plan.decode("utf-8-sig"), file, people=people)
+
+
+def from_organisation(plan: bytes, staff: bytes, *, file: str, staff_file: str) -> Given:
+    """A plan file and an organisation file, as `muster check` takes them. Raises `BadPlan`, `BadOrganisation`."""
+    document = reading.read(plan, file=file)
+    read = organisation_file.read(staff, document, file=staff_file)
+    return Given(document, plan.decode("utf-8-sig"), file, staff=read)
 
 
 async def from_database(db: Database, *, plan: bytes | None = None, file: str = "") -> Given:
@@ -110,6 +122,9 @@ async def settle_in(stage: Stage, given: Given) -> None:
         await revisions.load_shipped(session, given.text, given.file, at=at)
         if given.people is not None:
             await csv_import.import_people(session, stage.parts.vault, given.people, check=_anything, at=at)
+        if given.staff is not None:
+            await move_in(session, stage.parts.vault, given.staff, given.plan, at=at)
+            stage.set_up(given.staff.channels)
     await stage.engine.settle()
 
 

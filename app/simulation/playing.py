@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from structlog.contextvars import bound_contextvars
+
 from app import ids
 from app.expressions import Condition
 from app.plan.document import PlanDocument
@@ -42,15 +44,20 @@ class _Planned:
 
 async def play(given: Given, scenario: Scenario, *, settings: Settings | None = None) -> Outcome:
     """Play it, and tell what came of it. Raises what the plan or the people are refused for."""
-    said = scenario.model_dump_json(by_alias=True, exclude_none=True)
-    seed = hashlib.sha256(f"{given.digest}\n{said}".encode()).hexdigest()
     # Ids are names that caches go by as well: they are as much its own as what it is made of.
-    with ids.repeatable(seed):
+    own = seed(given, scenario)
+    with ids.repeatable(own), bound_contextvars(simulated=True):
         async with a_stage(given.plan, scenario.begins, settings=settings) as stage:
             await settle_in(stage, given)
             playing = _Playing(stage, scenario, given.plan)
             await playing.to_the_end()
-            return await outcome.collect(stage, given, scenario, playing.acting, playing.verdicts, seed=seed)
+            return await outcome.collect(stage, given, scenario, playing.acting, playing.verdicts, seed=own)
+
+
+def seed(given: Given, scenario: Scenario) -> str:
+    """What all ids of this run come of."""
+    said = scenario.model_dump_json(by_alias=True, exclude_none=True)
+    return hashlib.sha256(f"{given.digest}\n{said}".encode()).hexdigest()
 
 
 def of_playbook(
@@ -106,12 +113,22 @@ class _Playing:
                 await self._act(heapq.heappop(self._planned))
                 continue
             await self._judge()
-            upcoming = await self._next(ends)
-            if upcoming is None:
+            if not await self._move_on(ends):
                 return
-            clock.move_to(upcoming)
-            if self._watches and upcoming >= self._looked_at + _LOOKS_EVERY:
-                await self._look_around()
+
+    async def _move_on(self, ends: datetime) -> bool:
+        """To the next moment at which there is something to do; false: there is none."""
+        while (upcoming := await self._next()) is not None and upcoming <= ends:
+            looks = self._watches and upcoming >= self._looked_at + _LOOKS_EVERY
+            self._stage.clock.move_to(upcoming)
+            if not looks:
+                return True
+            await self._look_around()
+            if any(
+                moment <= upcoming for moment in await self._waiting()
+            ):  # mostly there was nothing to be seen
+                return True
+        return False
 
     async def _settle(self) -> None:
         """Everything that is due is done; then people see what there is for them."""
@@ -121,6 +138,9 @@ class _Playing:
             await self.acting.notice_new_incidents(session)
             for meant in await self._cast.look(session, at=at):
                 self._plan_for(meant)
+        due = await passing.next_due(self._stage.parts.db)
+        if due is not None and due <= at:
+            raise passing.Stuck(f"a row due at {due} is never settled")
 
     def _plan_for(self, meant: Intention) -> None:
         self._number += 1
@@ -142,21 +162,22 @@ class _Playing:
             async with self._stage.parts.db.reading() as session:
                 self.verdicts += await judging.judge(session, self._expected.pop(0), self.acting, at=now)
 
-    async def _next(self, ends: datetime) -> datetime | None:
+    async def _next(self) -> datetime | None:
         """The moment at which something is next; none: that was all."""
-        now = self._stage.clock.now()
+        moments = await self._waiting()
+        if self._watches:
+            moments.append(self._looked_at + _LOOKS_EVERY)
+        return min(moments, default=None)
+
+    async def _waiting(self) -> list[datetime]:
+        """The next moments of the engine, of the scenario and its people, and of what is expected."""
         due = await passing.next_due(self._stage.parts.db)
-        if due is not None and due <= now:
-            raise passing.Stuck(f"a row due at {due} is never settled")
         moments = [due] if due is not None else []
         if self._planned:
             moments.append(self._planned[0].at)
         if self._expected:
             moments.append(self._scenario.begins + self._expected[0].at)
-        if self._watches:
-            moments.append(self._looked_at + _LOOKS_EVERY)
-        upcoming = min(moments, default=None)
-        return upcoming if upcoming is not None and upcoming <= ends else None
+        return moments
 
     async def _look_around(self) -> None:
         """What the calendar of the service does each minute."""

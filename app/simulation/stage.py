@@ -5,7 +5,7 @@ what is copied of a contact point is its channel and its mask.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,9 +17,10 @@ from pydantic import SecretStr
 
 from app.access.parts import Parts
 from app.breaker import Breakers
+from app.carrying import Reach
 from app.clock import Clock, ManualClock
 from app.db import Database
-from app.engine import Engine, Reach
+from app.engine import Engine
 from app.notify.channel import DeliveryError, Message, Receipt
 from app.outgoing import BYTE_CAP, DEADLINE, CallFailed, FailureKind, Outgoing, Reply
 from app.plan.document import PlanDocument
@@ -41,6 +42,7 @@ class TakenDown:
     name: ClassVar[str] = "taken_down"
     stands_for: str
     works: bool = True
+    is_set_up: bool = True
     taken: int = 0
 
     def address_problem(self, to: str) -> Wording | None:
@@ -50,6 +52,8 @@ class TakenDown:
         return to
 
     async def send(self, to: str, message: Message) -> Receipt:
+        if not self.is_set_up:
+            raise DeliveryError(say("simulation.channel_missing", channel=self.stands_for), permanent=True)
         if not self.works:
             raise DeliveryError(say("simulation.channel_down", channel=self.stands_for))
         self.taken += 1
@@ -114,6 +118,11 @@ class Stage:
     engine: Engine
     channels: Mapping[str, TakenDown]
     door: ShutDoor
+
+    def set_up(self, channels: Collection[str]) -> None:
+        """Only these are set up; a message by another fails at once. The log always is."""
+        for name, channel in self.channels.items():
+            channel.is_set_up = name in channels or name == "log"
 
 
 @asynccontextmanager

@@ -67,7 +67,7 @@ def _incident_uncalled(limit: datetime) -> Select[Any]:
     )
     return select(Incident.id).where(
         Incident.state.in_(inline(OPEN_STATES)), Incident.acknowledged_at.is_(None),
-        Incident.status != inline(Status.TEST), Incident.detected_at < limit, ~called,
+        Incident.status == inline(Status.ACTUAL), Incident.detected_at < limit, ~called,
     )  # fmt: skip
 
 

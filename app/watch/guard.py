@@ -14,7 +14,7 @@ from sqlalchemy import select
 from app import installation
 from app.access.parts import Parts
 from app.db import inline
-from app.notify.tables import Round, RoundState
+from app.notify.tables import Notice, Round, RoundState
 from app.outgoing import CallFailed, Outgoing
 from app.watch import self_test
 from app.watch.last_resort import LastResort, Reason
@@ -93,7 +93,12 @@ class Guard:
 
     async def _ask(self, at: datetime) -> None:
         settings = self._parts.settings
-        nobody = select(Round.id).where(Round.state == inline(RoundState.CALLING), Round.reached.is_(False))
+        nobody = (
+            select(Round.id)
+            .join(Notice, Notice.id == Round.notice_id)
+            .where(Round.state == inline(RoundState.CALLING), Round.reached.is_(False))
+            .where(Notice.exercise.is_(False))  # nobody outside is called about a drill
+        )
         async with self._parts.db.reading() as session:
             self.standing = await self_test.standing(
                 session, every=settings.self_test_every, limit=settings.self_test_limit, at=at

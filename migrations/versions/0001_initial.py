@@ -56,6 +56,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_duty_occurrences")),
     )
     op.create_table(
+        "enrolments",
+        sa.Column("ref", sa.String(length=64), nullable=False),
+        sa.Column("who", sa.String(length=63), nullable=False),
+        sa.PrimaryKeyConstraint("ref", "who", name=op.f("pk_enrolments")),
+    )
+    op.create_table(
         "handover_occurrences",
         sa.Column("key", sa.String(length=200), nullable=False),
         sa.Column("position", sa.String(length=63), nullable=False),
@@ -305,8 +311,28 @@ def upgrade() -> None:
         sa.Column("owner", sa.String(length=63), nullable=False),
         sa.Column("next", sa.String(length=63), nullable=True),
         sa.Column("positions", JSON, nullable=False),
+        sa.Column("stocktake_every", sa.Integer(), nullable=True),
+        sa.Column("stocktake_due_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pools")),
     )
+    op.create_table(
+        "preemptions",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("ref", sa.String(length=64), nullable=False),
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("step", sa.String(length=26), nullable=True),
+        sa.Column("asked", JSON, nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("takings", JSON, nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("decision_id", sa.String(length=26), nullable=True),
+        sa.Column("proposed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("decided_by", sa.String(length=200), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_preemptions")),
+    )
+    op.create_index(op.f("ix_preemptions_decision_id"), "preemptions", ["decision_id"], unique=False)
+    op.create_index(op.f("ix_preemptions_ref"), "preemptions", ["ref"], unique=False)
     op.create_table(
         "reservations",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -319,10 +345,12 @@ def upgrade() -> None:
         sa.Column("released_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("by", sa.String(length=200), nullable=False),
         sa.Column("asked", JSON, nullable=False),
+        sa.Column("decision_id", sa.String(length=26), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reservations")),
         sa.UniqueConstraint("key", name=op.f("uq_reservations_key")),
     )
+    op.create_index(op.f("ix_reservations_decision_id"), "reservations", ["decision_id"], unique=False)
     op.create_index(
         "ix_reservations_held",
         "reservations",
@@ -554,9 +582,42 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_decisions_incident_id"), "decisions", ["incident_id"], unique=False)
     op.create_table(
+        "drills",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("title", sa.String(length=500), nullable=False),
+        sa.Column("type", sa.String(length=63), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("playbook", sa.String(length=63), nullable=True),
+        sa.Column("mode", sa.String(length=16), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("place", sa.String(length=500), nullable=False),
+        sa.Column("scheme", sa.Text(), nullable=False),
+        sa.Column("scenario", JSON, nullable=False),
+        sa.Column("props", JSON, nullable=False),
+        sa.Column("duty", sa.String(length=200), nullable=True),
+        sa.Column("planned_by", sa.String(length=200), nullable=False),
+        sa.Column("planned_key", sa.String(length=8), nullable=True),
+        sa.Column("approved_by", sa.String(length=200), nullable=True),
+        sa.Column("incident_id", sa.String(length=26), nullable=True),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_because", JSON, nullable=True),
+        sa.Column("figures", JSON, nullable=True),
+        sa.Column("summary", sa.Text(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_drills_incident_id_incidents")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_drills")),
+    )
+    op.create_index(op.f("ix_drills_incident_id"), "drills", ["incident_id"], unique=False)
+    op.create_table(
         "improvements",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("incident_id", sa.String(length=26), nullable=True),
+        sa.Column("drill_id", sa.String(length=26), nullable=True),
         sa.Column("title", sa.String(length=500), nullable=False),
         sa.Column("owner", sa.String(length=200), nullable=False),
         sa.Column("due_on", sa.Date(), nullable=False),
@@ -573,6 +634,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_improvements")),
     )
+    op.create_index(op.f("ix_improvements_drill_id"), "improvements", ["drill_id"], unique=False)
     op.create_index(op.f("ix_improvements_incident_id"), "improvements", ["incident_id"], unique=False)
     op.create_table(
         "obligations",
@@ -676,6 +738,30 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("unjudged"),
         sqlite_where=sa.text("unjudged = 1"),
+    )
+    op.create_table(
+        "replenishments",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("pool_id", sa.String(length=63), nullable=False),
+        sa.Column("item", sa.String(length=63), nullable=False),
+        sa.Column("supplier", sa.String(length=63), nullable=True),
+        sa.Column("quantity", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ordered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("by", sa.String(length=200), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["pool_id"], ["pools.id"], name=op.f("fk_replenishments_pool_id_pools")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_replenishments")),
+    )
+    op.create_index(
+        "uq_replenishments_running",
+        "replenishments",
+        ["pool_id", "item"],
+        unique=True,
+        postgresql_where=sa.text("state <> 'received'"),
+        sqlite_where=sa.text("state <> 'received'"),
     )
     op.create_table(
         "reviews",
@@ -854,16 +940,27 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=63), nullable=False),
         sa.Column("title", JSON, nullable=False),
         sa.Column("measure", JSON, nullable=True),
-        sa.Column("place", sa.String(length=200), nullable=True),
+        sa.Column("place", sa.String(length=200), nullable=False),
+        sa.Column("batch", sa.String(length=64), nullable=False),
+        sa.Column("expires_on", sa.Date(), nullable=True),
         sa.Column("person_id", sa.String(length=26), nullable=True),
         sa.Column("on_hand", sa.Integer(), nullable=False),
         sa.Column("held", sa.Integer(), nullable=False),
         sa.Column("minimum", sa.Integer(), nullable=False),
+        sa.Column("supplier", sa.String(length=63), nullable=True),
+        sa.Column("order", sa.Integer(), nullable=True),
+        sa.Column("counted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("standby_of", sa.String(length=63), nullable=True),
+        sa.Column("check_every", sa.Integer(), nullable=True),
+        sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("check_due_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("held >= 0 and held <= on_hand", name=op.f("ck_units_never_oversold")),
         sa.ForeignKeyConstraint(["pool_id"], ["pools.id"], name=op.f("fk_units_pool_id_pools")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_units")),
-        sa.UniqueConstraint("pool_id", "name", name=op.f("uq_units_pool_id_name")),
+        sa.UniqueConstraint(
+            "pool_id", "name", "place", "batch", name=op.f("uq_units_pool_id_name_place_batch")
+        ),
     )
     op.create_index(
         "ix_units_held",
@@ -1025,6 +1122,41 @@ def upgrade() -> None:
     op.create_index("ix_deliveries_person", "deliveries", ["person_id", "created_at"], unique=False)
     op.create_index(op.f("ix_deliveries_ref"), "deliveries", ["ref"], unique=False)
     op.create_index(op.f("ix_deliveries_round_id"), "deliveries", ["round_id"], unique=False)
+    op.create_table(
+        "drill_findings",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("drill_id", sa.String(length=26), nullable=False),
+        sa.Column("topic", sa.String(length=16), nullable=False),
+        sa.Column("text", sa.String(length=500), nullable=False),
+        sa.Column("owner", sa.String(length=200), nullable=False),
+        sa.Column("due_on", sa.Date(), nullable=False),
+        sa.Column("found_by", sa.String(length=200), nullable=False),
+        sa.ForeignKeyConstraint(["drill_id"], ["drills.id"], name=op.f("fk_drill_findings_drill_id_drills")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_drill_findings")),
+    )
+    op.create_index(op.f("ix_drill_findings_drill_id"), "drill_findings", ["drill_id"], unique=False)
+    op.create_table(
+        "drill_parts",
+        sa.Column("drill_id", sa.String(length=26), nullable=False),
+        sa.Column("who", sa.String(length=63), nullable=False),
+        sa.Column("is_person", sa.Boolean(), nullable=False),
+        sa.Column("observes", sa.Boolean(), nullable=False),
+        sa.Column("role", sa.String(length=200), nullable=True),
+        sa.ForeignKeyConstraint(["drill_id"], ["drills.id"], name=op.f("fk_drill_parts_drill_id_drills")),
+        sa.PrimaryKeyConstraint("drill_id", "who", name=op.f("pk_drill_parts")),
+    )
+    op.create_table(
+        "drill_scores",
+        sa.Column("drill_id", sa.String(length=26), nullable=False),
+        sa.Column("topic", sa.String(length=16), nullable=False),
+        sa.Column("evaluator_key", sa.String(length=8), nullable=False),
+        sa.Column("evaluator", sa.String(length=200), nullable=False),
+        sa.Column("points", sa.Integer(), nullable=False),
+        sa.Column("remark", sa.Text(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["drill_id"], ["drills.id"], name=op.f("fk_drill_scores_drill_id_drills")),
+        sa.PrimaryKeyConstraint("drill_id", "topic", "evaluator_key", name=op.f("pk_drill_scores")),
+    )
     op.create_table(
         "former_assignments",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -1216,6 +1348,10 @@ def downgrade() -> None:
     op.drop_table("movements")
     op.drop_index(op.f("ix_former_assignments_position_id"), table_name="former_assignments")
     op.drop_table("former_assignments")
+    op.drop_table("drill_scores")
+    op.drop_table("drill_parts")
+    op.drop_index(op.f("ix_drill_findings_drill_id"), table_name="drill_findings")
+    op.drop_table("drill_findings")
     op.drop_index(op.f("ix_deliveries_round_id"), table_name="deliveries")
     op.drop_index(op.f("ix_deliveries_ref"), table_name="deliveries")
     op.drop_index("ix_deliveries_person", table_name="deliveries")
@@ -1293,6 +1429,13 @@ def downgrade() -> None:
     op.drop_table("risk_changes")
     op.drop_table("reviews")
     op.drop_index(
+        "uq_replenishments_running",
+        table_name="replenishments",
+        postgresql_where=sa.text("state <> 'received'"),
+        sqlite_where=sa.text("state <> 'received'"),
+    )
+    op.drop_table("replenishments")
+    op.drop_index(
         "ix_receipts_unjudged",
         table_name="receipts",
         postgresql_where=sa.text("unjudged"),
@@ -1313,7 +1456,10 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_obligations_incident_id"), table_name="obligations")
     op.drop_table("obligations")
     op.drop_index(op.f("ix_improvements_incident_id"), table_name="improvements")
+    op.drop_index(op.f("ix_improvements_drill_id"), table_name="improvements")
     op.drop_table("improvements")
+    op.drop_index(op.f("ix_drills_incident_id"), table_name="drills")
+    op.drop_table("drills")
     op.drop_index(op.f("ix_decisions_incident_id"), table_name="decisions")
     op.drop_table("decisions")
     op.drop_table("command_posts")
@@ -1363,7 +1509,11 @@ def downgrade() -> None:
         postgresql_where=sa.text("state = 'held'"),
         sqlite_where=sa.text("state = 'held'"),
     )
+    op.drop_index(op.f("ix_reservations_decision_id"), table_name="reservations")
     op.drop_table("reservations")
+    op.drop_index(op.f("ix_preemptions_ref"), table_name="preemptions")
+    op.drop_index(op.f("ix_preemptions_decision_id"), table_name="preemptions")
+    op.drop_table("preemptions")
     op.drop_table("pools")
     op.drop_index(
         "uq_plan_revisions_in_force",
@@ -1427,6 +1577,7 @@ def downgrade() -> None:
     op.drop_table("incidents")
     op.drop_table("holds")
     op.drop_table("handover_occurrences")
+    op.drop_table("enrolments")
     op.drop_table("duty_occurrences")
     op.drop_table("departments")
     op.drop_index(

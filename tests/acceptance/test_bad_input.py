@@ -260,10 +260,12 @@ FURTHER: dict[str, tuple[str, ...]] = {
     "/api/v1/risks": ("type", "playbook"),
     "/api/v1/risks/{risk_id}": ("title", "owner", "type", "playbook", "review_on", "retired"),
     "/api/v1/assessments": ("incident", "from", "to", "due_at"),
+    "/api/v1/pools/{pool_id}/movements": ("note", "place", "batch", "to", "expires_on"),
+    "/api/v1/pools/{pool_id}/assets/{name}/state": ("checked",),
+    "/api/v1/replenishments/{replenishment_id}/receive": ("place", "batch", "expires_on"),
     "/api/v1/rosters": ("rotations", "restrictions", "hours_per_shift"),
     "/api/v1/rosters/{position}/swaps": ("back_begins", "back_ends"),
     "/api/v1/calendar-feeds": ("person_id",),
-    "/api/v1/pools/{pool_id}/movements": ("note",),
     "/api/v1/reservations": ("key", "exercise"),
     "/api/v1/keys": ("person_id", "expires_at"),
 }

@@ -11,8 +11,7 @@ import pytest
 import structlog
 from sqlalchemy import update
 
-from app import engine as engine_module
-from app import outbox, telemetry
+from app import outbox, reacting, telemetry
 from app.db import Database
 from app.flow import REACTIONS
 from app.notify.channel import DeliveryError
@@ -226,7 +225,7 @@ async def test_what_fails_in_the_background_names_its_incident(
     async def fail(happened: object) -> None:
         raise RuntimeError("the reaction of this test is broken")
 
-    monkeypatch.setattr(engine_module, "REACTIONS", {**REACTIONS, "incident.detected": (fail,)})
+    monkeypatch.setattr(reacting, "REACTIONS", {**REACTIONS, "incident.detected": (fail,)})
     made = await world.post("/incidents", {"title": "x"})
     await world.settle()
     (line,) = [line for line in lines(written) if line["event"] == "reaction failed"]

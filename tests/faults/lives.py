@@ -21,9 +21,10 @@ from sqlalchemy import func, select
 from app.access import keys
 from app.access.parts import Parts
 from app.access.tables import Role
+from app.carrying import Reach
 from app.clock import ManualClock
 from app.db import Database
-from app.engine import Engine, Reach
+from app.engine import Engine
 from app.main import create_app
 from app.notify.tables import Delivery, DeliveryState
 from app.outbox import MessageState, OutboxMessage, Timer, TimerState

@@ -12,15 +12,15 @@ from sqlalchemy import select, update
 
 from app import flow, outbox
 from app.access import edge
-from app.engine import Engine
 from app.incidents import lifecycle, record, timeline
 from app.incidents.lifecycle import Event
 from app.incidents.tables import State
 from app.notify import chain, delivery, pipeline
 from app.notify.tables import Delivery, DeliveryState
 from app.outbox import MessageState, OutboxMessage, Timer, TimerState
+from app.reacting import Reactor
 from app.reactions import calling, ending, listening, running
-from app.resources import reservation
+from app.resources import holding
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,9 @@ def _answer_not_kept() -> None:
 
 
 def _marked_done_first() -> None:
-    react = Engine._react
+    react = Reactor._react
 
-    async def early(self: Engine, now: Any, *, urgent: bool) -> bool:
+    async def early(self: Reactor, now: Any, *, urgent: bool) -> bool:
         async with self.db.transaction() as session:
             message = await session.scalar(
                 select(OutboxMessage).where(OutboxMessage.state == MessageState.PENDING).order_by(OutboxMessage.id).limit(1)
@@ -113,13 +113,13 @@ def _marked_done_first() -> None:
             (await session.get_one(OutboxMessage, message.id)).state = MessageState.PENDING
         return await react(self, now, urgent=urgent)
 
-    _patch(Engine, "_react", early)
+    _patch(Reactor, "_react", early)
 
 
 def _timer_told_twice() -> None:
-    fire = Engine._fire_timers
+    fire = Reactor._fire_timers
 
-    async def twice(self: Engine, now: Any, *, grave: bool) -> bool:
+    async def twice(self: Reactor, now: Any, *, grave: bool) -> bool:
         async with self.db.transaction() as session:
             for one in await session.scalars(
                 select(Timer).where(Timer.state == TimerState.ARMED, Timer.due_at <= now)
@@ -127,7 +127,7 @@ def _timer_told_twice() -> None:
                 outbox.put(session, one.topic, one.payload, ref=one.ref, at=now)
         return await fire(self, now, grave=grave)
 
-    _patch(Engine, "_fire_timers", twice)
+    _patch(Reactor, "_fire_timers", twice)
 
 
 def _appended(change: Callable[[Any, Any], None]) -> Callable[[], None]:
@@ -189,23 +189,10 @@ def _nothing_released() -> None:
 
 
 def _holding_not_counted() -> None:
-    write = reservation._write_lines
+    async def uncounted(*_given: Any, **_said: Any) -> None:
+        pass
 
-    def uncounted(*given: Any, **said: Any) -> Any:
-        written = write(*given, **said)
-        for unit in _units_in(given, said):
-            unit.held = 0
-        return written
-
-    _patch(reservation, "_write_lines", uncounted)
-
-
-def _units_in(given: Any, said: Any) -> list[Any]:
-    found: list[Any] = []
-    for one in [*given, *said.values()]:
-        inside = one.values() if isinstance(one, dict) else one if isinstance(one, list | tuple) else [one]
-        found += [item for item in inside if hasattr(item, "on_hand") and hasattr(item, "held")]
-    return found
+    _patch(holding, "count", uncounted)
 
 
 def _version_not_checked() -> None:

@@ -14,8 +14,7 @@ import pytest
 import uvicorn
 from sqlalchemy import func, select, update
 
-from app import due, outbox
-from app import engine as engine_module
+from app import carrying, due, outbox, reacting
 from app.engine import ATTEMPTS, Engine
 from app.flow import REACTIONS
 from app.main import running
@@ -46,7 +45,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Heard:
             raise RuntimeError("the reaction of this test is broken")
 
     topics: Mapping[str, Sequence[Any]] = {**REACTIONS, "test.note": (note,), "test.bad": (note, fail)}
-    monkeypatch.setattr(engine_module, "REACTIONS", topics)
+    monkeypatch.setattr(reacting, "REACTIONS", topics)
     return found
 
 
@@ -264,7 +263,7 @@ async def test_an_orderly_stop_waits_for_what_is_being_sent_and_sends_it_once(
     held.go_on.set()
     await stopping
     sent = len(held.entered)
-    assert not world.engine._under_way
+    assert not world.engine.carrier.under_way
     world.clock.advance(world.parts.settings.lease + timedelta(seconds=1))
     await world.settle()
     assert len(held.entered) == sent == 1
@@ -273,7 +272,7 @@ async def test_an_orderly_stop_waits_for_what_is_being_sent_and_sends_it_once(
 async def test_while_it_stops_it_keeps_what_is_still_being_sent(
     world: World, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_module, "_WHILE_STOPPING", timedelta(milliseconds=1))
+    monkeypatch.setattr(carrying, "_WHILE_STOPPING", timedelta(milliseconds=1))
     await world.post("/incidents", {"title": "x", "type": "other", "level": 3})
     while await world.engine.follow():
         pass
@@ -283,7 +282,7 @@ async def test_while_it_stops_it_keeps_what_is_still_being_sent(
     for _ in range(3):  # longer than a lease, and no tick
         world.clock.advance(world.parts.settings.lease / 2)
         await until(lambda: not world.engine.in_hand.to_extend(at=world.clock.now()))
-        assert not await other._start_deliveries()
+        assert not await other.carrier.start_deliveries()
     held.go_on.set()
     await stopping
     assert len(held.entered) == 1
@@ -295,7 +294,7 @@ async def test_what_takes_too_long_is_broken_off_when_it_stops(world: World, hel
         pass
     await until(lambda: bool(held.entered))
     await world.engine.finish(timedelta())
-    assert not world.engine._under_way
+    assert not world.engine.carrier.under_way
     held.go_on.set()
     world.clock.advance(world.parts.settings.lease)
     await world.settle()
@@ -304,23 +303,23 @@ async def test_what_takes_too_long_is_broken_off_when_it_stops(world: World, hel
 
 @pytest.fixture
 def few_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "AT_ONCE", 8)
-    monkeypatch.setattr(engine_module, "PATIENT_AT_ONCE", 6)
+    monkeypatch.setattr(carrying, "AT_ONCE", 8)
+    monkeypatch.setattr(carrying, "PATIENT_AT_ONCE", 6)
 
 
 @pytest.mark.usefixtures("few_places")
 async def test_sends_that_hang_keep_no_place_from_the_gravest(world: World, held: Held) -> None:
     for n in range(8):
         await world.post("/incidents", {"title": f"slow {n}", "type": "other", "level": 3})
-    while await world.engine.follow() or await world.engine._start_deliveries():
+    while await world.engine.follow() or await world.engine.carrier.start_deliveries():
         pass
-    assert len(world.engine._under_way) == 6
+    assert len(world.engine.carrier.under_way) == 6
     await world.post("/incidents", {"title": "grave", "type": "other", "level": 1})
-    while await world.engine.follow() or await world.engine._start_deliveries():
+    while await world.engine.follow() or await world.engine.carrier.start_deliveries():
         pass
     await until(lambda: held.told("grave"))
-    assert len(world.engine._under_way) <= 8
-    assert not await world.engine._start_calls()
+    assert len(world.engine.carrier.under_way) <= 8
+    assert not await world.engine.carrier.start_calls()
     held.go_on.set()
     await world.settle()
     assert {f"slow {n}" for n in range(8) if held.told(f"slow {n}")} == {f"slow {n}" for n in range(8)}
@@ -330,9 +329,9 @@ async def test_sends_that_hang_keep_no_place_from_the_gravest(world: World, held
 async def test_the_gravest_may_use_every_place(world: World, held: Held) -> None:
     for n in range(10):
         await world.post("/incidents", {"title": f"grave {n}", "type": "other", "level": 1})
-    while await world.engine.follow() or await world.engine._start_deliveries():
+    while await world.engine.follow() or await world.engine.carrier.start_deliveries():
         pass
-    assert len(world.engine._under_way) == 8
+    assert len(world.engine.carrier.under_way) == 8
     held.go_on.set()
     await world.settle()
 
@@ -344,12 +343,12 @@ async def test_those_who_claim_at_once_do_not_fill_a_place_twice(world: World, h
     while True:  # each is paged, and nothing is claimed yet
         async with world.parts.db.transaction() as session:
             taken = await due.take(session, at=world.clock.now(), limit=40, urgent=True)
-            await world.engine._handle(session, taken, world.clock.now())
+            await world.engine.reactor.handle(session, taken, world.clock.now())
         if not taken:
             break
-    claims = [world.engine._claim_deliveries() for _ in range(3)]
+    claims = [world.engine.carrier.start_deliveries() for _ in range(3)]
     await asyncio.gather(*claims)
-    assert len(world.engine._under_way) == 8
+    assert len(world.engine.carrier.under_way) == 8
     held.go_on.set()
     await world.settle()
 

@@ -13,8 +13,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app import due, outbox
-from app import engine as engine_module
+from app import due, outbox, reacting
 from app.away import Away
 from app.db import Database, Work
 from app.engine import Engine
@@ -45,7 +44,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Heard:
             raise RuntimeError("broken on purpose" + UNFIT)
 
     topics: Mapping[str, Sequence[Any]] = {**REACTIONS, "test.note": (note,)}
-    monkeypatch.setattr(engine_module, "REACTIONS", topics)
+    monkeypatch.setattr(reacting, "REACTIONS", topics)
     return found
 
 
@@ -266,7 +265,7 @@ async def test_while_it_lives_an_engine_keeps_what_takes_longer_than_a_lease(
     for _ in range(10):
         world.clock.advance(2 * SECOND)
         await world.engine.keep_leases()
-        assert not await other._start_deliveries()
+        assert not await other.carrier.start_deliveries()
     held.go_on.set()
     await world.settle()
     assert len(held.entered) == 1
@@ -276,7 +275,7 @@ async def test_while_it_lives_an_engine_keeps_what_takes_longer_than_a_lease(
 async def test_an_engine_does_not_take_from_itself_however_late_it_is(world: World, held: Held) -> None:
     await begun(world, held)
     world.clock.advance(timedelta(minutes=1))
-    assert not await world.engine._start_deliveries()
+    assert not await world.engine.carrier.start_deliveries()
     held.go_on.set()
     await world.settle()
     assert len(held.entered) == 1
@@ -288,7 +287,7 @@ async def test_what_a_frozen_engine_had_is_taken_up_within_ten_seconds_and_its_l
     await begun(world, held)
     world.clock.advance(timedelta(seconds=10))
     other = Engine(world.parts, world.engine.reach)
-    assert await other._start_deliveries()
+    assert await other.carrier.start_deliveries()
     async with asyncio.timeout(20):
         while len(held.entered) < 2:
             await asyncio.to_thread(lambda: None)
@@ -336,7 +335,7 @@ async def sent_while_frozen(world: World, held: Held, freezer: Frozen) -> None:
     await begun(world, held)
     freezer.frozen = True
     held.go_on.set()
-    await asyncio.gather(*world.engine._under_way)
+    await asyncio.gather(*world.engine.carrier.under_way)
     world.clock.advance(2 * world.engine.in_hand.lease)
     with pytest.raises(Away):
         await world.engine.keep_leases()
@@ -393,8 +392,8 @@ async def test_an_engine_that_stood_still_between_claim_and_send_begins_nothing_
     await world.post("/incidents", {"title": "x", "type": "other", "level": 3})
     async with world.parts.db.transaction() as session:
         taken = await due.take(session, at=world.clock.now(), limit=32, urgent=False)
-        await world.engine._handle(session, taken, world.clock.now())
-    assert await world.engine._claim_deliveries()
+        await world.engine.reactor.handle(session, taken, world.clock.now())
+    assert await world.engine.carrier.start_deliveries()
     world.clock.advance(timedelta(seconds=10))  # before the send has its first turn
     async with world.parts.db.transaction() as session:  # and another has taken it meanwhile
         await session.execute(
@@ -402,7 +401,7 @@ async def test_an_engine_that_stood_still_between_claim_and_send_begins_nothing_
             .where(Delivery.state == DeliveryState.SENDING)
             .values(attempts=Delivery.attempts + 1)
         )
-    await asyncio.gather(*world.engine._under_way)
+    await asyncio.gather(*world.engine.carrier.under_way)
     assert held.entered == []
 
 
@@ -415,9 +414,9 @@ async def test_of_what_was_taken_a_while_ago_only_what_was_answered_meanwhile_is
     for _ in refs:  # a group ends when it took long
         async with world.parts.db.transaction() as session:
             taken = await due.take(session, at=world.clock.now(), limit=32, urgent=False)
-            await world.engine._handle(session, taken, world.clock.now())
-    assert await world.engine._claim_deliveries()
-    under_way = len(world.engine._under_way)
+            await world.engine.reactor.handle(session, taken, world.clock.now())
+    assert await world.engine.carrier.start_deliveries()
+    under_way = len(world.engine.carrier.under_way)
     world.clock.advance(SECOND)  # before the sends have their first turn
     async with world.parts.db.transaction() as session:
         await session.execute(
@@ -426,7 +425,7 @@ async def test_of_what_was_taken_a_while_ago_only_what_was_answered_meanwhile_is
             .values(state=RoundState.ACKNOWLEDGED, acknowledged_by="Ada")
         )
     held.go_on.set()
-    await asyncio.gather(*world.engine._under_way)
+    await asyncio.gather(*world.engine.carrier.under_way)
     assert {message.ref for message in held.entered} == {refs[0], refs[2]}
     assert len(held.entered) == under_way - 1
     async with world.parts.db.reading() as session:

@@ -126,7 +126,9 @@ async def topics(db: Database) -> list[tuple[str, str]]:
 
 async def move(db: Database, kind: str, quantity: int, item: str = "phone", pool: str = "store") -> Movement:
     async with db.transaction() as session:
-        return await ledger.move(session, pool, item, MovementKind(kind), quantity, by="Ada", at=AT)
+        return await ledger.move(
+            session, pool, ledger.Lot(item), MovementKind(kind), quantity, by="Ada", at=AT
+        )
 
 
 # ── pools ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -322,13 +324,12 @@ async def test_two_runs_that_want_the_same_things_in_opposite_order_do_not_wait_
 async def test_everything_is_given_back_once(db: Database) -> None:
     made = await must(db, {"pool": "team"}, {"pool": "store", "item": "phone", "quantity": 3})
     await must(db, {"pool": "systems"}, key="INC:2")
-    async with db.transaction() as session:
-        assert (await reservation.release(session, made, by="Ada", at=AT)).state == ReservationState.RELEASED
-    async with db.transaction() as session:
-        again = await reservation.release(
-            session, await reservation.reservation(session, made.id), by="Ben", at=AT
-        )
-        assert again.version == 2
+    for given_back in (True, False):
+        async with db.transaction() as session:
+            assert await reservation.release(session, made.id, by="Ada", at=AT) is given_back
+    async with db.reading() as session:
+        again = await reservation.reservation(session, made.id)
+    assert (again.state, again.version) == (ReservationState.RELEASED, 2)
     assert await release(db) == 1
     assert await release(db) == 0
     assert await held(db) == []

@@ -12,9 +12,10 @@ from app.incidents import obligations
 from app.incidents.lifecycle import Event
 from app.incidents.raising import Alarm, raise_incident
 from app.incidents.tables import Obligation, ObligationState, State, Status
+from app.markup import inline
 from app.notify.tables import Delivery, DeliveryState, Notice
 from app.outbox import Timer
-from app.reviews import draft, figures, improvements, markdown, publishing
+from app.reviews import draft, figures, improvements, publishing
 from app.reviews.improvements import (
     IllegalImprovementTransition,
     ImprovementEvent,
@@ -334,4 +335,4 @@ async def test_figures_leave_out_exercises_and_false_alarms(centre: Centre) -> N
 
 def test_what_was_undone_by_reopening_does_not_count_as_restored() -> None:
     assert figures.moments([]) == figures.Moments()
-    assert markdown.inline("") == ""
+    assert inline("") == ""

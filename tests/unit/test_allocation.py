@@ -1,12 +1,13 @@
 """From where a request is served, tried without a database."""
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.resources.allocation import Found, Free, Served, Shelf, allocate
+from app.resources.allocation import Found, Free, Served, Shelf, allocate, fits
 from app.resources.document import Ask
 
 
@@ -128,3 +129,89 @@ def test_never_more_than_there_is_and_what_is_served_is_served_whole(
             used[taken.unit.unit_id] = used.get(taken.unit.unit_id, 0) + taken.quantity
     for units in stock.units.values():
         assert all(used.get(unit.unit_id, 0) <= unit.quantity for unit in units)
+
+
+def test_a_substitute_is_taken_where_another_can_do_with_nothing_else() -> None:
+    there = shelf(*things("store", phone=1), *things("shop", radio=1))
+    asks = [ask("store", item="phone", substitutes=[{"pool": "shop"}]), ask("store", item="phone")]
+    assert got(allocate(asks, there)) == [{"shop/radio": 1}, {"store/phone": 1}]
+
+
+def test_three_with_skills_in_a_ring_are_all_placed() -> None:
+    there = shelf(person("ada", "a", "b"), person("ben", "b", "c"), person("cy", "a"))
+    assert [one.missing for one in allocate([ask(skill="a"), ask(skill="b"), ask(skill="c")], there)] == [
+        0,
+        0,
+        0,
+    ]
+
+
+people = st.lists(
+    st.tuples(st.sampled_from(["ada", "ben", "cy", "dee"]), st.sampled_from(["a", "b"]), st.sets(st.sampled_from("xy"))),
+    max_size=5, unique_by=lambda one: one[:2],
+)  # fmt: skip
+wishes = st.lists(
+    st.builds(
+        ask, st.sampled_from(["a", "b"]), st.integers(1, 2), skill=st.none() | st.sampled_from("xy"),
+        substitutes=st.lists(
+            st.builds(
+                dict, pool=st.sampled_from(["a", "b", "c"]), quantity=st.just(1), skill=st.none() | st.sampled_from("xy")
+            ),
+            max_size=2,
+        ),
+    ),
+    min_size=1, max_size=3,
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=150)
+@given(people, st.integers(0, 2), wishes)
+def test_no_way_of_serving_leaves_less_missing(there: list[Any], radios: int, asks: list[Ask]) -> None:
+    """By trying every way there is: who goes where, one by one, and which substitute each ask falls back on."""
+    stock = shelf(
+        *(person(name, *skills, pool=pool) for name, pool, skills in there), *things("c", radio=radios),
+        next={"a": "b"},
+    )  # fmt: skip
+    served = allocate(asks, stock)
+    given_away: dict[str, int] = {}
+    for one in served:
+        for taken in one.taken:
+            once = taken.unit.person_id or taken.unit.unit_id
+            given_away[once] = given_away.get(once, 0) + taken.quantity
+            assert given_away[once] <= taken.unit.quantity
+            assert any(
+                fits(taken.unit, demand) and taken.unit.pool_id in stock.chain(demand.pool)
+                for demand in (one.ask, *one.ask.substitutes)
+            )
+    assert sum(one.missing for one in served) == least_missing(asks, stock)
+
+
+def least_missing(asks: Sequence[Ask], stock: Shelf) -> int:
+    units = [unit for row in stock.units.values() for unit in row]
+
+    def suits(unit: Free, demand: Any) -> bool:
+        return fits(unit, demand) and unit.pool_id in stock.chain(demand.pool)
+
+    def served(seats: Sequence[tuple[Any, ...]], used: Mapping[str, int]) -> int:
+        """How many of the seats are filled at best; a seat that must be filled and is not makes it worth nothing."""
+        if not seats:
+            return 0
+        (must, demands), *rest = seats
+        best = -99 if must else served(rest, used)
+        for unit in units:
+            once = unit.person_id or unit.unit_id
+            if used.get(once, 0) < unit.quantity and any(suits(unit, demand) for demand in demands):
+                best = max(best, 1 + served(rest, {**used, once: used.get(once, 0) + 1}))
+        return best
+
+    wanted = sum(one.quantity for one in asks)
+    ways = product(*([None, *one.substitutes] for one in asks))
+    filled = []
+    for way in ways:
+        seats = [
+            (other is not None, [one, other] if other else [one])
+            for one, other in zip(asks, way, strict=True)
+            for _ in range(one.quantity)
+        ]
+        filled.append(served(seats, {}))
+    return wanted - max(filled)

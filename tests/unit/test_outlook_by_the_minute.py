@@ -268,7 +268,7 @@ class Brute:
     def __init__(self, world: World) -> None:
         self.world, self.plan = world, world.plan
         self._called: dict[tuple[str, int], list[str]] = {}
-        self._rung: dict[Any, tuple[bool, dict[str, int]]] = {}
+        self._rung: dict[Any, tuple[bool, dict[str, int | None]]] = {}
         self._shelf: dict[int, Shelf] = {}
 
     def gone(self, person: str, minute: int) -> bool:
@@ -287,15 +287,15 @@ class Brute:
         """Whether somebody called for the position has a contact point that works."""
         return any("mail" in self.world.people[one].contacts for one in self.on_call(position, minute))
 
-    def rung(self, hop: Any, head: str, minute: int, level: int) -> tuple[bool, dict[str, int]]:
-        """Whether the rung takes its time, and the minute at which each is told."""
+    def rung(self, hop: Any, head: str, minute: int, level: int) -> tuple[bool, dict[str, int | None]]:
+        """Whether the rung takes its time, and the minute at which each who is called is told, if they do not go before."""
         key = (id(hop), head, minute, level >= 3)
         if key not in self._rung:
             self._rung[key] = self._told_by(hop, head, minute, level)
         return self._rung[key]
 
-    def _told_by(self, hop: Any, head: str, minute: int, level: int) -> tuple[bool, dict[str, int]]:
-        waits, told = False, {}
+    def _told_by(self, hop: Any, head: str, minute: int, level: int) -> tuple[bool, dict[str, int | None]]:
+        waits, told = False, dict[str, int | None]()
         wanted = [head if name == "department_head" else name for name in hop.tell]
         for person in {one for position in wanted for one in self.on_call(position, minute)}:
             contacts = self.world.people[person].contacts
@@ -317,7 +317,10 @@ class Brute:
                 if channel == "mail":
                     quiet = merged(self.world.people[person].quiet) if level >= 3 else []
                     awake = next((b for a, b in quiet if a <= minute < b), minute) + (due - minute)
-                    told[person] = next((b for a, b in quiet if a <= awake < b), awake)
+                    sent = next((b for a, b in quiet if a <= awake < b), awake)
+                    # What waits for somebody who goes meanwhile is dropped.
+                    gone = any(a <= sent and b > minute for a, b in self.world.people[person].away)
+                    told[person] = None if gone else sent
         return waits, told
 
     def chain(self, level: int, head: str, whom: set[str] | None, start: int) -> int | None:
@@ -332,7 +335,7 @@ class Brute:
                     break
                 waits, told = self.rung(hop, head, minute, level)
                 for person, when in told.items():
-                    if whom is None or person in whom:
+                    if when is not None and (whom is None or person in whom):
                         best = when if best is None else min(best, when)
                 if number == len(chain.hops) - 1:
                     minute += max(int(chain.repeat_after.total_seconds()) // 60, 1)

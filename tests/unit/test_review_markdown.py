@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from app.reviews.markdown import block, inline
+from app.markup import block, inline
 
 READER = MarkdownIt("gfm-like", {"linkify": False, "html": True})
 NASTY = [

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from app.notify.chain import SHORTEST_LAP, contact_times
 from app.notify.document import Chain, Hop
 from app.plan.outlook import spans
-from app.plan.outlook.snapshot import SILENT, Absent, Person, Snapshot
+from app.plan.outlook.snapshot import SILENT, Absent, Away, Person, Snapshot
 from app.plan.outlook.spans import Interval, Spans
 
 LONGEST: Final = timedelta(days=1)
@@ -81,6 +81,21 @@ class Directory:
                     (spans.moment(begins), spans.moment(ends)) for begins, ends in person.quiet
                 )
         return found
+
+    @cached_property
+    def leave(self) -> Mapping[str, Spans]:
+        """When people are away; who is only held for another incident can be called."""
+        found = {}
+        for name, person in self.snapshot.people.items():
+            away = spans.union(self._stretch(one) for one in person.away if one.why is not Absent.HELD)
+            if away:
+                found[name] = away
+        return found
+
+    def _stretch(self, away: Away) -> Interval:
+        begins = self.begins if away.begins is None else spans.moment(away.begins)
+        ends = self.ends if away.ends is None else spans.moment(away.ends)
+        return begins, max(begins, ends)
 
     @cached_property
     def _seats(self) -> dict[str, tuple[Seat, ...]]:
@@ -223,12 +238,14 @@ class Walk:
         if not told:
             return
         quiet = self.directory.quiet if self.level >= _QUIET_FROM else {}
-        at_once = [wait for wait, person in told if person not in quiet]
+        leave = self.directory.leave
+        waiting = [(wait, person) for wait, person in told if person in quiet or (wait and person in leave)]
+        at_once = [one[0] for one in told if one not in waiting]
         if at_once:
             yield Told(*part, after + min(at_once), None)
-        for wait, person in told:
-            if person in quiet:
-                yield from _after_quiet(part, after, wait, quiet[person])
+        for wait, person in waiting:
+            found = _after_quiet(part, after, wait, quiet.get(person, spans.NONE))
+            yield from _unless_gone(found, after, leave.get(person, spans.NONE))
 
 
 def _after_quiet(part: Interval, after: int, wait: int, quiet: Spans) -> Iterator[Told]:
@@ -243,6 +260,18 @@ def _after_quiet(part: Interval, after: int, wait: int, quiet: Spans) -> Iterato
         yield Told(begins, ends, None, _over(quiet, begins + after + wait))
     for begins, ends in spans.without(awake, of_message):
         yield Told(begins, ends, after + wait, None)
+
+
+def _unless_gone(found: Iterable[Told], after: int, leave: Spans) -> Iterator[Told]:
+    """Without the starts by which they go before the message does: what waits for somebody who goes is dropped."""
+    for one in found:
+        gone = [
+            (begins - (one.after or 0) if one.moment is None else one.begins, ends - after)
+            for begins, ends in leave
+            if one.moment is None or begins <= one.moment
+        ]
+        for begins, ends in spans.without(((one.begins, one.ends),), spans.union(gone)):
+            yield Told(begins, ends, one.after, one.moment)
 
 
 def _over(quiet: Spans, moment: int) -> int:

@@ -1,0 +1,188 @@
+"""The store room on both databases: places, batches and their expiry, stocktakes, what is asked of suppliers, what is checked."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+from sqlalchemy import select
+
+from app.db import Database
+from app.errors import Refused
+from app.outbox import OutboxMessage, Timer
+from app.resources import checks, document, ledger, pools, replenishment, reservation
+from app.resources.document import Ask
+from app.resources.ledger import Count, Lot
+from app.resources.reservation import Shortage
+from app.resources.tables import MovementKind, Pool, Replenishment, ReplenishmentState, Unit, UnitState
+
+AT = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
+NAMED = {"zh": "名称", "en": "Name"}
+POOLS = TypeAdapter(dict[str, document.Pool]).validate_python(
+    {
+        "store": {
+            "kind": "materials", "title": NAMED, "owner": "head", "stocktake_every": "30d",
+            "items": {
+                "water": {
+                    "title": NAMED, "unit": NAMED, "place": "3F", "quantity": 0, "minimum": 8, "supplier": "shop", "order": 20,
+                    "batches": {
+                        "old": {"quantity": 5, "expires": "2026-11-22"},
+                        "next": {"quantity": 4, "expires": "2026-12-01"},
+                        "new": {"quantity": 6, "expires": "2027-01-01", "place": "B1"},
+                    },
+                }
+            },
+        },
+        "systems": {
+            "kind": "technology", "title": NAMED, "owner": "head",
+            "assets": {
+                "main": {"title": NAMED, "place": "3F", "check_every": "7d"},
+                "standby": {"title": NAMED, "place": "B1", "standby_of": "main"},
+            },
+        },
+    }
+)  # fmt: skip
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[Database]:
+    db = Database(database_url)
+    async with db.transaction() as session:
+        await pools.adopt(session, POOLS, at=AT)
+    yield db
+    await db.dispose()
+
+
+async def move(db: Database, kind: str, quantity: int, at: datetime = AT, **lot: Any) -> None:
+    async with db.transaction() as session:
+        await ledger.move(
+            session, "store", Lot("water", **lot), MovementKind(kind), quantity, by="Ada", at=at
+        )
+
+
+async def reserve(
+    db: Database, quantity: int, at: datetime = AT, pool: str = "store"
+) -> list[tuple[str, int]]:
+    async with db.transaction() as session:
+        made = await reservation.reserve(
+            session, ref="INC", key="INC:1", ask=[Ask(pool=pool, quantity=quantity)], until=at + timedelta(hours=8), by="Ada",
+            exercise=False, at=at,
+        )  # fmt: skip
+        if isinstance(made, Shortage):
+            return []
+        batches = {unit.id: unit.batch or unit.name for unit in await session.scalars(select(Unit))}
+        return sorted(
+            (batches[line.unit_id], line.quantity) for line in await reservation.held_lines(session, made.id)
+        )
+
+
+async def rows(db: Database, what: Any) -> list[Any]:
+    async with db.reading() as session:
+        return list(await session.scalars(select(what).order_by(what.id)))
+
+
+async def told(db: Database, topic: str) -> list[dict[str, Any]]:
+    return [one.payload for one in await rows(db, OutboxMessage) if one.topic == topic]
+
+
+async def test_what_expires_first_is_taken_first_and_what_has_expired_never(db: Database) -> None:
+    assert await reserve(db, 7) == [("new", 3), ("next", 4)]
+
+
+async def test_stock_beyond_what_keeps_is_a_shortage(db: Database) -> None:
+    assert await reserve(db, 11) == []
+    assert await reserve(db, 7, datetime(2026, 12, 2, tzinfo=UTC)) == []
+
+
+async def test_whoever_has_several_lots_says_which(db: Database) -> None:
+    with pytest.raises(Refused) as refused:
+        await move(db, "out", 1)
+    assert len(refused.value.members["lots"]) == 4
+    await move(db, "out", 1, batch="next")
+    assert {unit.batch: unit.on_hand for unit in await rows(db, Unit)}["next"] == 3
+
+
+async def test_a_batch_that_comes_in_is_a_lot_with_its_own_last_day(db: Database) -> None:
+    await move(db, "in", 9, batch="fresh", expires_on=date(2027, 6, 1))
+    [fresh] = [unit for unit in await rows(db, Unit) if unit.batch == "fresh"]
+    assert (fresh.place, fresh.on_hand, fresh.expires_on) == ("3F", 9, date(2027, 6, 1))
+    with pytest.raises(Refused):
+        await move(db, "in", 1, batch="fresh", expires_on=date(2028, 1, 1))
+
+
+async def test_what_is_carried_elsewhere_is_neither_lost_nor_doubled(db: Database) -> None:
+    async with db.transaction() as session:
+        await ledger.transfer(session, "store", Lot("water", batch="new"), "3F", 2, by="Ada", at=AT)
+    new = [unit for unit in await rows(db, Unit) if unit.batch == "new"]
+    assert {unit.place: (unit.on_hand, unit.expires_on) for unit in new} == {
+        "B1": (4, date(2027, 1, 1)), "3F": (2, date(2027, 1, 1)),
+    }  # fmt: skip
+    async with db.reading() as session:
+        assert [[m.change for m in await ledger.movements(session, unit.id)] for unit in new] == [
+            [6, -2],
+            [2],
+        ]
+
+
+async def test_below_the_minimum_the_supplier_is_asked_once_and_what_comes_stands_in_the_ledger(
+    db: Database,
+) -> None:
+    await move(db, "out", 2, batch="next")
+    assert await told(db, "stock.low") == []  # 8 are usable
+    await move(db, "out", 1, batch="next")
+    await move(db, "out", 1, batch="next")
+    [low] = await told(db, "stock.low")
+    assert (low["on_hand"], low["minimum"], low["supplier"], low["quantity"]) == (7, 8, "shop", 20)
+    async with db.transaction() as session:
+        asked = await replenishment.found(session, low["replenishment_id"])
+        replenishment.order(asked, quantity=30, by="Ada", at=AT)
+        replenishment.order(asked, quantity=40, by="Ben", at=AT)
+    [asked] = await rows(db, Replenishment)
+    assert (asked.state, asked.quantity, asked.by) == (ReplenishmentState.ORDERED, 30, "Ada")
+
+
+async def test_a_stocktake_sets_the_ledger_right_and_the_next_is_due_after_it(db: Database) -> None:
+    later = AT + timedelta(days=5)
+    counts = [Count(Lot("water", batch=batch), n) for batch, n in [("old", 5), ("next", 3), ("new", 6)]]
+    async with db.transaction() as session:
+        written = await ledger.take_stock(session, "store", counts, by="Ada", at=later)
+    assert [one.change for one in written] == [0, -1, 0]
+    [store] = [pool for pool in await rows(db, Pool) if pool.id == "store"]
+    assert store.stocktake_due_at == later + timedelta(days=30)
+    dues = [timer.due_at for timer in await rows(db, Timer) if timer.topic == "stocktake.due"]
+    assert dues == [AT + timedelta(days=30), later + timedelta(days=30)]
+    async with db.reading() as session:
+        due = [
+            await checks.still_due(session, "stocktake.due", {"id": "store"}, at=moment) for moment in dues
+        ]
+    assert due == [False, True]
+
+
+async def test_half_a_stocktake_does_not_move_the_due_date(db: Database) -> None:
+    async with db.transaction() as session:
+        await ledger.take_stock(
+            session, "store", [Count(Lot("water", batch="new"), 6)], by="Ada", at=AT + timedelta(days=1)
+        )
+    [store] = [pool for pool in await rows(db, Pool) if pool.id == "store"]
+    assert store.stocktake_due_at == AT + timedelta(days=30)
+
+
+async def test_what_is_faulty_is_not_reserved_until_a_check_finds_it_ready(db: Database) -> None:
+    async with db.transaction() as session:
+        await checks.set_state(session, "systems", "main", UnitState.FAULTY, at=AT)
+    assert await reserve(db, 2, pool="systems") == []
+    later = AT + timedelta(days=2)
+    async with db.transaction() as session:
+        main = await checks.set_state(session, "systems", "main", UnitState.READY, at=later, checked=True)
+    assert (main.checked_at, main.check_due_at) == (later, later + timedelta(days=7))
+    assert await reserve(db, 2, pool="systems") == [("main", 1), ("standby", 1)]
+
+
+async def test_the_plan_loaded_again_puts_nothing_back_where_it_was(db: Database) -> None:
+    await move(db, "out", 4, batch="next")
+    async with db.transaction() as session:
+        await ledger.transfer(session, "store", Lot("water", batch="new"), "3F", 6, by="Ada", at=AT)
+        await pools.adopt(session, POOLS, at=AT + timedelta(days=1))
+    units = [unit for unit in await rows(db, Unit) if unit.pool_id == "store" and unit.on_hand]
+    assert {(unit.place, unit.batch, unit.on_hand) for unit in units} == {("3F", "old", 5), ("3F", "new", 6)}
