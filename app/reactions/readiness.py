@@ -1,8 +1,8 @@
 """Duties of the calendar, handovers, and what stands on shelves: whom they concern hears of them (EP-6.2, EP-8, EP-9.2)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from app.incidents import record
@@ -13,11 +13,13 @@ from app.people import holders
 from app.plan import due, revisions
 from app.plan.tables import Reason
 from app.reactions.context import Happened
-from app.readiness import handovers
+from app.readiness import daily_health, handovers
 from app.resources import checks, expiry, ledger
 from app.reviews import improvements
 from app.reviews.tables import Review
-from app.wording import localised, restored, say
+from app.wording import Wording, localised, restored, say
+
+_MOST_NAMED: Final = 40
 
 
 async def tell_owner(happened: Happened) -> None:
@@ -89,6 +91,37 @@ async def tell_handover(happened: Happened) -> None:
         subject=localised(say("flow.handover.subject", **words), zone),
         text=localised(say("flow.handover.text", **words), zone), people=people, at=happened.at,
     )  # fmt: skip
+
+
+async def tell_check_ins(happened: Happened) -> None:
+    """Those the plan names hear who is ill, away and not heard of, and what is left of each pool (EO-1, EO-2)."""
+    standing = await revisions.current(happened.session)
+    plan = await revisions.document_of(happened.session, standing.id) if standing is not None else None
+    if plan is None or plan.organisation.check_ins is None:
+        return
+    day = await daily_health.of(happened.session, plan, at=happened.at)
+    named = {name: _names(getattr(day, name)) for name in ("ill", "leave", "remote", "missing")}
+    pools: list[Wording] = []
+    for one in day.pools:
+        short = "flow.check_ins.short" if one.available[0] < one.minimum else "flow.check_ins.pool"
+        pools.append(say(short, title=one.title.model_dump(), number=one.available[0], minimum=one.minimum))
+    words: dict[str, Any] = {"well": day.well, **named, "pools": pools or say("flow.check_ins.none")}
+    counts = {"day": happened.payload["day"], "ill": len(day.ill), "missing": len(day.missing)}
+    zone = ZoneInfo(plan.plan.time_zone)
+    await pipeline.tell(
+        happened.session, ref=happened.ref, kind="check_ins", number="", level=4, exercise=False,
+        subject=localised(say("flow.check_ins.subject", **counts), zone),
+        text=localised(say("flow.check_ins.text", **words), zone),
+        positions=plan.organisation.check_ins.tell, at=happened.at,
+    )  # fmt: skip
+
+
+def _names(people: Mapping[str, str]) -> Wording | list[Any]:
+    """The names, as many as a message bears; none is said too."""
+    some: list[Any] = list(people.values())[:_MOST_NAMED]
+    if len(people) > _MOST_NAMED:
+        some.append(say("flow.check_ins.more", number=len(people) - _MOST_NAMED))
+    return some or say("flow.check_ins.none")
 
 
 async def remind_of_revision(happened: Happened) -> None:
