@@ -151,7 +151,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/api/v1/drills/{drill_id}/transitions"): ACTS,  # whoever is there may stop one
     ("POST", "/api/v1/drills/{drill_id}/scores"): ACTS,
     ("POST", "/api/v1/drills/{drill_id}/findings"): ACTS,
-    ("POST", "/api/v1/drills/{drill_id}/results"): MANAGES,
+    ("POST", "/api/v1/drills/{drill_id}/plays"): MANAGES,
     ("GET", "/api/v1/drills/{drill_id}/report"): READS,
     ("GET", "/api/v1/drill-years/{year}"): READS,
     # reviews
@@ -161,6 +161,17 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/api/v1/improvements"): READS,
     ("POST", "/api/v1/improvements/{improvement_id}/transitions"): ACTS,
     ("GET", "/api/v1/metrics"): READS,
+    # risks
+    ("GET", "/api/v1/risks"): READS,
+    ("POST", "/api/v1/risks"): MANAGES,
+    ("GET", "/api/v1/risks/{risk_id}"): READS,
+    ("PATCH", "/api/v1/risks/{risk_id}"): MANAGES,
+    ("GET", "/api/v1/risks/{risk_id}/history"): READS,
+    ("POST", "/api/v1/assessments"): MANAGES,
+    ("GET", "/api/v1/assessments"): SEES,
+    ("GET", "/api/v1/assessments/{assessment_id}"): SEES,
+    ("POST", "/api/v1/assessments/{assessment_id}/scores"): HELPS,
+    ("POST", "/api/v1/assessments/{assessment_id}/transitions"): MANAGES,
     # access
     ("GET", "/api/v1/keys"): OVERSEES,
     ("POST", "/api/v1/keys"): LEADS,
@@ -195,6 +206,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/drills"): MANAGES,
     ("GET", "/drills/{drill_id}"): READS,
     ("POST", "/drills/{drill_id}/transitions"): ACTS,
+    ("POST", "/drills/{drill_id}/plays"): MANAGES,
     ("POST", "/drills/{drill_id}/scores"): ACTS,
     ("POST", "/drills/{drill_id}/findings"): ACTS,
     ("GET", "/pools"): READS,
@@ -204,6 +216,12 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/plan/revisions/{revision_id}/impact"): MANAGES,
     ("POST", "/incidents/{incident_id}/plan"): ACTS,
     ("GET", "/people"): READS,
+    ("GET", "/risks"): READS,
+    ("GET", "/risks/{risk_id}"): READS,
+    ("POST", "/risks/{risk_id}/changes"): MANAGES,
+    ("POST", "/risks/{risk_id}/assessments"): MANAGES,
+    ("POST", "/risks/{risk_id}/assessments/{assessment_id}/scores"): ACTS,
+    ("POST", "/risks/{risk_id}/assessments/{assessment_id}/transitions"): MANAGES,
     ("POST", "/people/import"): MANAGES,
     ("POST", "/people/sample"): MANAGES,
     ("POST", "/people/{person_id}/availability"): MANAGES,
@@ -227,5 +245,13 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
 WITHOUT_DATABASE: Final = frozenset({("GET", "/healthz"), ("GET", "/a/page.css")})
 """Public, and answered whatever state the database is in: these take no turn at it."""
 
-OUTSIDE_TRANSACTIONS: Final = frozenset({("POST", "/api/v1/simulations"), ("POST", "/api/v1/plan/check")})
-"""Change nothing and take seconds: let in by a look at the database, and served without a turn at it that others wait for."""
+OUTSIDE_TRANSACTIONS: Final = frozenset(
+    {
+        ("POST", "/api/v1/simulations"),
+        ("POST", "/api/v1/plan/check"),
+        ("POST", "/api/v1/drills/{drill_id}/plays"),
+        ("POST", "/drills/{drill_id}/plays"),
+    }
+)
+"""Take seconds, and change nothing, or in a short transaction of their own at the end: let in by a look at the database, and served
+without a turn at it that others wait for."""

@@ -258,8 +258,10 @@ def _walks(outlook: Outlook) -> Iterator[tuple[int, str | None, Walk]]:
             yield level, department, Walk(outlook.directory, chain, level)
 
 
-def _types(outlook: Outlook, department: str | None) -> list[str]:
-    return list(outlook.plan.types) if department is None else outlook.types_of(department)
+def _types(outlook: Outlook, department: str | None) -> list[dict[str, Any]]:
+    """What people call the types it concerns."""
+    names = list(outlook.plan.types) if department is None else outlook.types_of(department)
+    return [outlook.plan.types[name].title.model_dump() for name in names]
 
 
 def _of_layer(plan: PlanDocument, layer: Layer) -> list[str]:
