@@ -373,8 +373,8 @@ async def _review_page(request: Request, session: AsyncSession, who: Principal, 
     )  # fmt: skip
 
 
-def _span(iso: str | None) -> Wording:
-    return spoken_span(figures.from_iso(iso)) if iso else Wording("–")
+def _span(iso: str | None) -> Wording | None:
+    return spoken_span(figures.from_iso(iso)) if iso else None
 
 
 # ── people ────────────────────────────────────────────────────────────────────────────────────────────────
