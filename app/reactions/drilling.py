@@ -6,6 +6,7 @@ from app.incidents import facts
 from app.incidents.tables import Status
 from app.levels import matrix
 from app.notify import pipeline, receivers
+from app.notify.pipeline import News
 from app.notify.receivers import Receiver
 from app.plan import due
 from app.plan.tables import Reason
@@ -87,9 +88,19 @@ async def _tell(happened: Happened, what: str, *, observe: bool | None = None, *
             localised(say(f"flow.{what}.{piece}", **said), levels.zone) for piece in ("subject", "text")
         )
         await pipeline.tell_people(
-            session, ref=drill.id, kind=what, number=more.get("number", ""), level=drill.level, exercise=True,
-            subject=subject, text=text, people=await _people(happened, drill, part), at=happened.at,
-        )  # fmt: skip
+            session,
+            News(
+                ref=drill.id,
+                kind=what,
+                number=more.get("number", ""),
+                level=drill.level,
+                exercise=True,
+                subject=subject,
+                text=text,
+            ),
+            people=await _people(happened, drill, part),
+            at=happened.at,
+        )
 
 
 async def _people(happened: Happened, drill: Drill, part: DrillPart) -> Sequence[Receiver]:
