@@ -109,6 +109,7 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "drill.time_is_up": (drilling.end_on_time,),
     "drill.ended": (drilling.take_figures,),
     "drill.closed": (drilling.open_improvements,),
+    "drill.year_over": (drilling.look_at_year,),
     "plan.revision_due": (readiness.remind_of_revision,),
     # the product itself
     "self_test.due": (watching.send_self_test,),

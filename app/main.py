@@ -59,6 +59,7 @@ from app.service.requests import RequestLog
 from app.service.stream import router as stream_routes
 from app.service.vitals import router as vital_routes
 from app.settings import Settings
+from app.simulation.routes import pages as simulation_pages
 from app.simulation.routes import router as simulation_routes
 from app.vault import Vault
 from app.watch import guard
@@ -70,7 +71,7 @@ ROUTERS: Sequence[APIRouter] = (
     receiving_routes, incident_routes, of_incident_routes, playbook_routes, notify_routes, resource_routes,
     review_routes, level_routes, plan_routes, plan_change_routes, simulation_routes, people_routes, roster_routes, readiness_routes,
     intake_routes, access_routes, parked_routes, watch_routes, holding_routes, stream_routes, vital_routes, problem_routes,
-    console_routes, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages,
+    console_routes, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages, simulation_pages,
 )  # fmt: skip
 
 _ALL: Final = APIRouter()  # what they come to is worked out once, not for each app of a process

@@ -208,7 +208,7 @@ class Scene:
                 "owner": "duty_lead",
                 "due_on": "2026-12-24",
             },
-            ("POST", "/api/v1/drills/{drill_id}/results"): {"result": {"met": 4}},
+            ("POST", "/api/v1/drills/{drill_id}/plays"): {"people": "silent"},
             ("PATCH", "/api/v1/incidents/{incident_id}/review"): {"summary": "It went well."},
             ("POST", "/api/v1/improvements/{improvement_id}/transitions"): {
                 "event": "complete",

@@ -151,7 +151,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/api/v1/drills/{drill_id}/transitions"): ACTS,  # whoever is there may stop one
     ("POST", "/api/v1/drills/{drill_id}/scores"): ACTS,
     ("POST", "/api/v1/drills/{drill_id}/findings"): ACTS,
-    ("POST", "/api/v1/drills/{drill_id}/results"): MANAGES,
+    ("POST", "/api/v1/drills/{drill_id}/plays"): MANAGES,
     ("GET", "/api/v1/drills/{drill_id}/report"): READS,
     ("GET", "/api/v1/drill-years/{year}"): READS,
     # reviews
@@ -195,6 +195,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/drills"): MANAGES,
     ("GET", "/drills/{drill_id}"): READS,
     ("POST", "/drills/{drill_id}/transitions"): ACTS,
+    ("POST", "/drills/{drill_id}/plays"): MANAGES,
     ("POST", "/drills/{drill_id}/scores"): ACTS,
     ("POST", "/drills/{drill_id}/findings"): ACTS,
     ("GET", "/pools"): READS,
@@ -227,5 +228,13 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
 WITHOUT_DATABASE: Final = frozenset({("GET", "/healthz"), ("GET", "/a/page.css")})
 """Public, and answered whatever state the database is in: these take no turn at it."""
 
-OUTSIDE_TRANSACTIONS: Final = frozenset({("POST", "/api/v1/simulations"), ("POST", "/api/v1/plan/check")})
-"""Change nothing and take seconds: let in by a look at the database, and served without a turn at it that others wait for."""
+OUTSIDE_TRANSACTIONS: Final = frozenset(
+    {
+        ("POST", "/api/v1/simulations"),
+        ("POST", "/api/v1/plan/check"),
+        ("POST", "/api/v1/drills/{drill_id}/plays"),
+        ("POST", "/drills/{drill_id}/plays"),
+    }
+)
+"""Take seconds, and change nothing, or in a short transaction of their own at the end: let in by a look at the database, and served
+without a turn at it that others wait for."""

@@ -15,7 +15,6 @@ from app.readiness.schemas import (
     CapacityRead,
     CompleteDuty,
     DrillRead,
-    DrillResult,
     DrillSummary,
     DrillYearRead,
     DutyRead,
@@ -148,26 +147,6 @@ async def find_in_drill(
         session, drill_id, said.topic, said.text, owner=said.owner, due_on=said.due_on, by=who.name, at=now
     )
     return FindingRead.model_validate(finding)
-
-
-@router.post(
-    "/drills/{drill_id}/results",
-    status_code=201,
-    response_model=DrillRead,
-    responses=problems(NotFound, Refused),
-)
-async def note_drill_result(
-    drill_id: str,
-    said: DrillResult,
-    session: Session,
-    who: Who,
-    now: Now,
-    language: Language,
-    response: Response,
-) -> DrillRead:
-    """Hand in what the simulation of a running simulated drill gave; that ends it."""
-    drill = await drills.note_result(session, drill_id, said.result, by=who.name, at=now)
-    return await _read(session, drill, language, response)
 
 
 @router.get(

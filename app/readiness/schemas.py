@@ -149,7 +149,7 @@ class PlanDrill(BaseModel, extra="forbid"):
 class MoveDrill(BaseModel, extra="forbid"):
     event: DrillEvent
     reason: Annotated[str | None, Field(max_length=1000)] = None
-    """Needed to stop or to cancel."""
+    """Needed to cancel."""
     summary: Annotated[str | None, Field(max_length=20_000)] = None
     """Needed to close."""
 
@@ -167,11 +167,6 @@ class FindInDrill(BaseModel, extra="forbid"):
     owner: Annotated[str, Field(min_length=1, max_length=200)]
     """A position, a department or a person's name."""
     due_on: date
-
-
-class DrillResult(BaseModel, extra="forbid"):
-    result: dict[str, Any]
-    """What the simulation printed, as JSON."""
 
 
 class InjectRead(BaseModel):

@@ -14,7 +14,7 @@ from app import installation
 from app.access.parts import Parts
 from app.access.tables import KeptAnswer
 from app.plan.outlook import nightly
-from app.readiness import daily_health, duties, handovers
+from app.readiness import daily_health, drills, duties, handovers
 from app.watch import failing, self_test, silence
 
 _SELF_TEST_LOOK: Final = timedelta(seconds=30)
@@ -73,6 +73,8 @@ async def fire_duties(parts: Parts) -> None:
     """Every duty of the plan that fell due, also while nobody ran; handovers of the last minutes; the day's check-ins."""
     async with parts.db.transaction() as session:
         await duties.fire_due(session, at=parts.clock.now())
+    async with parts.db.transaction() as session:
+        await drills.watch_year(session, at=parts.clock.now())
     async with parts.db.transaction() as session:
         await handovers.fire_due(session, at=parts.clock.now())
     async with parts.db.transaction() as session:

@@ -405,6 +405,16 @@ class Brute:
                     code = f"{name}_never_told" if never else f"{name}_told_late"
                     worst = None if never else float(max(one for one in values if one is not None))
                     yield code, f"levels.{level}.told_within.{name}", worst, stretches(late.__getitem__)
+                elif level >= 3:
+                    held = [one is not None and one + 10 > minutes for one in took]  # the cap's ten minutes
+                    if any(held):
+                        longest = float(max(one for one in took if one is not None))
+                        yield (
+                            "told_late_in_storm",
+                            f"levels.{level}.told_within.{name}",
+                            longest,
+                            stretches(held.__getitem__),
+                        )
 
     def _rungs(self) -> Iterator[Said]:
         for level, chain in self.plan.chains.items():
@@ -582,4 +592,5 @@ def test_the_worlds_are_varied_enough_to_show_every_kind_of_finding() -> None:
         "first_told_late", "first_never_told", "department_head_told_late", "leadership_told_late", "leadership_never_told",
         "department_head_never_told", "rung_reaches_nobody", "approval_by_nobody", "no_commander", "nobody_declares",
         "position_unanswered", "position_vacant", "demand_short", "demand_never_met", "playbook_short", "pair_short",
+        "told_late_in_storm",
     }  # fmt: skip
