@@ -92,11 +92,17 @@ async def look_at_year(happened: Happened) -> None:
     plan = await revisions.document_of(session, standing.id)
     said = {"year": year.year, "needed": year.needed, "held": year.held, "types": len(year.types)}
     await pipeline.tell(
-        session, ref=happened.ref, kind="drill_year_open", number="", level=4, exercise=False,
-        subject=localised(say("flow.drill_year_open.subject", **said)),
-        text=localised(say("flow.drill_year_open.text", **said)),
-        positions=[plan.organisation.default_position], at=happened.at,
-    )  # fmt: skip
+        session,
+        News(
+            ref=happened.ref,
+            kind="drill_year_open",
+            level=4,
+            subject=localised(say("flow.drill_year_open.subject", **said)),
+            text=localised(say("flow.drill_year_open.text", **said)),
+        ),
+        positions=[plan.organisation.default_position],
+        at=happened.at,
+    )
 
 
 async def _tell(happened: Happened, what: str, *, observe: bool | None = None, **more: str) -> None:
