@@ -22,6 +22,7 @@ from app.clock import Clock, DatabaseClock, SystemClock, keep_in_step
 from app.console.drilling import router as drill_pages
 from app.console.planning import router as plan_pages
 from app.console.pools import router as pool_pages
+from app.console.risking import router as risk_pages
 from app.console.rostering import router as roster_pages
 from app.console.routes import router as console_routes
 from app.console.routes import static_files
@@ -48,6 +49,7 @@ from app.playbooks.routes import router as playbook_routes
 from app.readiness.routes import router as readiness_routes
 from app.resources.routes import router as resource_routes
 from app.reviews.routes import router as review_routes
+from app.risks.routes import router as risk_routes
 from app.service import housekeeping, refusals
 from app.service.holding import HoldHeader
 from app.service.holding import router as holding_routes
@@ -69,9 +71,10 @@ from app.watch.routes import router as watch_routes
 # Looked through in this order: what comes by the thousand first.
 ROUTERS: Sequence[APIRouter] = (
     receiving_routes, incident_routes, of_incident_routes, playbook_routes, notify_routes, resource_routes,
-    review_routes, level_routes, plan_routes, plan_change_routes, simulation_routes, people_routes, roster_routes, readiness_routes,
+    review_routes, risk_routes, level_routes, plan_routes, plan_change_routes, simulation_routes, people_routes,
+    roster_routes, readiness_routes,
     intake_routes, access_routes, parked_routes, watch_routes, holding_routes, stream_routes, vital_routes, problem_routes,
-    console_routes, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages, simulation_pages,
+    console_routes, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages, risk_pages, simulation_pages,
 )  # fmt: skip
 
 _ALL: Final = APIRouter()  # what they come to is worked out once, not for each app of a process

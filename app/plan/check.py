@@ -19,6 +19,7 @@ RULES: Final[Sequence[Rule]] = (
     references.positions_are_free_to_name,
     references.departments_exist,
     references.playbooks_exist,
+    references.types_exist,
     references.command_posts_exist,
     references.pools_exist,
     references.items_exist,

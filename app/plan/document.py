@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from app.incidents.document import CommandPost
-from app.levels.document import IncidentType, Levels, LevelSpec, Risk, Storm
+from app.levels.document import IncidentType, Levels, LevelSpec, PlannedRisk, Risk, Storm
 from app.notify.document import Chain
 from app.playbooks.document import Playbook
 from app.resources.document import Pool
@@ -76,6 +76,20 @@ class Organisation(Part):
     """Told when nothing else says whom: the duty lead."""
     check_ins: CheckIns | None = None
 
+    def above(self, position: str) -> list[str]:
+        """To whom one reports: the head of the own department, then leadership (EP-2.2)."""
+        own = self.positions.get(position)
+        if own is not None and own.layer not in (Layer.MANAGEMENT, Layer.LEADERSHIP):
+            heads = [
+                name for name, one in self.positions.items()
+                if one.department == own.department and one.layer is Layer.MANAGEMENT
+            ]  # fmt: skip
+            if heads:
+                return heads
+        return [
+            name for name, one in self.positions.items() if one.layer is Layer.LEADERSHIP and name != position
+        ]
+
 
 class Monitoring(Part):
     """Warning and monitoring: what is watched, and by whom (EP-1.4, OR-2)."""
@@ -126,6 +140,8 @@ class PlanDocument(Part):
     monitoring: Monitoring | None = None
     levels: dict[LevelNumber, LevelSpec]
     risk: Risk
+    risks: dict[Slug, PlannedRisk] = Field(default_factory=dict)
+    """What the risk register begins with (EP-3.1)."""
     types: dict[Slug, IncidentType]
     chains: dict[LevelNumber, Chain]
     command_posts: dict[Slug, CommandPost]

@@ -107,6 +107,9 @@ ERRORS: dict[str, tuple[str, str, Change]] = {
         "unknown_playbook", "types.cyber_attack.playbook",
         put("types", "cyber_attack", "playbook", to="cyber_atack"),
     ),
+    "a risk of a type that is not there": (
+        "unknown_type", "risks.core_system_fails.type", put("risks", "core_system_fails", "type", to="system_outrage"),
+    ),
     "a level with a command post that is not there": (
         "unknown_command_post", "levels.4.command_post", put("levels", "4", "command_post", to="war_room"),
     ),
