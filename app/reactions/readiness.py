@@ -15,7 +15,7 @@ from app.plan import due, revisions
 from app.plan.tables import Reason
 from app.reactions.context import Happened
 from app.readiness import daily_health, handovers
-from app.resources import checks
+from app.resources import checks, expiry, ledger
 from app.reviews import improvements
 from app.reviews.tables import Review
 from app.wording import Wording, localised, restored, say
@@ -50,6 +50,18 @@ async def ask_for_a_look(happened: Happened) -> None:
     """A stocktake or a check is due; its owner hears so, unless somebody looked meanwhile."""
     if await checks.still_due(happened.session, happened.topic, happened.payload, at=happened.at):
         await _tell(happened, "stocktake_due" if happened.topic == checks.STOCKTAKE_DUE else "check_due")
+
+
+async def tell_expiry(happened: Happened) -> None:
+    """Of a batch that is about to expire, or has, there is some left; what may no longer be used may have to be asked for anew."""
+    said = happened.payload
+    if (left := await expiry.left_of(happened.session, said["unit_id"])) == 0:
+        return
+    if happened.topic == expiry.EXPIRED:
+        await ledger.look_again(happened.session, said["pool_id"], said["item"], at=happened.at)
+    await _tell(
+        happened, "stock_expired" if happened.topic == expiry.EXPIRED else "stock_expiring", left=left
+    )
 
 
 async def tell_handover(happened: Happened) -> None:
@@ -159,8 +171,8 @@ async def note_found_wanting(happened: Happened) -> None:
         await due.note(happened.session, Reason.FOUND_WANTING, said, key=key, by="plan", at=happened.at)
 
 
-async def _tell(happened: Happened, what: str, besides: Sequence[str] = ()) -> None:
-    said: dict[str, Any] = dict(happened.payload)
+async def _tell(happened: Happened, what: str, besides: Sequence[str] = (), **more: Any) -> None:
+    said: dict[str, Any] = {**happened.payload, **more}
     positions: Sequence[str] = [said["owner"], *besides]
     await pipeline.tell(
         happened.session,
