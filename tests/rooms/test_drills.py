@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from app.access import keys
+from app.access.tables import Role
 from app.incidents.tables import Incident
 from app.notify.channel import Message, as_told
 from app.notify.tables import Delivery, DeliveryState
@@ -133,6 +135,25 @@ async def test_whoever_planned_it_does_not_approve_it_and_whoever_takes_part_doe
         "/drills", scheme(world, type="no_such", parts=[{"position": "nobody"}]), expect=422
     )
     assert {one["path"] for one in wrong["errors"]} == {"type", "parts.0"}
+
+
+async def test_who_takes_part_gives_no_points_and_an_observer_does(world: World) -> None:
+    drill = await started(world)
+    people = {one["name"]: one["id"] for one in (await world.get("/people"))["items"]}
+    points = {"topic": "people", "points": 5}
+    for name, expect in (("Lin", 403), ("Care", 201)):
+        async with world.parts.db.transaction() as session:
+            _, key = await keys.issue(
+                session,
+                name=name,
+                role=Role.EXECUTION,
+                by="test",
+                at=world.clock.now(),
+                person_id=people[name],
+            )
+        await world.post(
+            f"/drills/{drill['id']}/scores", points, expect=expect, headers={"Authorization": f"Bearer {key}"}
+        )
 
 
 def test_every_state_but_the_last_two_can_be_left() -> None:
