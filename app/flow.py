@@ -106,6 +106,8 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "plan.enforced": (running.refresh_members, risking.fill_register),
     "stocktake.due": (readiness.ask_for_a_look,),
     "check.due": (readiness.ask_for_a_look,),
+    "stock.expiring": (readiness.tell_expiry,),
+    "stock.expired": (readiness.tell_expiry,),
     "plan.outlook_worsened": (watching.say_plan_would_fail,),
     "plan.revision_due": (readiness.remind_of_revision,),
     # risks

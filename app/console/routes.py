@@ -39,8 +39,7 @@ from app.people.tables import Availability, Person
 from app.reviews import draft, figures, markdown, publishing
 from app.reviews.schemas import EditReview
 from app.reviews.tables import Review, ReviewState
-from app.vocabulary import write_span
-from app.wording import LANGUAGES, say
+from app.wording import LANGUAGES, Wording, say, spoken_span
 
 router = APIRouter(route_class=Edge, include_in_schema=False)
 _HOME: Final = pathlib.Path(__file__).parent
@@ -374,8 +373,8 @@ async def _review_page(request: Request, session: AsyncSession, who: Principal, 
     )  # fmt: skip
 
 
-def _span(iso: str | None) -> str:
-    return write_span(figures.from_iso(iso)) if iso else "–"
+def _span(iso: str | None) -> Wording | None:
+    return spoken_span(figures.from_iso(iso)) if iso else None
 
 
 # ── people ────────────────────────────────────────────────────────────────────────────────────────────────

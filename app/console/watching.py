@@ -18,8 +18,8 @@ from app.intake import enrolment
 from app.intake.tables import Source
 from app.plan.outlook import standing
 from app.plan.outlook.report import DAYS
-from app.vocabulary import write_span
 from app.watch import set_aside, silence
+from app.wording import Wording, spoken_span
 
 router = APIRouter(route_class=Edge, include_in_schema=False)
 _MOST_SOURCES: Final = 500
@@ -66,5 +66,5 @@ async def show_outlook(request: Request, session: Session, parts: Here, now: Now
     return draw(request, "outlook.html", looked=looked, days=DAYS)
 
 
-def _span(seconds: int) -> str:
-    return write_span(timedelta(seconds=seconds))
+def _span(seconds: int) -> Wording:
+    return spoken_span(timedelta(seconds=seconds))

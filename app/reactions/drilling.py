@@ -6,6 +6,7 @@ from app.incidents import facts
 from app.incidents.tables import Status
 from app.levels import matrix
 from app.notify import pipeline, receivers
+from app.notify.pipeline import News
 from app.notify.receivers import Receiver
 from app.plan import due, revisions
 from app.plan.tables import Reason
@@ -91,11 +92,17 @@ async def look_at_year(happened: Happened) -> None:
     plan = await revisions.document_of(session, standing.id)
     said = {"year": year.year, "needed": year.needed, "held": year.held, "types": len(year.types)}
     await pipeline.tell(
-        session, ref=happened.ref, kind="drill_year_open", number="", level=4, exercise=False,
-        subject=localised(say("flow.drill_year_open.subject", **said)),
-        text=localised(say("flow.drill_year_open.text", **said)),
-        positions=[plan.organisation.default_position], at=happened.at,
-    )  # fmt: skip
+        session,
+        News(
+            ref=happened.ref,
+            kind="drill_year_open",
+            level=4,
+            subject=localised(say("flow.drill_year_open.subject", **said)),
+            text=localised(say("flow.drill_year_open.text", **said)),
+        ),
+        positions=[plan.organisation.default_position],
+        at=happened.at,
+    )
 
 
 async def _tell(happened: Happened, what: str, *, observe: bool | None = None, **more: str) -> None:
@@ -112,9 +119,19 @@ async def _tell(happened: Happened, what: str, *, observe: bool | None = None, *
             localised(say(f"flow.{what}.{piece}", **said), levels.zone) for piece in ("subject", "text")
         )
         await pipeline.tell_people(
-            session, ref=drill.id, kind=what, number=more.get("number", ""), level=drill.level, exercise=True,
-            subject=subject, text=text, people=await _people(happened, drill, part), at=happened.at,
-        )  # fmt: skip
+            session,
+            News(
+                ref=drill.id,
+                kind=what,
+                number=more.get("number", ""),
+                level=drill.level,
+                exercise=True,
+                subject=subject,
+                text=text,
+            ),
+            people=await _people(happened, drill, part),
+            at=happened.at,
+        )
 
 
 async def _people(happened: Happened, drill: Drill, part: DrillPart) -> Sequence[Receiver]:

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from app.levels import matrix
 from app.notify import pipeline
+from app.notify.pipeline import News
 from app.plan import revisions
 from app.reactions.context import Happened
 from app.risks import assessments, register
@@ -65,6 +66,8 @@ async def _tell(happened: Happened, what: str, positions: Sequence[str], words: 
         localised(Wording(f"flow.{what}.{part}", words), levels.zone) for part in ("subject", "text")
     )
     await pipeline.tell(
-        happened.session, ref=happened.ref, kind=what, number="", level=_NO_HURRY, exercise=False, subject=subject,
-        text=text, positions=positions, at=happened.at,
-    )  # fmt: skip
+        happened.session,
+        News(ref=happened.ref, kind=what, level=_NO_HURRY, subject=subject, text=text),
+        positions=positions,
+        at=happened.at,
+    )

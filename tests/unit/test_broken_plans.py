@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from app.plan import strict_yaml
 from app.plan.document import PlanDocument
 from app.plan.finding import Finding
 from app.plan.outlook import organisation_file, report
-from app.plan.outlook.organisation_file import OrganisationFile
+from app.plan.outlook.organisation_file import BadOrganisation, OrganisationFile
 from app.plan.outlook.report import Standing
 from app.plan.outlook.snapshot import Snapshot
 from app.wording import LANGUAGES, render
@@ -319,6 +320,16 @@ def test_the_shipped_plan_passes_its_own_check_with_the_sample_organisation() ->
     assert {clause.id: clause.standing for clause in looked.clauses} == dict.fromkeys(
         report.ASKED, Standing.HOLDS
     )
+
+
+def test_quiet_hours_that_never_end_are_refused_in_a_file_as_over_the_api() -> None:
+    organisation = deepcopy(SAMPLE)
+    first = next(iter(organisation["people"]))
+    organisation["people"][first]["quiet"] = {"begins": "22:00", "ends": "22:00"}
+    text = yaml.safe_dump(organisation, allow_unicode=True)
+    with pytest.raises(BadOrganisation) as refusal:
+        organisation_file.read(text.encode(), shipped_plan(), file="organisation.yaml")
+    assert [one.path for one in refusal.value.mistakes] == [f"people.{first}.quiet"]
 
 
 def test_without_an_organisation_the_clauses_about_people_are_left_open() -> None:
