@@ -206,6 +206,18 @@ async def test_what_is_faulty_is_not_reserved_until_a_check_finds_it_ready(db: D
     assert await reserve(db, 2, pool="systems") == [("main", 1), ("standby", 1)]
 
 
+@pytest.mark.parametrize("kind", ["adjust", "stocktake"])
+async def test_counting_what_is_faulty_does_not_repair_it(db: Database, kind: str) -> None:
+    async with db.transaction() as session:
+        await checks.set_state(session, "systems", "main", UnitState.FAULTY, at=AT)
+    async with db.transaction() as session:
+        if kind == "stocktake":
+            await ledger.take_stock(session, "systems", [Count(Lot("main"), 1)], by="Ada", at=AT)
+        else:
+            await ledger.move(session, "systems", Lot("main"), MovementKind.ADJUST, 1, by="Ada", at=AT)
+    assert [unit.state for unit in await rows(db, Unit) if unit.name == "main"] == [UnitState.FAULTY]
+
+
 async def test_the_plan_loaded_again_puts_nothing_back_where_it_was(db: Database) -> None:
     await move(db, "out", 4, batch="next")
     async with db.transaction() as session:
