@@ -120,7 +120,7 @@ async def test_a_no_takes_nothing_and_what_has_changed_meanwhile_is_not_taken(wo
     assert {one["state"] for one in (await world.get("/preemptions"))["items"]} == {"refused", "void"}
 
 
-@pytest.mark.parametrize("grave_then, least_then", [(4, 1), (3, 3)])
+@pytest.mark.parametrize(("grave_then", "least_then"), [(4, 1), (3, 3)])
 async def test_who_is_no_longer_less_grave_by_the_time_of_the_answer_keeps_what_it_has(
     world: World, grave_then: int, least_then: int
 ) -> None:
