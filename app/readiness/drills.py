@@ -181,8 +181,7 @@ async def move(
 ) -> Drill:  # fmt: skip
     """Apply `event` to a drill, or raise what stands against it. Repeatable by nobody: of two, one wins."""
     drill = await locked(session, drill_id)
-    if version is not None and version != drill.version:
-        raise Stale(say("access.stale", current=drill.version), current_version=drill.version)
+    Stale.unless(version, drill.version)
     state = DrillState(drill.state)
     to = TRANSITIONS.get((state, event))
     if to is None:

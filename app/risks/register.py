@@ -54,8 +54,7 @@ async def change(
 
     So does an assessment, which puts the next review off by as long as the plan has it.
     """
-    if version is not None and version != risk.version:
-        raise Stale(say("access.stale", current=risk.version), current_version=risk.version)
+    Stale.unless(version, risk.version)
     _, plan = await revisions.in_force(session)
     _refuse_unknown(plan, values)
     if assessment_id is not None:
