@@ -30,6 +30,7 @@ from app.door import BodyLimit
 from app.engine import Engine
 from app.hints import KEEP_EVERY, Hints
 from app.incidents.routes import router as incident_routes
+from app.intake.certified import Certified
 from app.intake.lane import StraightLane
 from app.intake.receiving import router as receiving_routes
 from app.intake.routes import router as intake_routes
@@ -142,6 +143,7 @@ def create_app(
     )  # fmt: skip
     app.state.parts, app.state.engine, app.state.running = parts, engine, set()
     app.state.guard = Guard(parts, engine, reach.outgoing)
+    app.state.certified = Certified(reach.outgoing)
     for router in ROUTERS:
         app.include_router(router)
     app.mount("/static", static_files(), name="static")

@@ -126,6 +126,7 @@ class Scene:
             ("PATCH", "/api/v1/sources/{slug}"): {"expect_every": "15m"},
             ("POST", "/api/v1/sources/{slug}/try"): ALERT,
             ("POST", "/intake/{slug}"): ALERT,
+            ("PUT", "/intake/{slug}"): ALERT,
             ("POST", "/v2/enqueue"): event,
             ("POST", "/v2/alerts"): {"message": "IVR down", "alias": "ivr"},
             ("POST", "/v2/alerts/{alias}/close"): {"source": "prom"},

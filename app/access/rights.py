@@ -55,6 +55,8 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/api/v1/receipts"): OVERSEES,
     ("GET", "/api/v1/receipts/{receipt_id}"): OVERSEES,
     ("POST", "/intake/{slug}"): Open.SOURCE,
+    ("PUT", "/intake/{slug}"): Open.SOURCE,
+    ("OPTIONS", "/intake/{slug}"): Open.SOURCE,
     ("POST", "/v2/enqueue"): Open.SOURCE,
     ("POST", "/v2/alerts"): Open.SOURCE,
     ("POST", "/v2/alerts/{alias}/close"): Open.SOURCE,

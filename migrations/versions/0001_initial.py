@@ -429,6 +429,8 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("mapping", JSON, nullable=True),
         sa.Column("signing_sealed", sa.Text(), nullable=True),
+        sa.Column("addresses", JSON, nullable=True),
+        sa.Column("topics", JSON, nullable=True),
         sa.Column("default_type", sa.String(length=63), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
