@@ -204,6 +204,8 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/people/{person_id}/availability"): MANAGES,
     ("GET", "/parked"): OVERSEES,
     ("GET", "/sources"): OVERSEES,
+    ("GET", "/sources/{slug}/try"): MANAGES,
+    ("POST", "/sources/{slug}/try"): MANAGES,
     ("GET", "/plan/check"): MANAGES,
     ("POST", "/parked/{parked_id}/retry"): MANAGES,
     # the service itself

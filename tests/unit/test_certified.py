@@ -38,7 +38,7 @@ class Amazon(Outgoing):
         self.called: list[str] = []
         self._body, self._away = body or certificate(), away
 
-    async def request(self, method: str, url: str, **more: Any) -> Reply:  # type: ignore[override]
+    async def request(self, method: str, url: str, **more: Any) -> Reply:
         self.called.append(url)
         if self._away:
             raise CallFailed(FailureKind.TIMEOUT, "sns")
