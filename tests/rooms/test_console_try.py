@@ -17,7 +17,7 @@ MAPPING = {
 
 async def post(world: World, slug: str, **fields: str) -> Any:
     headers = {**world.as_("management"), "Accept": "text/html"}
-    return await world.client.post(f"/sources/{slug}/try", data=fields, headers=headers)
+    return await world.client.post(f"/sources/{slug}/try", data={"form": "try", **fields}, headers=headers)
 
 
 async def test_a_mapping_is_typed_tried_and_kept_and_a_stranger_is_named(world: World) -> None:

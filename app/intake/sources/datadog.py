@@ -32,6 +32,8 @@ def parse(body: Any, *, mapping: generic.Mapping | None = None) -> list[Signal]:
     said = {name: _VARIABLE.sub("", reading.text(value)).strip() for name, value in body.items()}
     title = said.get("title", "")
     key = reading.first_text(said.get("cycle_key"), said.get("aggreg_key"), said.get("alert_id"), title)
+    if not key and _VARIABLE.search(reading.text(body.get("cycle_key"))):
+        return [Signal(dedup_key="test", occurrence="", state=SignalState.INFO, title="Datadog")]
     if not key:
         raise NotUnderstood(say("source.missing", where="/cycle_key"))
     word = said.get("transition", "").casefold()

@@ -6,9 +6,9 @@ r"""Zabbix, through the media type in `integrations/zabbix/`.
      "date": "2026.11.22", "time": "10:00:00", "recovery_date": "{EVENT.RECOVERY.DATE}", "url": "https://zabbix"}
 
 The key is the id of the problem's event, which the recovery bears too. Everything is text; a macro that Zabbix did not expand
-(`{EVENT.RECOVERY.DATE}`) is absent. An update of a problem (`event_update_status` 1) is an acknowledgement where `event_ack` says
-so, and a remark otherwise. Discovery and autoregistration (`event_source` 1 and 2) never recover: they are remarks. Severity 5
-(disaster) is level 1, 4 is 2, 3 and 2 are 3, 1 and 0 are 4. Times have no zone: the source's `zone` says which.
+(`{EVENT.RECOVERY.DATE}`) is absent, and a message without any event is a test of the media type. An update of a problem
+(`event_update_status` 1) is an acknowledgement where `event_ack` says so, and a remark otherwise. Discovery and autoregistration
+(`event_source` 1 and 2) never recover: they are remarks. Severity 5 (disaster) is level 1, 4 is 2, 3 and 2 are 3, 1 and 0 are 4. Times have no zone: the source's `zone` says which.
 """
 
 import json
@@ -34,15 +34,17 @@ def parse(body: Any, *, mapping: generic.Mapping | None = None) -> list[Signal]:
     said = {name: _expanded(reading.text(value)) for name, value in body.items()}
     event = said["event_id"]
     title = reading.first_text(said.get("name"), said.get("event_name"))
-    if not event and not title:
+    if not event and _MACRO.search(reading.text(body["event_id"])):
+        return [Signal(dedup_key="test", occurrence="", state=SignalState.INFO, title=title or "Zabbix")]
+    if not event:
         raise NotUnderstood(say("source.missing", where="/event_id"))
     tags = _tags(body.get("tags"))
     zone = mapping.zone if mapping else None
     return [
         Signal(
-            dedup_key=event or title,
+            dedup_key=event,
             occurrence=event,
-            state=_state(said) if event else SignalState.INFO,  # a test of the media type: there is no event
+            state=_state(said),
             title=title,
             text=said.get("opdata", ""),
             level_hint=generic.level_of(said.get("nseverity"), mapping, _SEVERITIES),
