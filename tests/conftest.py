@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from app import telemetry
-from tests.databases import Databases, Kind
+from tests.databases import Databases, Kind, compile_once
 from tests.world import World, a_world
 
 telemetry.set_up("WARNING")
+compile_once()
 
 
 @pytest.fixture(scope="session")

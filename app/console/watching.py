@@ -23,9 +23,8 @@ from app.intake.tables import Source
 from app.intake.trying import Trial
 from app.plan.outlook import standing
 from app.plan.outlook.report import DAYS
-from app.vocabulary import write_span
 from app.watch import set_aside, silence
-from app.wording import say
+from app.wording import Wording, say, spoken_span
 
 router = APIRouter(route_class=Edge, include_in_schema=False)
 _MOST_SOURCES: Final = 500
@@ -109,9 +108,10 @@ async def _trial(request: Request, session: AsyncSession, slug: str, trial: Tria
 async def show_outlook(request: Request, session: Session, parts: Here, now: Now) -> Response:
     """Whether the plan in force would hold over the coming days, with a counter-example for each finding."""
     await in_local_time(request, session)
-    looked = await standing.look_ahead(session, at=now, days=DAYS, mail=bool(parts.settings.smtp_host))
+    async with standing.alone(parts.checks):
+        looked = await standing.look_ahead(session, at=now, days=DAYS, mail=bool(parts.settings.smtp_host))
     return draw(request, "outlook.html", looked=looked, days=DAYS)
 
 
-def _span(seconds: int) -> str:
-    return write_span(timedelta(seconds=seconds))
+def _span(seconds: int) -> Wording:
+    return spoken_span(timedelta(seconds=seconds))

@@ -1,5 +1,6 @@
 """A playbook as the plan writes it: steps with their kinds, order, conditions, time limits and ways out (EP-4.1, EP-7.1.3)."""
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
@@ -95,6 +96,25 @@ class ReserveStep(_Step):
     params: ReserveParams = Field(alias="with")
 
 
+class AssetUse(StrEnum):
+    """What a call does to the technology of a pool (EP-6.3)."""
+
+    FAIL_OVER = (
+        "fail_over"  # a standby takes over its work: reserved before the call; what failed is marked faulty
+    )
+    VERIFY_BACKUP = "verify_backup"  # an answer as expected counts as a check of it
+
+
+class AssetParams(Part):
+    does: AssetUse
+    pool: Slug
+    name: str
+    """`verify_backup`: the asset looked at. `fail_over`: what has failed, as `standby_of` names it; the standby's name is sent
+    as `standby` beside the body."""
+    hold: Span = timedelta(hours=24)
+    """How long the standby is meant to be in use; it ends with the incident at the latest."""
+
+
 class HttpParams(Part):
     connection: Slug | None = None
     """A connection of the settings (`MUSTER_CONNECTIONS`): address and secret stay out of the plan."""
@@ -104,6 +124,8 @@ class HttpParams(Part):
     """Sent as JSON; texts in it may hold `{{ … }}`."""
     expect: list[Annotated[int, Field(ge=100, le=599)]] = Field(default_factory=list)
     """Status codes that mean success; none: every 2xx."""
+    asset: AssetParams | None = None
+    """What the call does to an asset of the pools, if it does."""
 
     @model_validator(mode="after")
     def _one_destination(self) -> Self:

@@ -21,9 +21,10 @@ from app.incidents import record, timeline
 from app.incidents.tables import Incident, Status
 from app.outgoing import CallFailed, FailureKind, Outgoing, retry_after
 from app.playbooks import progress, runner
-from app.playbooks.document import HttpStep
+from app.playbooks.document import AssetUse, HttpStep
 from app.playbooks.kinds import Done, Failed
 from app.playbooks.tables import StepRow, StepState
+from app.resources import checks
 from app.settings import Connection
 from app.wording import Wording, say
 
@@ -146,6 +147,8 @@ async def note(session: AsyncSession, claimed: Claimed, answer: Answer, *, at: d
     if row.state != StepState.DOING or row.attempts != claimed.attempt:
         return False
     if answer.result is not None:
+        if not claimed.exercise:
+            await _note_check(session, row, at=at)
         await runner.step_ended(session, incident, row, Done(answer.result), at=at)
         return True
     refusal = answer.refusal or say("playbooks.answered", status=0)
@@ -157,6 +160,14 @@ async def note(session: AsyncSession, claimed: Claimed, answer: Answer, *, at: d
     row.result = {**row.result, "attempts": row.attempts}
     await runner.step_ended(session, incident, row, Failed(refusal, final=True), at=at)
     return True
+
+
+async def _note_check(session: AsyncSession, row: StepRow, *, at: datetime) -> None:
+    """A backup was verified: that is a check of it (EP-6.3)."""
+    step = progress.document_of(row)
+    asset = step.params.asset if isinstance(step, HttpStep) else None
+    if asset is not None and asset.does is AssetUse.VERIFY_BACKUP:
+        await checks.found_good(session, asset.pool, asset.name, at=at)
 
 
 def _note_retry(

@@ -22,8 +22,10 @@ from app.incidents.transitions import Command
 from app.levels.grading import is_graver
 from app.notify import chain, pipeline
 from app.notify.document import Chain, Hop
+from app.notify.pipeline import News
 from app.playbooks.document import (
     ApprovalStep,
+    AssetUse,
     CommandPostStep,
     EscalateStep,
     HttpStep,
@@ -35,7 +37,7 @@ from app.playbooks.document import (
     WaitStep,
 )
 from app.playbooks.tables import Run, StepRow, StepState
-from app.resources import reservation
+from app.resources import failover, reservation
 from app.vocabulary import LocalisedTemplate
 from app.wording import Wording
 
@@ -113,10 +115,20 @@ class Notify:
     async def start(self, turn: Turn, step: NotifyStep) -> Outcome:
         incident = turn.incident
         notice = await pipeline.tell(
-            turn.session, ref=incident.id, kind="step", number=incident.number, level=incident.level,
-            exercise=incident.status == "Exercise", subject=step.title.model_dump(exclude_none=True),
-            text=turn.told(step.params.text), positions=step.params.tell, via=step.params.via, at=turn.at,
-        )  # fmt: skip
+            turn.session,
+            News(
+                ref=incident.id,
+                kind="step",
+                number=incident.number,
+                level=incident.level,
+                exercise=incident.status == "Exercise",
+                subject=step.title.model_dump(exclude_none=True),
+                text=turn.told(step.params.text),
+            ),
+            positions=step.params.tell,
+            via=step.params.via,
+            at=turn.at,
+        )
         return Done({"notice": notice.id})
 
 
@@ -157,12 +169,22 @@ class CallHttp:
     kind: ClassVar[str] = "http"
 
     async def start(self, turn: Turn, step: HttpStep) -> Outcome:
-        """Put the request together once; each attempt sends the same."""
+        """Put the request together once; each attempt sends the same. What it switches to is reserved before."""
         url = Text.compile(step.params.url).render(turn.scope, "en") if step.params.url else None
+        body = _filled(step.params.body, turn.scope)
+        if (asset := step.params.asset) is not None and asset.does is AssetUse.FAIL_OVER:
+            standby = await failover.fail_over(
+                turn.session, ref=turn.incident.id, key=turn.row.attempt_key, pool=asset.pool, failed=asset.name,
+                until=turn.at + asset.hold, by="plan", exercise=turn.incident.status == "Exercise", at=turn.at,
+            )  # fmt: skip
+            if isinstance(standby, reservation.Shortage):
+                return Failed(standby.wording())
+            turn.row.result = {"standby": standby}
+            body = {**body, "standby": standby}
         return Queued(
             {
-                "connection": step.params.connection, "url": url, "method": step.params.method,
-                "body": _filled(step.params.body, turn.scope), "expect": list(step.params.expect),
+                "connection": step.params.connection, "url": url, "method": step.params.method, "body": body,
+                "expect": list(step.params.expect),
             }
         )  # fmt: skip
 

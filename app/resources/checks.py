@@ -53,11 +53,16 @@ async def set_state(
         raise Refused(say("resources.asset_gone"), state=unit.state)
     unit.state = state
     if checked:
-        unit.checked_at = at
-        if unit.check_every is not None:
-            unit.check_due_at = at + timedelta(seconds=unit.check_every)
-            await _arm_check(session, unit)
+        await _checked(session, unit, at=at)
     return unit
+
+
+async def found_good(session: AsyncSession, pool_id: str, name: str, *, at: datetime) -> None:
+    """An asset was looked at by a step of the plan and found to do what it is for; what is gone by now is passed over."""
+    query = select(Unit).where(Unit.pool_id == pool_id, Unit.name == name, Unit.state != UnitState.GONE)
+    unit = await session.scalar(query.with_for_update().execution_options(populate_existing=True))
+    if unit is not None:
+        await _checked(session, unit, at=at)
 
 
 async def still_due(session: AsyncSession, topic: str, payload: Any, *, at: datetime) -> bool:
@@ -68,6 +73,13 @@ async def still_due(session: AsyncSession, topic: str, payload: Any, *, at: date
     else:
         due_at = await session.scalar(select(Unit.check_due_at).where(Unit.id == payload["id"]))
     return due_at is not None and due_at <= at
+
+
+async def _checked(session: AsyncSession, unit: Unit, *, at: datetime) -> None:
+    unit.checked_at = at
+    if unit.check_every is not None:
+        unit.check_due_at = at + timedelta(seconds=unit.check_every)
+        await _arm_check(session, unit)
 
 
 async def _arm_stocktake(session: AsyncSession, pool: Pool) -> None:

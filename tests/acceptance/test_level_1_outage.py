@@ -162,7 +162,8 @@ async def test_a_level_1_outage_at_night_from_the_alarm_to_the_review(
     # Failover is called over HTTP, once, under the step's own key.
     (call,) = failover.received
     assert call.headers["idempotency-key"] == (await step(world, name, "fail_over"))["id"]
-    assert (await step(world, name, "fail_over"))["result"] == {"status": 200, "body": {"switched": True}}
+    switched = {"standby": "standby_telephony", "status": 200, "body": {"switched": True}}
+    assert (await step(world, name, "fail_over"))["result"] == switched
 
     # Customers are told only after leadership approved.
     await world.apply(name, "respond")

@@ -107,6 +107,9 @@ ERRORS: dict[str, tuple[str, str, Change]] = {
         "unknown_playbook", "types.cyber_attack.playbook",
         put("types", "cyber_attack", "playbook", to="cyber_atack"),
     ),
+    "a risk of a type that is not there": (
+        "unknown_type", "risks.core_system_fails.type", put("risks", "core_system_fails", "type", to="system_outrage"),
+    ),
     "a level with a command post that is not there": (
         "unknown_command_post", "levels.4.command_post", put("levels", "4", "command_post", to="war_room"),
     ),
@@ -124,6 +127,14 @@ ERRORS: dict[str, tuple[str, str, Change]] = {
     "a reservation of materials that does not say which": (
         "item_not_named", "playbooks.epidemic.steps.2.with.ask.0",
         lambda plan: drop("with", "ask", 0, "item")(step(plan, "epidemic", "reserve_supplies")),
+    ),
+    "a fail-over from what nothing stands in for": (
+        "no_standby", "playbooks.system_outage.steps.7.with.asset.name",
+        at_step("fail_over", "with", "asset", "name", to="telefony"),
+    ),
+    "a backup verified that the pool does not hold": (
+        "unknown_item", "playbooks.system_outage.steps.7.with.asset.name",
+        at_step("fail_over", "with", "asset", to={"does": "verify_backup", "pool": "standby_systems", "name": "x"}),
     ),
     "two steps of one name": (
         "duplicate_step", "playbooks.system_outage.steps.26.id", add_step(id="diagnose"),
@@ -232,6 +243,10 @@ ERRORS: dict[str, tuple[str, str, Change]] = {
     "a graver level that takes longer": (
         "graver_slower", "levels.2.targets.review_within",
         put("levels", "2", "targets", "review_within", to="11d"),
+    ),
+    "a summary of who is ill for those who do not manage": (
+        "health_told_too_widely", "organisation.check_ins.tell.0",
+        put("organisation", "check_ins", "tell", to=["customer_service_agent"]),
     ),
     "a calendar of four fields": (
         "bad_cron", "training.duties.stock_check.cron",

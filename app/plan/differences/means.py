@@ -58,6 +58,7 @@ def _pool(notes: Notes, place: Place, old: Pool, new: Pool) -> None:
     )
     match old, new:
         case PeoplePool(), PeoplePool():
+            notes.number(place, "diff.pool.least", "minimum", old.minimum, new.minimum)
             if fewer := [one for one in old.positions if one not in new.positions]:
                 notes.note(
                     place,
@@ -163,6 +164,8 @@ def _step(notes: Notes, place: Place, old: Step, new: Step) -> None:
         notes.note(at, "diff.step.to_level", "with.to_level", level=now.get("to_level"))
     if was.get("until") != now.get("until"):
         notes.note(at, "diff.step.until", "with.until", condition=now.get("until"))
+    if was.get("asset") != now.get("asset"):
+        notes.note(at, "diff.step.asset", "with.asset", weakens=now.get("asset") is None)
     if was.get("text") != now.get("text"):
         notes.note(at, "diff.step.text", "with.text")
     if old.title != new.title:

@@ -7,8 +7,11 @@ from app.plan.document import PlanDocument
 from app.plan.finding import Finding, error, unknown
 from app.playbooks.document import (
     ApprovalStep,
+    AssetParams,
+    AssetUse,
     CommandPostStep,
     EscalateStep,
+    HttpStep,
     NoticeStep,
     NotifyStep,
     ReserveStep,
@@ -35,6 +38,13 @@ def demands_of(plan: PlanDocument) -> Iterator[tuple[str, Demand]]:
                 at = f"{path}.with.ask.{index}"
                 yield at, ask
                 yield from ((f"{at}.substitutes.{n}", each) for n, each in enumerate(ask.substitutes))
+
+
+def assets_of(plan: PlanDocument) -> Iterator[tuple[str, AssetParams]]:
+    """Every asset a call fails over from or verifies."""
+    for path, _, step in steps_of(plan):
+        if isinstance(step, HttpStep) and step.params.asset is not None:
+            yield f"{path}.with.asset", step.params.asset
 
 
 def tiers_of(plan: PlanDocument, pool: str) -> list[str]:
@@ -75,7 +85,21 @@ def departments_exist(plan: PlanDocument) -> Iterator[Finding]:
 
 def playbooks_exist(plan: PlanDocument) -> Iterator[Finding]:
     named = ((f"types.{name}.playbook", kind.playbook, "EP-1.3") for name, kind in plan.types.items())
-    return _missing("unknown_playbook", named, plan.playbooks)
+    linked = (
+        (f"risks.{name}.playbook", risk.playbook, "EP-3.1")
+        for name, risk in plan.risks.items()
+        if risk.playbook is not None
+    )
+    return _missing("unknown_playbook", [*named, *linked], plan.playbooks)
+
+
+def types_exist(plan: PlanDocument) -> Iterator[Finding]:
+    named = (
+        (f"risks.{name}.type", risk.type, "EP-3.1")
+        for name, risk in plan.risks.items()
+        if risk.type is not None
+    )
+    return _missing("unknown_type", named, plan.types)
 
 
 def command_posts_exist(plan: PlanDocument) -> Iterator[Finding]:
@@ -85,7 +109,8 @@ def command_posts_exist(plan: PlanDocument) -> Iterator[Finding]:
 def pools_exist(plan: PlanDocument) -> Iterator[Finding]:
     nexts = ((f"pools.{name}.next", pool.next, "EP-6.1") for name, pool in plan.pools.items() if pool.next)
     asked = ((f"{path}.pool", demand.pool, "EP-6") for path, demand in demands_of(plan))
-    return _missing("unknown_pool", [*nexts, *asked], plan.pools)
+    switched = ((f"{path}.pool", asset.pool, "EP-6.3") for path, asset in assets_of(plan))
+    return _missing("unknown_pool", [*nexts, *asked, *switched], plan.pools)
 
 
 def items_exist(plan: PlanDocument) -> Iterator[Finding]:
@@ -98,6 +123,24 @@ def items_exist(plan: PlanDocument) -> Iterator[Finding]:
             yield unknown("unknown_item", "EP-6", f"{path}.item", demand.item, contents(pool))
         if demand.item is None and isinstance(pool, MaterialsPool):
             yield error("item_not_named", "EP-6.2", path, pool=demand.pool)
+
+
+def assets_exist(plan: PlanDocument) -> Iterator[Finding]:
+    """What a step verifies is in its pool, and what it fails over from has a standby in the pool or its next tiers."""
+    for path, asset in assets_of(plan):
+        if asset.pool not in plan.pools:
+            continue
+        if asset.does is AssetUse.VERIFY_BACKUP:
+            if asset.name not in (known := contents(plan.pools[asset.pool])):
+                yield unknown("unknown_item", "EP-6.3", f"{path}.name", asset.name, known)
+        elif asset.name not in (known := _stood_in_for(plan, asset.pool)):
+            yield unknown("no_standby", "EP-6.3", f"{path}.name", asset.name, known)
+
+
+def _stood_in_for(plan: PlanDocument, pool: str) -> Collection[str]:
+    tiers = (plan.pools[name] for name in tiers_of(plan, pool))
+    assets = (asset for tier in tiers if isinstance(tier, TechnologyPool) for asset in tier.assets.values())
+    return {asset.standby_of for asset in assets if asset.standby_of is not None}
 
 
 def _missing(code: str, named: Iterable[Named], known: Collection[str]) -> Iterator[Finding]:
@@ -127,9 +170,13 @@ def _command_posts_named(plan: PlanDocument) -> Iterator[Named]:
 
 
 def _positions_named(plan: PlanDocument) -> Iterator[Named]:
+    if (check_ins := plan.organisation.check_ins) is not None:
+        yield from _each("organisation.check_ins.tell", check_ins.tell, "EO-1")
     yield "organisation.default_position", plan.organisation.default_position, "EP-2"
     if plan.monitoring is not None:
         yield "monitoring.owner", plan.monitoring.owner, "EP-1.4"
+    for name, risk in plan.risks.items():
+        yield f"risks.{name}.owner", risk.owner, "EP-3.1"
     for name, department in plan.organisation.departments.items():
         if department.head is not None:
             yield f"organisation.departments.{name}.head", department.head, "EP-2.2"
