@@ -8,7 +8,8 @@ r"""Zabbix, through the media type in `integrations/zabbix/`.
 The key is the id of the problem's event, which the recovery bears too. Everything is text; a macro that Zabbix did not expand
 (`{EVENT.RECOVERY.DATE}`) is absent, and a message without any event is a test of the media type. An update of a problem
 (`event_update_status` 1) is an acknowledgement where `event_ack` says so, and a remark otherwise. Discovery and autoregistration
-(`event_source` 1 and 2) never recover: they are remarks. Severity 5 (disaster) is level 1, 4 is 2, 3 and 2 are 3, 1 and 0 are 4. Times have no zone: the source's `zone` says which.
+(`event_source` 1 and 2) never recover: they are remarks. Severity 5 (disaster) is level 1, 4 is 2, 3
+and 2 are 3, 1 and 0 are 4. Times have no zone: the source's `zone` says which.
 """
 
 import json
