@@ -81,6 +81,7 @@ async def _tell_after_the_end(session: AsyncSession) -> None:
     assert answered is not None
     answered.state, answered.ended_at = RoundState.ACKNOWLEDGED, LONG_AGO
     later = NIGHT + timedelta(days=1)
+    await session.execute(delete(Timer).where(Timer.key.startswith(f"round:{answered.id}:")))
     await session.execute(
         update(Delivery)
         .where(Delivery.round_id == answered.id)

@@ -165,7 +165,9 @@ async def test_with_several_engines_each_timer_fires_once_and_order_holds(
             select(func.count()).select_from(OutboxMessage).where(OutboxMessage.topic == "test.note")
         )
         left = await session.scalar(
-            select(func.count()).select_from(Timer).where(Timer.state == TimerState.ARMED)
+            select(func.count())
+            .select_from(Timer)
+            .where(Timer.state == TimerState.ARMED, Timer.topic == "test.note")
         )
     assert (fired, left) == (60, 0)
 

@@ -479,8 +479,14 @@ async def test_a_drill_never_calls_out_and_says_in_every_message_what_it_is(begi
             sent = [one.message for channel in trial.world.channels.values() for one in channel.sent]
             assert sent
             assert [one for one in sent if not ("DRILL" in one.subject and "DRILL" in one.text)] == []
-        async with Receiver() as real, begin([call("switch", real.url())]) as trial:
-            assert len(real.received) == 1, "the same step of a real incident does call"
+
+
+async def test_the_same_steps_of_a_real_incident_do_call_and_carry_no_mark(begin: Begin) -> None:
+    async with Receiver() as receiver:
+        tell = {"tell": ["it_engineer"], "text": text("words")}
+        async with begin([call("switch", receiver.url()), step("tell", "notify", with_=tell)]) as trial:
+            assert len(receiver.received) == 1
+            assert trial.world.channels["mail"].sent
             assert not any("DRILL" in one.message.subject for one in trial.world.channels["mail"].sent)
 
 
