@@ -37,7 +37,9 @@ from app.intake.routes import router as intake_routes
 from app.levels.routes import router as level_routes
 from app.notify.channel import Channel
 from app.notify.channels import registry
+from app.notify.channels.chat import Chat
 from app.notify.channels.mail import MailSettings, Security
+from app.notify.channels.providers import Gateway
 from app.notify.routes import router as notify_routes
 from app.outgoing import Outgoing
 from app.people.roster_routes import router as roster_routes
@@ -58,7 +60,7 @@ from app.service.problem_pages import router as problem_routes
 from app.service.requests import RequestLog
 from app.service.stream import router as stream_routes
 from app.service.vitals import router as vital_routes
-from app.settings import Settings
+from app.settings import Settings, Telephone
 from app.simulation.routes import router as simulation_routes
 from app.vault import Vault
 from app.watch import guard
@@ -108,8 +110,20 @@ def channels_of(settings: Settings, vault: Vault, outgoing: Outgoing) -> Mapping
         )  # fmt: skip
     secrets = signing_secrets(settings, vault)
     return registry.channels(
-        outgoing, mail=mail, webhook_secrets=lambda _to: secrets, deadline=settings.request_deadline
-    )
+        outgoing, mail=mail, webhook_secrets=lambda _to: secrets, deadline=settings.request_deadline,
+        chats=_chats(settings), sms=_gateway(settings.sms), voice=_gateway(settings.voice),
+    )  # fmt: skip
+
+
+def _chats(settings: Settings) -> registry.Chats:
+    found: dict[str, dict[str, Chat]] = {}
+    for name, chat in settings.chats.items():
+        found.setdefault(chat.channel, {})[name] = Chat(chat.url, chat.secret)
+    return found
+
+
+def _gateway(account: Telephone | None) -> Gateway | None:
+    return Gateway(**{name: getattr(account, name) for name in Telephone.model_fields}) if account else None
 
 
 def signing_secrets(settings: Settings, vault: Vault) -> Sequence[bytes]:

@@ -61,7 +61,7 @@ async def show_sources(request: Request, session: Session, now: Now) -> Response
 async def show_outlook(request: Request, session: Session, parts: Here, now: Now) -> Response:
     """Whether the plan in force would hold over the coming days, with a counter-example for each finding."""
     await in_local_time(request, session)
-    looked = await standing.look_ahead(session, at=now, days=DAYS, mail=bool(parts.settings.smtp_host))
+    looked = await standing.look_ahead(session, at=now, days=DAYS, channels=parts.settings.channels)
     return draw(request, "outlook.html", looked=looked, days=DAYS)
 
 

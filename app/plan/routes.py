@@ -72,9 +72,7 @@ async def check_outlook(
     since: Annotated[Moment | None, Query(alias="from")] = None,
 ) -> OutlookRead:  # fmt: skip
     """Check the plan in force together with the people, rosters and stock of the coming days (EP-10.3)."""
-    looked = await standing.look_ahead(
-        session, at=since or now, days=days, mail=bool(parts.settings.smtp_host)
-    )
+    looked = await standing.look_ahead(session, at=since or now, days=days, channels=parts.settings.channels)
     return OutlookRead.of(looked, language)
 
 

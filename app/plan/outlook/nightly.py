@@ -29,7 +29,7 @@ _AFTER: Final = timedelta(hours=2)  # of the night, on the clocks of the centre
 _MOST_TOLD: Final = 5
 
 
-async def look(db: Database, *, at: datetime, mail: bool) -> bool:
+async def look(db: Database, *, at: datetime, channels: frozenset[str]) -> bool:
     """Look once a night, from two o'clock on; says whether this call was the one that did.
 
     1. Nothing is done before there is a plan in force and anybody who could be told.
@@ -40,7 +40,7 @@ async def look(db: Database, *, at: datetime, mail: bool) -> bool:
         day = await _due(session, at)
         if day is None:
             return False
-        looked = await standing.look_ahead(session, at=at, days=DAYS, mail=mail)
+        looked = await standing.look_ahead(session, at=at, days=DAYS, channels=channels)
     grave = [one for one in looked.report.findings if one.severity is Severity.ERROR]
     async with db.transaction() as session:
         before = await session.scalar(select(PlanOutlook).order_by(PlanOutlook.day.desc()).limit(1))

@@ -91,11 +91,6 @@ class Snapshot:
     """Those that are set up; a message by another fails at once, and the next way is tried."""
 
 
-def reaching(*, mail: bool) -> frozenset[str]:
-    """The channels of an installation that reach people; mail only where a server is named."""
-    return USABLE if mail else USABLE - {"mail"}
-
-
 def stretch_of(called: Called) -> Stretch:
     """Who is called for a time, as the rosters reckon it."""
     skipped = tuple((one.person, Absent(one.why)) for one in called.skipped)

@@ -18,7 +18,7 @@ from app.plan import reading, revisions
 from app.plan.document import PlanDocument
 from app.plan.outlook import report
 from app.plan.outlook.report import Report
-from app.plan.outlook.snapshot import USABLE, Absent, Away, Lot, Person, Post, Snapshot, reaching, stretch_of
+from app.plan.outlook.snapshot import USABLE, Absent, Away, Lot, Person, Post, Snapshot, stretch_of
 from app.plan.outlook.written import Source
 from app.resources.tables import Reservation, ReservationLine, Unit, UnitState
 
@@ -32,13 +32,13 @@ class Looked:
     source: Source
 
 
-async def look_ahead(session: AsyncSession, *, at: datetime, days: int, mail: bool) -> Looked:
-    """Check the plan in force with everybody and everything there is; `mail`: whether it is set up."""
+async def look_ahead(session: AsyncSession, *, at: datetime, days: int, channels: frozenset[str]) -> Looked:
+    """Check the plan in force with everybody and everything there is; `channels`: those that are set up."""
     revision_id, document = await revisions.in_force(session)
     text = (await revisions.found(session, revision_id)).source
     begins = at.replace(second=0, microsecond=0)
     ends = begins + timedelta(days=days) + report.BEYOND
-    known = await snapshot(session, begins=begins, ends=ends, channels=reaching(mail=mail))
+    known = await snapshot(session, begins=begins, ends=ends, channels=channels)
     looked, source = await asyncio.to_thread(_looked, document, known, begins, days, text)
     return Looked(revision_id, looked, source)
 
