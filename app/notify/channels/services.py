@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from importlib import import_module
 from typing import Any, ClassVar, Final
+from warnings import catch_warnings, simplefilter
 
 from app.notify.channel import DeliveryError, Message, Receipt, as_told, shortened
 from app.notify.channels.chat import DEADLINE, Chat
@@ -31,11 +32,13 @@ class AppriseChannel:
     name: ClassVar[str] = "apprise"
 
     def __init__(self, services: Mapping[str, Chat], *, deadline: timedelta = DEADLINE) -> None:
-        # Most of a second, and few need it.
-        library: Any = import_module("apprise")
+        # Seconds, for all its plugins, and few need it.
+        with catch_warnings():
+            simplefilter("ignore", DeprecationWarning)  # of the library's, about what it imports itself
+            library: Any = import_module("apprise")
+            self._services = {name: _loaded(library, name, chat) for name, chat in services.items()}
         for talker in _TALKERS:
             logging.getLogger(talker).disabled = True
-        self._services = {name: _loaded(library, name, chat) for name, chat in services.items()}
         self._deadline = deadline
         self._free = _THREADS
 
