@@ -2,12 +2,14 @@
 
 import json
 import logging
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import unquote_plus, urlsplit
 
@@ -562,6 +564,49 @@ async def test_mail_signs_in_where_the_server_asks_for_it() -> None:
             await MailChannel(wrong).send("ada@example.org", message())
     assert caught.value.permanent
     assert "s3cret" not in f"{caught.value!r} {wrong!r}"
+
+
+@pytest.mark.parametrize("security", [Security.TLS, Security.STARTTLS])
+async def test_mail_is_encrypted_to_a_server_that_is_vouched_for_and_to_no_other(
+    self_signed: Path, security: Security
+) -> None:
+    presented = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    presented.load_cert_chain(self_signed)
+    given = {"tls" if security is Security.TLS else "starttls": presented}
+    async with Mailbox(password="s3cret-of-smtp", **given) as mailbox:
+        settings = mail_settings(mailbox, security=security, username="muster")
+        with pytest.raises(DeliveryError) as caught:
+            await MailChannel(settings).send("ada@example.org", message())
+        assert caught.value.wording == say("channel.mail.tls")
+        assert mailbox.mails == []
+        trusting = ssl.create_default_context(cafile=str(self_signed))
+        await MailChannel(settings, tls=trusting).send("ada@example.org", message())
+        assert len(mailbox.mails) == 1
+
+
+async def test_the_next_mail_goes_by_the_same_connection(mailbox: Mailbox) -> None:
+    channel = MailChannel(mail_settings(mailbox))
+    for number in range(3):
+        await channel.send("ada@example.org", message(key=f"01JDKEY-{number}"))
+    assert (len(mailbox.mails), mailbox.connections) == (3, 1)
+
+
+async def test_a_connection_the_server_has_given_up_is_not_used_for_the_next_mail(mailbox: Mailbox) -> None:
+    channel = MailChannel(mail_settings(mailbox))
+    await channel.send("ada@example.org", message())
+    mailbox.cut_lines()
+    await channel.send("ada@example.org", message(key="01JDKEY-2"))
+    assert (len(mailbox.mails), mailbox.connections) == (2, 2)
+
+
+async def test_after_a_refusal_the_line_is_not_used_again(mailbox: Mailbox) -> None:
+    channel = MailChannel(mail_settings(mailbox))
+    mailbox.refuse_mail = "554 no"
+    with pytest.raises(DeliveryError):
+        await channel.send("ada@example.org", message())
+    mailbox.refuse_mail = None
+    await channel.send("ada@example.org", message())
+    assert (len(mailbox.mails), mailbox.connections) == (1, 2)
 
 
 async def test_mail_does_not_fall_back_to_an_open_line(mailbox: Mailbox) -> None:
