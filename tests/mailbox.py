@@ -66,7 +66,7 @@ class Mailbox:
         """As a server does that has waited long enough for the next mail."""
         for session in self._sessions:
             if session.transport is not None:
-                session.transport.abort()
+                session.transport.close()
 
     def _session(self) -> SMTP:
         # A name of its own: the server would otherwise look this machine's name up, which may take seconds.

@@ -69,6 +69,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     # notify
     ("GET", "/api/v1/incidents/{incident_id}/notices"): READS,
     ("GET", "/api/v1/deliveries"): READS,
+    ("GET", "/api/v1/deliveries/{delivery_id}"): READS,
     ("GET", "/a/page.css"): Open.PUBLIC,
     ("GET", "/a/{delivery_id}/{mark}"): Open.PUBLIC,
     ("POST", "/a/{delivery_id}/{mark}"): Open.PUBLIC,
@@ -79,6 +80,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/api/v1/people/{person_id}"): READS,
     ("PATCH", "/api/v1/people/{person_id}"): MANAGES,
     ("POST", "/api/v1/people/{person_id}/leave"): MANAGES,
+    ("POST", "/api/v1/people/{person_id}/contacts/{contact_id}/test"): MANAGES,
     ("GET", "/api/v1/departments"): READS,
     ("POST", "/api/v1/departments"): MANAGES,
     ("GET", "/api/v1/positions"): READS,

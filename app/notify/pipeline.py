@@ -151,7 +151,7 @@ async def tell(
     people = [
         who
         for position in dict.fromkeys(positions)
-        for who in await receivers.at_position(session, position, via=via, at=at)
+        for who in await receivers.at_position(session, position, via=via, level=level, at=at)
     ]
     return await tell_people(
         session, ref=ref, kind=kind, number=number, level=level, exercise=exercise, subject=subject, text=text,

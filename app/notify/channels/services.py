@@ -38,7 +38,7 @@ class AppriseChannel:
             library: Any = import_module("apprise")
             self._services = {name: _loaded(library, name, chat) for name, chat in services.items()}
         for talker in _TALKERS:
-            logging.getLogger(talker).disabled = True
+            logging.getLogger(talker).setLevel(logging.CRITICAL + 1)
         self._deadline = deadline
         self._free = _THREADS
 

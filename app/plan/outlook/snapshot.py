@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from app.people.contact_rules import Rule
 from app.people.rota import Called
 
 SILENT: Final = frozenset({"log"})
@@ -47,6 +48,8 @@ class Person:
     away: tuple[Away, ...] = ()
     quiet: tuple[tuple[datetime, datetime], ...] = ()
     """When messages of levels 3 and 4 wait for the end of their quiet hours."""
+    rules: tuple[Rule, ...] = ()
+    """Which of their contact points is tried first, by level and hour."""
 
 
 @dataclass(frozen=True)

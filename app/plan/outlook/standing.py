@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.people import holders, rota
+from app.people import contact_rules, holders, rota
 from app.people import tables as people_tables
 from app.people.tables import ContactPoint
 from app.plan import reading, revisions
@@ -65,6 +65,7 @@ async def snapshot(
             one.name, tuple(contacts[one.id]), _skills(one),
             (*(Away(each.begins, each.ends, Absent(each.why)) for each in away[one.id]), *held.get(one.id, ())),
             tuple(rota.quiet_spells(quiet, begins, ends)) if (quiet := holders.quiet_of(one)) else (),
+            contact_rules.read(one.contact_rules or ()),
         )
         for one in staff
     }  # fmt: skip
