@@ -44,7 +44,7 @@ _MOST_SHOWN: Final = 200
 LANGUAGE_COOKIE: Final = "muster_language"
 _NOT_PAGES: Final = ("/api/", "/intake/", "/v2/", "/static/")
 _DONE: Final = frozenset(
-    {"imported", "sample", "availability", "review_saved", "review_published", "retried"}
+    {"imported", "sample", "availability", "review_saved", "review_published", "retried", "reaching", "tried"}
 )
 
 Again = Callable[[AsyncSession], Awaitable[Response]]

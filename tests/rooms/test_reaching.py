@@ -1,0 +1,103 @@
+"""How somebody is reached: their own order by level and hour, what is tried when a way fails, and a test of one way."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from app.errors import NotFound
+from app.notify import trying
+from app.notify.channel import DeliveryError
+from app.notify.tables import Delivery, DeliveryState
+from app.people.tables import ContactPoint
+from app.wording import say
+from tests.rooms.organisation import World, minutes, three_rungs
+
+NIGHT_RULE = {
+    "order": ["voice", "mail"],
+    "levels": [1],
+    "hours": {"begins": "09:00", "ends": "11:00", "time_zone": "Asia/Shanghai"},
+    "wait": "2m",
+}
+
+
+async def ada(world: World, **more: Any) -> str:
+    ada = await world.person("Ada", "duty_lead", addresses=["mail:a@m", "sms:a@s", "voice:a@v"], **more)
+    await world.person("Ben", "department_head")
+    await world.person("Cao", "general_manager")
+    return ada
+
+
+async def planned(world: World, person: str) -> list[tuple[str, timedelta]]:
+    found = await world.rows(Delivery.person_id == person)
+    return [(one.channel, one.not_before - world.clock.now()) for one in found]
+
+
+async def test_a_page_goes_in_the_persons_own_order_for_its_level_and_hour(organisation: World) -> None:
+    person = await ada(organisation, contact_rules=[NIGHT_RULE])
+    await organisation.call(three_rungs())
+    assert await planned(organisation, person) == [
+        ("voice", minutes(0)),
+        ("mail", minutes(2)),
+        ("sms", minutes(4)),
+    ]
+
+
+async def test_a_rule_of_another_level_changes_nothing(organisation: World) -> None:
+    person = await ada(organisation, contact_rules=[NIGHT_RULE])
+    await organisation.call(three_rungs(), level=3)
+    assert [channel for channel, _ in await planned(organisation, person)] == ["mail", "sms", "voice"]
+
+
+@pytest.mark.parametrize("untried", [False, True])
+async def test_a_way_that_fails_or_is_over_its_pace_does_not_keep_the_next_waiting(
+    organisation: World, untried: bool
+) -> None:
+    person = await organisation.person("Ada", "duty_lead", addresses=["first", "second"])
+    await organisation.person("Ben", "department_head")
+    await organisation.person("Cao", "general_manager")
+    await organisation.call(three_rungs())
+    organisation.fake.failure = DeliveryError(say("channel.pace", times=20), untried=untried)
+    await organisation.deliver()
+    waiting = await organisation.rows(Delivery.person_id == person, Delivery.attempts == 0)
+    assert [one.not_before for one in waiting] == [organisation.clock.now()]
+
+
+async def test_a_contact_point_is_tried_by_itself_and_the_record_says_what_came_of_it(
+    organisation: World,
+) -> None:
+    person = await organisation.person("Ada", addresses=["first", "second"])
+    contacts = await _contacts(organisation, person)
+    async with organisation.db.transaction() as session:
+        made = await trying.try_contact(session, person, contacts[1], at=organisation.clock.now())
+    await organisation.deliver()
+    assert organisation.told() == ["second"]
+    [row] = await organisation.rows(Delivery.id == made.id)
+    assert row.state == DeliveryState.SENT
+    assert not row.asks
+    assert "This is a test: Ada can be reached this way." in organisation.fake.sent[0].message.text
+
+
+async def test_a_test_that_fails_does_not_go_another_way(organisation: World) -> None:
+    person = await organisation.person("Ada", addresses=["first", "second"])
+    contacts = await _contacts(organisation, person)
+    organisation.fake.failure = DeliveryError(say("channel.pace", times=20), permanent=True)
+    async with organisation.db.transaction() as session:
+        await trying.try_contact(session, person, contacts[0], at=organisation.clock.now())
+    await organisation.settle()
+    assert [row.state for row in await organisation.rows()] == [DeliveryState.FAILED]
+
+
+async def test_somebody_elses_contact_point_is_not_tried(organisation: World) -> None:
+    ada, ben = await organisation.person("Ada"), await organisation.person("Ben")
+    [contact] = await _contacts(organisation, ben)
+    async with organisation.db.transaction() as session:
+        with pytest.raises(NotFound):
+            await trying.try_contact(session, ada, contact, at=organisation.clock.now())
+
+
+async def _contacts(world: World, person: str) -> list[str]:
+    async with world.db.reading() as session:
+        query = select(ContactPoint.id).where(ContactPoint.person_id == person).order_by(ContactPoint.rank)
+        return list(await session.scalars(query))
