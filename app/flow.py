@@ -16,6 +16,7 @@ from app.reactions import (
     listening,
     owing,
     readiness,
+    risking,
     running,
     watching,
 )
@@ -27,15 +28,19 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "signal.recovered": (calling.say_recovered,),
     "incident.recurred": (calling.page_for_new_occurrence,),
     # the life of an incident
-    "incident.detected": (calling.call_reporting_chain, calling.start_by_itself, watching.go_on_with_self_test),
-    "incident.assessed": (calling.call_for_new_level,),
+    "incident.detected": (
+        calling.call_reporting_chain, calling.start_by_itself, calling.look_for_warning,
+        watching.go_on_with_self_test,
+    ),
+    "incident.assessed": (calling.call_for_new_level, calling.start_by_itself, calling.look_for_warning),
     "incident.activated": (running.form_command_post, running.start_plan, owing.owe_update),
     "incident.releveled": (
         calling.call_for_new_level, calling.start_by_itself, running.form_command_post, running.revise_plan,
-        owing.owe_update,
+        owing.owe_update, calling.look_for_warning,
     ),
     "incident.closed": (
         ending.withdraw_everything, ending.release_resources, owing.owe_review, ending.tell_those_told, ending.open_review,
+        risking.withdraw_assessments,
         drilling.end_with_incident,
     ),
     "incident.reopened": (
@@ -43,7 +48,7 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     ),
     "incident.cancelled": (
         ending.withdraw_everything, ending.release_resources, owing.withdraw_duties, ending.tell_those_told,
-        ending.pass_on_merged, drilling.end_with_incident,
+        ending.pass_on_merged, drilling.end_with_incident, risking.withdraw_assessments,
     ),
     "incident.merged": (ending.take_in_merged,),
     "incident.reviewed": (ending.publish_review, owing.settle_review, readiness.note_found_wanting),
@@ -63,7 +68,8 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     ),
     "chain.passed_over": (calling.pass_over,),
     # facts and levels
-    "facts.changed": (running.look_at_waits,),
+    "facts.changed": (running.look_at_waits, calling.start_by_itself, calling.look_for_warning),
+    "warning.begun": (calling.tell_of_warning,),
     "level.suggested": (calling.suggest_level,),
     # the run
     "step.wake": (running.wake_step,),
@@ -94,12 +100,21 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "duty.due": (readiness.tell_owner,),
     "duty.overdue": (readiness.tell_owner_again,),
     "handover.due": (readiness.tell_handover,),
+    "check_ins.due": (readiness.tell_check_ins,),
     "improvement.overdue": (readiness.chase_improvement,),
     "stock.low": (readiness.ask_replenishment,),
+    "plan.enforced": (running.refresh_members, risking.fill_register),
     "stocktake.due": (readiness.ask_for_a_look,),
     "check.due": (readiness.ask_for_a_look,),
+    "stock.expiring": (readiness.tell_expiry,),
+    "stock.expired": (readiness.tell_expiry,),
     "plan.outlook_worsened": (watching.say_plan_would_fail,),
-    "plan.enforced": (running.refresh_members,),
+    "plan.revision_due": (readiness.remind_of_revision,),
+    # risks
+    "risk.review_due": (risking.make_review_a_duty,),
+    "risk.review_overdue": (risking.escalate_review,),
+    "assessment.asked": (risking.ask_assessors,),
+    "assessment.reminder": (risking.remind_assessors,),
     # drills
     "drill.briefed": (drilling.brief,),
     "drill.reminder": (drilling.remind,),
@@ -108,7 +123,7 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "drill.time_is_up": (drilling.end_on_time,),
     "drill.ended": (drilling.take_figures,),
     "drill.closed": (drilling.open_improvements,),
-    "plan.revision_due": (readiness.remind_of_revision,),
+    "drill.year_over": (drilling.look_at_year,),
     # the product itself
     "self_test.due": (watching.send_self_test,),
     "self_test.received": (watching.end_self_test,),

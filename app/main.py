@@ -23,6 +23,7 @@ from app.console.drilling import router as drill_pages
 from app.console.planning import router as plan_pages
 from app.console.pools import router as pool_pages
 from app.console.reaching import router as reaching_pages
+from app.console.risking import router as risk_pages
 from app.console.rostering import router as roster_pages
 from app.console.routes import router as console_routes
 from app.console.routes import static_files
@@ -51,6 +52,7 @@ from app.playbooks.routes import router as playbook_routes
 from app.readiness.routes import router as readiness_routes
 from app.resources.routes import router as resource_routes
 from app.reviews.routes import router as review_routes
+from app.risks.routes import router as risk_routes
 from app.service import housekeeping, refusals
 from app.service.holding import HoldHeader
 from app.service.holding import router as holding_routes
@@ -62,6 +64,7 @@ from app.service.requests import RequestLog
 from app.service.stream import router as stream_routes
 from app.service.vitals import router as vital_routes
 from app.settings import Settings, Telephone
+from app.simulation.routes import pages as simulation_pages
 from app.simulation.routes import router as simulation_routes
 from app.vault import Vault
 from app.watch import guard
@@ -71,10 +74,15 @@ from app.watch.routes import router as watch_routes
 # Looked through in this order: what comes by the thousand first.
 ROUTERS: Sequence[APIRouter] = (
     receiving_routes, incident_routes, of_incident_routes, playbook_routes, notify_routes, resource_routes,
-    review_routes, level_routes, plan_routes, plan_change_routes, simulation_routes, people_routes, roster_routes, readiness_routes,
+    review_routes, risk_routes, level_routes, plan_routes, plan_change_routes, simulation_routes, people_routes,
+    roster_routes, readiness_routes,
     intake_routes, access_routes, parked_routes, watch_routes, holding_routes, stream_routes, vital_routes, problem_routes,
-    console_routes, reaching_pages, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages,
+    console_routes, reaching_pages, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages, risk_pages, simulation_pages,
 )  # fmt: skip
+
+_ALL: Final = APIRouter()  # what they come to is worked out once, not for each app of a process
+for _router in ROUTERS:
+    _ALL.include_router(_router)
 
 _TO_WRITE_DOWN: Final = timedelta(
     seconds=5
@@ -158,8 +166,7 @@ def create_app(
     )  # fmt: skip
     app.state.parts, app.state.engine, app.state.running = parts, engine, set()
     app.state.guard = Guard(parts, engine, reach.outgoing)
-    for router in ROUTERS:
-        app.include_router(router)
+    app.router.routes.extend(_ALL.routes)
     app.mount("/static", static_files(), name="static")
     refusals.install(app)
     describe(app)

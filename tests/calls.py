@@ -41,6 +41,7 @@ ALERT = {
 }
 
 SPAN = {"begins": "2026-12-24T01:00:00Z", "ends": "2026-12-24T02:00:00Z"}
+SCORED_BY = {"method": "qualitative", "positions": ["technical_head", "customer_service_head"]}
 DRILL = {
     "title": "Nobody can sign in",
     "type": "system_outage",
@@ -208,13 +209,30 @@ class Scene:
                 "owner": "duty_lead",
                 "due_on": "2026-12-24",
             },
-            ("POST", "/api/v1/drills/{drill_id}/results"): {"result": {"met": 4}},
+            ("POST", "/api/v1/drills/{drill_id}/plays"): {"people": "silent"},
             ("PATCH", "/api/v1/incidents/{incident_id}/review"): {"summary": "It went well."},
             ("POST", "/api/v1/improvements/{improvement_id}/transitions"): {
                 "event": "complete",
                 "evidence": "photo",
             },
             ("POST", "/api/v1/keys"): {"name": "tablet", "role": "execution"},
+            ("POST", "/api/v1/risks"): {
+                "title": "A partner loses our data",
+                "category": "technical",
+                "owner": "technical_head",
+                "likelihood": 2,
+                "impact": 4,
+                "strategy": "transfer",
+                "review_on": "2027-01-31",
+            },
+            ("PATCH", "/api/v1/risks/{risk_id}"): {"impact": 4, "reason": "More customers than last year"},
+            ("POST", "/api/v1/assessments"): {"risk": self.places["risk_id"], **SCORED_BY},
+            ("POST", "/api/v1/assessments/{assessment_id}/scores"): {
+                "position": "technical_head",
+                "likelihood": 2,
+                "impact": 5,
+            },
+            ("POST", "/api/v1/assessments/{assessment_id}/transitions"): {"event": "withdraw"},
         }
 
 
@@ -246,6 +264,8 @@ async def set_the_scene(world: World) -> Scene:
     override = await world.post("/rosters/duty_lead/overrides", {"person_id": lead, **SPAN})
     absence = await world.post(f"/people/{people[0]['id']}/absences", {"kind": "remote", **SPAN})
     feed = await world.post("/calendar-feeds", {"position": "duty_lead"})
+    risk = await world.get("/risks/core_system_fails")
+    assessment = await world.post("/assessments", {"risk": risk["id"], **SCORED_BY})
     drill = await world.post("/drills", DRILL)
     async with world.parts.db.reading() as session:
         key = await session.scalar(select(Key.id).where(Key.name == "execution"))
@@ -259,6 +279,7 @@ async def set_the_scene(world: World) -> Scene:
             "parked_id": "1", "alias": "ivr", "name": "standby", "replenishment_id": "none",
             "due_id": "none", "drill_id": drill["id"], "year": "2026",
             "position": "duty_lead", "lead_id": lead, "override_id": override["id"],
+            "risk_id": risk["id"], "assessment_id": assessment["id"],
             "swap_id": "none", "absence_id": absence["id"], "feed_id": feed["id"],
             "feed_mark": feed["url"].rpartition("/")[2].removesuffix(".ics"),
         },

@@ -15,10 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from app import telemetry
 from app.clock import SystemClock
-from tests.databases import Databases, Kind
+from tests.databases import Databases, Kind, compile_once
 from tests.world import World, a_world
 
 telemetry.set_up("WARNING")
+compile_once()
 
 
 @pytest.fixture(scope="session")

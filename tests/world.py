@@ -21,6 +21,7 @@ from app.access.parts import Parts
 from app.access.tables import Role
 from app.carrying import Reach
 from app.clock import ManualClock
+from app.db import Database
 from app.engine import Engine
 from app.incidents import timeline
 from app.incidents.tables import Incident
@@ -216,6 +217,7 @@ async def a_world(
     )  # fmt: skip
     clock = ManualClock(NIGHT)
     parts = parts_of(made, clock)
+    await _refuse_inhabited(parts.db)
     log: list[Told] = []
     channels = {name: Recording(name, log) for name in ("mail", "webhook", "log")}
     outgoing = Outgoing(allow=LOCAL, clock=clock)
@@ -245,6 +247,18 @@ async def a_world(
         await world.the_auditor_finds_nothing()
     await outgoing.aclose()
     await parts.db.dispose()
+
+
+async def _refuse_inhabited(database: Database) -> None:
+    """A world is begun by putting rows, of its own clock and keys: over those of another it would be neither."""
+    async with database.reading() as session:
+        lived_in = await session.scalar(select(installation.Installation.id)) is not None
+    if lived_in:
+        await database.dispose()
+        raise AssertionError(
+            "a second world on one database: give it one of its own with `fresh_database(kind)`; "
+            "to start the same service again, call `create_app` with its `parts` while the first world is open"
+        )
 
 
 async def _found(world: World, *, people: bool) -> None:

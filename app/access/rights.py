@@ -102,7 +102,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/api/v1/people/{person_id}/absences/import"): ACTS,
     ("POST", "/api/v1/absences/{absence_id}/transitions"): ACTS,
     ("POST", "/api/v1/people/{person_id}/check-ins"): ACTS,
-    ("GET", "/api/v1/check-ins"): OVERSEES,
+    ("GET", "/api/v1/check-ins"): MANAGES,
     ("GET", "/api/v1/rosters/{position}/calendar"): READS,
     ("GET", "/api/v1/people/{person_id}/calendar"): READS,
     ("GET", "/api/v1/calendar-feeds"): READS,
@@ -145,6 +145,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/api/v1/incidents/{incident_id}/plan"): ACTS,
     # readiness
     ("GET", "/api/v1/duties"): READS,
+    ("GET", "/api/v1/capacity"): READS,
     ("POST", "/api/v1/duties/{key}/completions"): HELPS,
     ("GET", "/api/v1/drills"): READS,
     ("POST", "/api/v1/drills"): MANAGES,
@@ -152,7 +153,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/api/v1/drills/{drill_id}/transitions"): ACTS,  # whoever is there may stop one
     ("POST", "/api/v1/drills/{drill_id}/scores"): ACTS,
     ("POST", "/api/v1/drills/{drill_id}/findings"): ACTS,
-    ("POST", "/api/v1/drills/{drill_id}/results"): MANAGES,
+    ("POST", "/api/v1/drills/{drill_id}/plays"): MANAGES,
     ("GET", "/api/v1/drills/{drill_id}/report"): READS,
     ("GET", "/api/v1/drill-years/{year}"): READS,
     # reviews
@@ -162,6 +163,17 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/api/v1/improvements"): READS,
     ("POST", "/api/v1/improvements/{improvement_id}/transitions"): ACTS,
     ("GET", "/api/v1/metrics"): READS,
+    # risks
+    ("GET", "/api/v1/risks"): READS,
+    ("POST", "/api/v1/risks"): MANAGES,
+    ("GET", "/api/v1/risks/{risk_id}"): READS,
+    ("PATCH", "/api/v1/risks/{risk_id}"): MANAGES,
+    ("GET", "/api/v1/risks/{risk_id}/history"): READS,
+    ("POST", "/api/v1/assessments"): MANAGES,
+    ("GET", "/api/v1/assessments"): SEES,
+    ("GET", "/api/v1/assessments/{assessment_id}"): SEES,
+    ("POST", "/api/v1/assessments/{assessment_id}/scores"): HELPS,
+    ("POST", "/api/v1/assessments/{assessment_id}/transitions"): MANAGES,
     # access
     ("GET", "/api/v1/keys"): OVERSEES,
     ("POST", "/api/v1/keys"): LEADS,
@@ -186,11 +198,17 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/incidents/{incident_id}/review"): ACTS,
     ("POST", "/incidents/{incident_id}/review/publish"): MANAGES,
     ("GET", "/rosters"): READS,
+    ("POST", "/rosters/check-ins"): ACTS,
+    ("POST", "/rosters/absences"): ACTS,
+    ("POST", "/rosters/absences/{absence_id}"): ACTS,
+    ("POST", "/rosters/swaps"): ACTS,
+    ("POST", "/rosters/swaps/{swap_id}"): ACTS,
     ("GET", "/drills"): READS,
     ("GET", "/drills/{drill_id}.md"): READS,
     ("POST", "/drills"): MANAGES,
     ("GET", "/drills/{drill_id}"): READS,
     ("POST", "/drills/{drill_id}/transitions"): ACTS,
+    ("POST", "/drills/{drill_id}/plays"): MANAGES,
     ("POST", "/drills/{drill_id}/scores"): ACTS,
     ("POST", "/drills/{drill_id}/findings"): ACTS,
     ("GET", "/pools"): READS,
@@ -200,6 +218,12 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/plan/revisions/{revision_id}/impact"): MANAGES,
     ("POST", "/incidents/{incident_id}/plan"): ACTS,
     ("GET", "/people"): READS,
+    ("GET", "/risks"): READS,
+    ("GET", "/risks/{risk_id}"): READS,
+    ("POST", "/risks/{risk_id}/changes"): MANAGES,
+    ("POST", "/risks/{risk_id}/assessments"): MANAGES,
+    ("POST", "/risks/{risk_id}/assessments/{assessment_id}/scores"): ACTS,
+    ("POST", "/risks/{risk_id}/assessments/{assessment_id}/transitions"): MANAGES,
     ("POST", "/people/import"): MANAGES,
     ("POST", "/people/sample"): MANAGES,
     ("POST", "/people/{person_id}/availability"): MANAGES,
@@ -226,5 +250,13 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
 WITHOUT_DATABASE: Final = frozenset({("GET", "/healthz"), ("GET", "/a/page.css")})
 """Public, and answered whatever state the database is in: these take no turn at it."""
 
-OUTSIDE_TRANSACTIONS: Final = frozenset({("POST", "/api/v1/simulations")})
-"""Change nothing and take seconds: let in by a look at the database, and served without a turn at it that others wait for."""
+OUTSIDE_TRANSACTIONS: Final = frozenset(
+    {
+        ("POST", "/api/v1/simulations"),
+        ("POST", "/api/v1/plan/check"),
+        ("POST", "/api/v1/drills/{drill_id}/plays"),
+        ("POST", "/drills/{drill_id}/plays"),
+    }
+)
+"""Take seconds, and change nothing, or in a short transaction of their own at the end: let in by a look at the database, and served
+without a turn at it that others wait for."""

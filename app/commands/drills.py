@@ -1,6 +1,6 @@
 """Drills on the command line: listed, shown as a document, and stopped at once."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -12,9 +12,9 @@ from app.readiness import drill_report, drills
 from app.readiness.drills import DrillEvent
 from app.readiness.tables import Drill
 from app.simulation import drill as simulated
-from app.simulation import organisation, playing
 from app.simulation.document import Manners
 
+_STANDING: Final = {True: "met", False: "missed", None: "open"}
 commands = typer.Typer(no_args_is_help=True, help="Drills of the plan.")
 
 
@@ -66,7 +66,7 @@ def year(of: int, as_json: Json = False) -> None:
 
 
 @commands.command("stop")
-def stop(drill: str, reason: Annotated[str, typer.Option()], as_json: Json = False) -> None:
+def stop(drill: str, reason: Annotated[str | None, typer.Option()] = None, as_json: Json = False) -> None:
     """End a running drill at once."""
     by = Principal("command line", Role.EXECUTION, "")
 
@@ -88,18 +88,10 @@ def play(
     """Play a running simulated drill in memory, with the organisation in use; that ends it. Nobody is told."""
 
     async def work(parts: Parts) -> Drill:
-        async with parts.db.reading() as session:
-            wanted = await drills.found(session, drill)
-            drills.must_take_result(wanted)
-        given = await organisation.from_database(parts.db)
-        outcome = await playing.play(given, simulated.scenario_of(wanted, people), settings=parts.settings)
-        async with parts.db.transaction() as session:
-            return await drills.note_result(
-                session, drill, simulated.figures_of(outcome), by="muster simulate", at=parts.clock.now()
-            )
+        return await simulated.play(parts, drill, people, by="command line", at=parts.clock.now())
 
     played = do(work, as_json=as_json)
     times = (played.figures or {})["times"]
-    lines = [f"{name:<12} {one['took'] or '-':<10} {one['target']:<10} {'met' if one['met'] else 'missed'}"
+    lines = [f"{name:<12} {one['took'] or '-':<10} {one['target']:<10} {_STANDING[one['met']]}"
              for name, one in times.items()]  # fmt: skip
     answer({"id": played.id, "state": played.state, "figures": played.figures}, as_json, "\n".join(lines))

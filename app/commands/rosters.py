@@ -26,7 +26,7 @@ def on_call(
         asked = moment or now
         async with parts.db.reading() as session:
             picture = await holders.picture(session, at=asked, position=position, history=asked < now)
-            return asked, [OnCallRead.of(post, found, "en") for post, found in picture]
+            return asked, [OnCallRead.of(post, found, "en", None) for post, found in picture]
 
     asked, items = do(work, as_json=as_json)
     data: dict[str, Any] = {"at": asked, "items": [one.model_dump(mode="json") for one in items]}

@@ -26,8 +26,8 @@ from app.wording import spoken_span
 router = APIRouter(route_class=Edge, include_in_schema=False)
 _READING: Final = ["GET", "HEAD"]
 _SHOWN: Final = 100
-_NEEDS: Final = {"stop": "reason", "cancel": "reason", "close": "summary"}
-"""What somebody has to write beside the button."""
+_SAID: Final = {"stop": "reason", "cancel": "reason", "close": "summary"}
+"""What is written beside the button; to stop, it may be left out."""
 _SCORED: Final = (DrillState.RUNNING, DrillState.ENDED)
 _FOUND: Final = (*_SCORED, DrillState.EVALUATED)
 Id = Annotated[str, Path(max_length=64)]
@@ -147,9 +147,11 @@ async def _page(request: Request, session: AsyncSession, drill_id: str) -> Respo
     parts = await drills.parts(session, drill.id)
     scores = await drills.scores(session, drill.id)
     state = DrillState(drill.state)
+    is_simulated = drill.mode == DrillMode.SIMULATED
     times = (drill.figures or {}).get("times", {})
     return draw(
-        request, "drill.html", drill=drill, levels=levels, allowed=drills.allowed(state), needs=_NEEDS, topics=list(Topic),
+        request, "drill.html", drill=drill, levels=levels, allowed=drills.allowed(state), said=_SAID, topics=list(Topic),
+        may_play=is_simulated and state is DrillState.RUNNING,
         parts_of_drill=parts, names=await holders.names(session, [one.who for one in parts if one.is_person]),
         titles={one.id: one.title for one in await organisation.positions(session)}, scores=scores,
         means=drills.mean_points(scores), findings=await drills.findings(session, drill.id),

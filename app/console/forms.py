@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
 from hmac import compare_digest
 from typing import Any, Final, TypeVar
 
@@ -42,6 +43,14 @@ class Form:
     def lines(self, name: str) -> list[str]:
         """A field with one thing per line."""
         return [line.strip() for line in (self.one(name) or "").split("\n") if line.strip()]
+
+    def moment(self, name: str, zone: tzinfo) -> str | None:
+        """A time by the clock on the wall of the zone; anything else is left to the shape to refuse."""
+        said = self.one(name)
+        try:
+            return said and datetime.fromisoformat(said).replace(tzinfo=zone).astimezone(UTC).isoformat()
+        except (ValueError, OverflowError):
+            return said
 
     def whole(self, name: str) -> int | None:
         """A number; anything else is left to the shape to refuse."""

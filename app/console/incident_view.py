@@ -57,7 +57,7 @@ from app.playbooks.tables import Run, StepRow
 from app.resources import reservation
 from app.resources.reservation import Held
 from app.resources.tables import Pool
-from app.wording import Wording, say
+from app.wording import Wording, restored, say
 
 # The phases of EP-2.5, and the states that belong to each.
 PHASES: Final[Mapping[str, frozenset[State]]] = {
@@ -217,6 +217,8 @@ async def _warnings(
         found.append(say("incidents.nobody_to_tell"))
     elif (await board.reached(session, [incident.id])).get(incident.id) is False:
         found.append(say("console.warning.nobody_reached"))
+    if incident.warned_because is not None:
+        found.append(say("console.warning.near", because=restored(incident.warned_because)))
     if incident.level_suggested is not None:
         found.append(say("console.warning.level_suggested", level=incident.level_suggested))
     late = [one for one in owed if one.state == ObligationState.MISSED or one.due_at <= at]

@@ -44,7 +44,20 @@ _MOST_SHOWN: Final = 200
 LANGUAGE_COOKIE: Final = "muster_language"
 _NOT_PAGES: Final = ("/api/", "/intake/", "/v2/", "/static/")
 _DONE: Final = frozenset(
-    {"imported", "sample", "availability", "review_saved", "review_published", "retried", "reaching", "tried"}
+    {
+        "imported",
+        "sample",
+        "availability",
+        "review_saved",
+        "review_published",
+        "retried",
+        "checked_in",
+        "absence_asked",
+        "swap_offered",
+        "answered",
+        "reaching",
+        "tried",
+    }
 )
 
 Again = Callable[[AsyncSession], Awaitable[Response]]
@@ -101,7 +114,7 @@ def draw(request: Request, template: str, *, status: int = 200, **content: Any) 
     def spoken(wording: Wording | Mapping[str, Any] | None) -> str:
         if isinstance(wording, Mapping):
             wording = Wording(wording["key"], wording["params"])
-        return render(wording, language) if wording else ""
+        return render(wording, language, zone) if wording else ""
 
     done = request.query_params.get("done")
     frame = {

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.access.edge import Edge, Now, Session, Who
 from app.console.forms import posted, shaped
 from app.console.pages import draw, go, in_local_time, language_of
+from app.console.routes import incident_page
 from app.incidents import record
 from app.plan import due, following, replay, revisions
 from app.plan.differences.notes import Difference, Group
@@ -72,7 +73,11 @@ async def keep_impact(revision_id: Id, request: Request, session: Session, who: 
 @router.post("/incidents/{incident_id}/plan")
 async def move_incident(incident_id: Id, request: Request, session: Session, who: Who, now: Now) -> Response:
     """Let the incident follow the plan in force."""
-    form = await posted(request, here=f"/incidents/{incident_id}")
+
+    async def again(session: AsyncSession) -> Response:
+        return await incident_page(request, session, who, incident_id)
+
+    form = await posted(request, again, here=f"/incidents/{incident_id}")
     asked = shaped(
         MoveToRevision, {"revision_id": form.one("revision_id"), "reason": form.one("reason") or ""}
     )

@@ -15,6 +15,7 @@ from app.incidents.tables import Incident
 from app.people import organisation
 from app.resources import pools, preemption, replenishment, reservation
 from app.resources.document import Tier
+from app.resources.expiry import is_expired
 from app.resources.pools import Stock
 from app.resources.reservation import Holding
 from app.resources.tables import (
@@ -62,7 +63,7 @@ class Shelves:
         return sum(unit.state == UnitState.READY and unit.on_hand > unit.held for unit in stock.units)
 
     def is_expired(self, unit: Unit) -> bool:
-        return replenishment.is_expired(unit.expires_on, self.at)
+        return is_expired(unit.expires_at, self.at)
 
     def is_past(self, moment: datetime | None) -> bool:
         return moment is not None and moment <= self.at

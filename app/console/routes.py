@@ -31,15 +31,15 @@ from app.incidents import (
 from app.incidents.schemas import Acknowledge, ApplyEvent, Choose, Facts, MoveTask, PostUpdate, RaiseIncident
 from app.incidents.tables import Status, TimelineEntry
 from app.incidents.transitions import Assessment, Command
-from app.people import contact_points, csv_import, organisation
+from app.people import contact_points, csv_import, discretion, organisation
+from app.people.discretion import Shown
 from app.people.organisation import Said
 from app.people.schemas import ChangePerson
 from app.people.tables import Availability, Person
 from app.reviews import draft, figures, markdown, publishing
 from app.reviews.schemas import EditReview
 from app.reviews.tables import Review, ReviewState
-from app.vocabulary import write_span
-from app.wording import LANGUAGES, say
+from app.wording import LANGUAGES, Wording, say, spoken_span
 
 router = APIRouter(route_class=Edge, include_in_schema=False)
 _HOME: Final = pathlib.Path(__file__).parent
@@ -188,7 +188,7 @@ async def _board_page(request: Request, session: AsyncSession, who: Principal) -
 
 @router.api_route("/incidents/{incident_id}", methods=_READING)
 async def show_incident(incident_id: Id, request: Request, session: Session, who: Who) -> Response:
-    return await _incident_page(request, session, who, incident_id)
+    return await incident_page(request, session, who, incident_id)
 
 
 @router.post("/incidents/{incident_id}/transitions")
@@ -280,12 +280,12 @@ async def _posted_to(request: Request, who: Principal, incident_id: str) -> Form
     """A form of the incident's page, which comes back should the form be refused."""
 
     async def again(session: AsyncSession) -> Response:
-        return await _incident_page(request, session, who, incident_id)
+        return await incident_page(request, session, who, incident_id)
 
     return await posted(request, again, here=f"/incidents/{incident_id}")
 
 
-async def _incident_page(
+async def incident_page(
     request: Request, session: AsyncSession, who: Principal, incident_id: str
 ) -> Response:
     await in_local_time(request, session)
@@ -373,8 +373,8 @@ async def _review_page(request: Request, session: AsyncSession, who: Principal, 
     )  # fmt: skip
 
 
-def _span(iso: str | None) -> str:
-    return write_span(figures.from_iso(iso)) if iso else "–"
+def _span(iso: str | None) -> Wording | None:
+    return spoken_span(figures.from_iso(iso)) if iso else None
 
 
 # ── people ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -430,7 +430,11 @@ async def _people_page(request: Request, session: AsyncSession) -> Response:
     found = list(await session.scalars(query))
     titles = {one.id: one.title for one in await organisation.positions(session)}
     departments = {one.id: one.title for one in await organisation.departments(session)}
+
+    def shown(person: Person) -> Shown:
+        return discretion.shown(person.availability, person.id, request.state.who)
+
     return draw(
         request, "people.html", people=await organisation.described(session, found[:_MOST_PEOPLE]), positions=titles,
-        departments=departments, availabilities=list(Availability), more=len(found) > _MOST_PEOPLE,
+        departments=departments, availabilities=list(Availability), shown=shown, more=len(found) > _MOST_PEOPLE,
     )  # fmt: skip

@@ -18,8 +18,8 @@ from app.intake import enrolment
 from app.intake.tables import Source
 from app.plan.outlook import standing
 from app.plan.outlook.report import DAYS
-from app.vocabulary import write_span
 from app.watch import set_aside, silence
+from app.wording import Wording, spoken_span
 
 router = APIRouter(route_class=Edge, include_in_schema=False)
 _MOST_SOURCES: Final = 500
@@ -61,9 +61,10 @@ async def show_sources(request: Request, session: Session, now: Now) -> Response
 async def show_outlook(request: Request, session: Session, parts: Here, now: Now) -> Response:
     """Whether the plan in force would hold over the coming days, with a counter-example for each finding."""
     await in_local_time(request, session)
-    looked = await standing.look_ahead(session, at=now, days=DAYS, channels=parts.settings.channels)
+    async with standing.alone(parts.checks):
+        looked = await standing.look_ahead(session, at=now, days=DAYS, channels=parts.settings.channels)
     return draw(request, "outlook.html", looked=looked, days=DAYS)
 
 
-def _span(seconds: int) -> str:
-    return write_span(timedelta(seconds=seconds))
+def _span(seconds: int) -> Wording:
+    return spoken_span(timedelta(seconds=seconds))

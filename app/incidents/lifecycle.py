@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -56,6 +56,7 @@ class Move:
     level: int | None = None
     level_reason: Wording | None = None
     gravity: str | None = None
+    assessment: Mapping[str, Any] | None = None  # by what the level was given, and on what facts
     playbook: str | None = None
     merge_into: str | None = None
     by_layer: Layer | None = None  # none: the plan itself acts
@@ -178,6 +179,7 @@ def apply(
         session, incident, step.topic, actor=actor, at=at, event=event, **{"from": state}, to=step.to, level=incident.level,
         level_before=before, reason=move.reason, because=move.level_reason, gravity=move.gravity,
         waived=sorted(move.waived) or None, merged_into=move.merge_into, playbook=incident.playbook,
+        assessment=move.assessment,
     )  # fmt: skip
     payload = {
         "incident_id": incident.id,
@@ -209,6 +211,8 @@ def _enter(incident: Incident, event: Event, to: State, move: Move, at: datetime
         incident.provisional = False
     if event is Event.ACTIVATE and move.playbook:
         incident.playbook = move.playbook
+    if event in (Event.ACTIVATE, Event.CANCEL):
+        incident.warned_of = incident.warned_because = None
     if event is Event.CANCEL:
         incident.merged_into = move.merge_into
     if event is Event.REOPEN:

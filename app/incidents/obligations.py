@@ -13,7 +13,7 @@ from app import outbox
 from app.ids import new_id
 from app.incidents import timeline
 from app.incidents.tables import Incident, Obligation, ObligationState
-from app.levels.document import LevelSpec
+from app.levels.document import Levels, LevelSpec
 from app.people import holders
 from app.wording import say
 
@@ -91,6 +91,17 @@ async def withdraw_all(session: AsyncSession, incident: Incident) -> None:
     """The incident has ended otherwise: nothing is owed any more."""
     for kind in ("update", "review"):
         await _withdraw(session, incident, kind, states=_UNPAID)
+
+
+async def withdraw_updates(session: AsyncSession, incident: Incident) -> None:
+    """There is nothing to report on any more: no update is owed, not even one that was missed."""
+    await _withdraw(session, incident, "update", states=_UNPAID)
+
+
+def cadence(incident: Incident, levels: Levels) -> LevelSpec | None:
+    """The level by which updates are owed now: its own once started, the one it came near to in the warning state."""
+    level = incident.level if incident.activated_at is not None else incident.warned_of
+    return levels.levels[level] if level is not None else None
 
 
 async def unpaid(session: AsyncSession, incident_id: str, kind: str | None = None) -> list[Obligation]:

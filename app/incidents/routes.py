@@ -134,7 +134,7 @@ async def transition(
     judged = asked.assessment
     command = Command(
         event=asked.event, reason=asked.reason, level=asked.level, playbook=asked.playbook, merge_into=asked.merge_into,
-        waive=asked.waive, assessment=Assessment(judged.method, judged.likelihood, judged.impact) if judged else None,
+        waive=asked.waive, by=asked.by, assessment=Assessment(judged.method, judged.likelihood, judged.impact) if judged else None,
     )  # fmt: skip
     entry = await transitions.carry_out(
         session, incident, command, actor=who.name, layer=authority.layer_of(who), at=now

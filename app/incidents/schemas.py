@@ -20,6 +20,7 @@ from app.incidents.tables import (
     TimelineEntry,
 )
 from app.incidents.tasks import TaskEvent
+from app.incidents.transitions import By
 from app.vocabulary import LevelNumber, Moment
 from app.wording import Wording, render, spoken
 
@@ -85,6 +86,9 @@ class ApplyEvent(_Asked):
     reason: Long | None = None
     level: LevelNumber | None = None
     assessment: AssessmentGiven | None = None
+    by: By | None = None
+    """assess, relevel: what gives the level; unsaid, a level given is by hand, else an assessment goes by the matrix, else the
+    rules decide."""
     playbook: str | None = None
     merge_into: str | None = None
     """cancel: the id or number of the open incident this one is a duplicate of."""
@@ -195,6 +199,9 @@ class IncidentRead(IncidentSummary):
     """What the lifecycle permits now; a guard may still say what is missing."""
     level_reason: str
     level_suggested: int | None
+    warned_of: int | None
+    """In the warning state: the level whose conditions are not quite met (ST-1)."""
+    warned_because: str | None
     gravity: str | None
     occurrence: int
     facts: dict[str, Any]
@@ -226,6 +233,7 @@ class IncidentRead(IncidentSummary):
         columns |= {
             "allowed": lifecycle.allowed(State(incident.state)),
             "level_reason": spoken(incident.level_reason, language),
+            "warned_because": spoken(incident.warned_because, language) if incident.warned_because else None,
             "command_post": CommandPostRead.model_validate(command_post) if command_post else None,
             "obligations": [ObligationRead.model_validate(owed) for owed in obligations],
             "warnings": [render(warning, language) for warning in warnings],

@@ -52,6 +52,8 @@ class Incident(Base):
     provisional: Mapped[bool]  # nobody has assessed it yet
     level_reason: Mapped[dict[str, Any]]  # a wording: which rule, cell or person gave the level
     level_suggested: Mapped[int | None]  # what the rules say now, where that differs
+    warned_of: Mapped[int | None]  # in the warning state: the level whose conditions are not quite met
+    warned_because: Mapped[dict[str, Any] | None]  # a wording: the rule that came near
     gravity: Mapped[str | None] = mapped_column(
         String(32)
     )  # risk level of the event, apart from the response's

@@ -1,8 +1,10 @@
 """Commands on an incident: gathers what the guards of the lifecycle look at, then lets it decide."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -28,16 +30,24 @@ from app.incidents.tables import (
 from app.levels import grading, matrix
 from app.levels.document import ClosingCondition, Levels
 from app.vocabulary import Layer
-from app.wording import Wording, say
+from app.wording import Wording, kept, say
 
 
 @dataclass(frozen=True)
 class Assessment:
     """A judgement of the event: how likely it is to go on or come back, and how hard it hits, 1 to 5 each (EP-3.2)."""
 
-    method: str
+    method: str  # quantitative, qualitative, combined
     likelihood: int
     impact: int
+
+
+class By(StrEnum):
+    """What gives the level of an assessed incident (EP-4.2.2)."""
+
+    MATRIX = "matrix"  # the cell of likelihood and impact
+    RULES = "rules"  # the rules of its type over its facts
+    HAND = "hand"  # a person
 
 
 @dataclass(frozen=True)
@@ -45,9 +55,10 @@ class Command:
     """What somebody wants done."""
 
     event: Event
-    reason: str | None = None
+    reason: str | Wording | None = None
     level: int | None = None
     assessment: Assessment | None = None
+    by: By | None = None  # none: by hand where a level is given, else by the matrix, else by the rules
     playbook: str | None = None
     merge_into: str | None = None
     waive: Collection[str] = ()
@@ -73,6 +84,7 @@ async def carry_out(
         level=graded.level if graded else command.level,
         level_reason=graded.reason if graded else None,
         gravity=str(graded.gravity) if graded and graded.gravity else None,
+        assessment=_assessed_on(incident, command, graded),
         playbook=_playbook(command, levels),
         merge_into=await _merge_target(session, incident, command),
         by_layer=layer,
@@ -80,6 +92,31 @@ async def carry_out(
         waived=_waived(command),
     )
     return lifecycle.apply(session, incident, command.event, actor=actor, at=at, move=move)
+
+
+async def grade(
+    session: AsyncSession, incident: Incident, assessment: Assessment, *, actor: str, layer: Layer | None, at: datetime,
+    reason: str | None,
+) -> None:  # fmt: skip
+    """Give a locked incident the level and the gravity of an assessment, whether it had been assessed before or not."""
+    if incident.state not in OPEN_STATES:
+        raise Refused(
+            say("incidents.over"), state=incident.state, allowed=lifecycle.allowed(State(incident.state))
+        )
+    if incident.state == State.DETECTED:
+        command = Command(Event.ASSESS, reason=reason, assessment=assessment)
+        await carry_out(session, incident, command, actor=actor, layer=layer, at=at)
+        return
+    levels = await _matrix_for(session, incident, Event.RELEVEL)
+    graded = _graded(incident, Command(Event.RELEVEL, assessment=assessment), levels)
+    if graded is not None and graded.level == incident.level:
+        # The response stays as it is; how grave the event is may have changed.
+        incident.gravity, incident.version = str(graded.gravity), incident.version + 1
+        incident.level_reason, incident.level_suggested = kept(graded.reason), None
+        return
+    because = reason or (graded.reason if graded else None)
+    command = Command(Event.RELEVEL, reason=because, assessment=assessment)
+    await carry_out(session, incident, command, actor=actor, layer=layer, at=at)
 
 
 async def _refuse_second(session: AsyncSession, incident: Incident) -> None:
@@ -152,17 +189,46 @@ def _graded(incident: Incident, command: Command, levels: Levels) -> grading.Gra
         return None
     cell = None
     if (judged := command.assessment) is not None:
-        cell = grading.by_matrix(levels, likelihood=judged.likelihood, impact=judged.impact)
+        cell = grading.by_matrix(
+            levels, likelihood=judged.likelihood, impact=judged.impact, incident=record.scope(incident), facts=incident.facts,
+        )  # fmt: skip
+    _refuse_contradiction(command)
     if command.level is not None:
         by_hand = (
             say("levels.by_hand", reason=command.reason) if command.reason else say("levels.by_hand_unsaid")
         )
         return grading.Graded(command.level, by_hand, cell.gravity if cell else None)
-    if cell is not None or command.event is Event.RELEVEL:
+    if command.by is not By.RULES and (cell is not None or command.event is Event.RELEVEL):
         return cell
     _, kind = levels.type_of(incident.type)
     ruled = grading.by_rules(kind, record.scope(incident), incident.facts)
+    if ruled is None and command.by is By.RULES:
+        raise Refused(say("levels.no_rule_holds"), allowed=lifecycle.allowed(State(incident.state)))
+    if ruled is not None and cell is not None:
+        # Two facts: how grave the event is, and how large the response (ST-1).
+        return replace(ruled, gravity=cell.gravity)
     return ruled or grading.Graded(incident.level, say("levels.confirmed"))
+
+
+def _assessed_on(
+    incident: Incident, command: Command, graded: grading.Graded | None
+) -> Mapping[str, Any] | None:
+    """By what and on what facts a level was given; the timeline has by whom, when and why."""
+    if graded is None:
+        return None
+    judged = command.assessment
+    by = command.by or (By.HAND if command.level is not None else By.MATRIX if judged else By.RULES)
+    return {"by": by, "facts": dict(incident.facts), **(asdict(judged) if judged else {})}
+
+
+def _refuse_contradiction(command: Command) -> None:
+    """What is to give the level must have been said, and nothing else."""
+    needs = {By.HAND: ("level", command.level), By.MATRIX: ("assessment", command.assessment)}
+    if command.by in needs and needs[command.by][1] is None:
+        path = needs[command.by][0]
+        raise WrongShape(say(f"levels.by_needs_{path}"), errors=[{"path": path}])
+    if command.by in (By.RULES, By.MATRIX) and command.level is not None:
+        raise WrongShape(say("levels.not_by_hand"), errors=[{"path": "level"}])
 
 
 def _playbook(command: Command, levels: Levels) -> str | None:

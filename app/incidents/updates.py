@@ -35,9 +35,9 @@ async def post(
     )
     session.add(update)
     await obligations.pay(session, incident, "update", at=at)
-    if incident.activated_at is not None:
-        levels = await matrix.of(session, incident.plan_revision)
-        await obligations.owe_update(session, incident, levels.levels[incident.level], at=at)
+    levels = await matrix.of(session, incident.plan_revision)
+    if (spec := obligations.cadence(incident, levels)) is not None:
+        await obligations.owe_update(session, incident, spec, at=at)
     timeline.append(
         session, incident, "update.posted", actor=author, at=at, text=dict(text), audience=audience
     )

@@ -2,10 +2,11 @@
 
 from datetime import timedelta
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from app.vocabulary import Layer, LevelNumber, Localised, Part, Slug, Span, When
 
@@ -115,12 +116,76 @@ class RiskGrade(Part):
     level: LevelNumber
 
 
+class Strategy(StrEnum):
+    """How a risk is met (EP-3.3)."""
+
+    PREVENTION = "prevention"  # 预防: make it less likely
+    MONITORING = "monitoring"  # 监测: see it come
+    TRANSFER = "transfer"  # 转移: let another bear it
+    ACCEPTANCE = "acceptance"  # 接受: live with it, knowingly
+
+
+def _rising(steps: list[float]) -> list[float]:
+    if any(one >= next_ for one, next_ in pairwise(steps)):
+        raise ValueError("each figure must be above the one before it")
+    return steps
+
+
+Steps = Annotated[
+    list[Annotated[float, Field(gt=0)]], Field(min_length=4, max_length=4), AfterValidator(_rising)
+]
+"""The figures from which 2, 3, 4 and 5 are given; below the first it is 1."""
+
+
+class Assessing(Part):
+    """How a risk is assessed by figures, by several people, or by both (EP-3.2)."""
+
+    period: Span = timedelta(days=365)
+    """How far back incidents are counted, unless somebody asks otherwise."""
+    per_year: Steps = Field(default=[1.0, 3.0, 12.0, 52.0])
+    """Incidents of the type in a year, for the likelihood."""
+    loss: Steps = Field(default=[10_000.0, 100_000.0, 1_000_000.0, 10_000_000.0])
+    """Mean loss of an incident, in the currency of the plan, for the impact."""
+    customers: Steps = Field(default=[10.0, 100.0, 1_000.0, 10_000.0])
+    """Mean number of customers affected by an incident, for the impact."""
+    minutes: Steps = Field(default=[15.0, 60.0, 240.0, 1440.0])
+    """Mean minutes of outage of an incident, for the impact."""
+    least_incidents: Annotated[int, Field(ge=1, le=1000)] = 3
+    """Fewer recorded incidents of the type than this are not enough to judge by."""
+    least_watched: Span = timedelta(days=30)
+    """Incidents recorded for a shorter time than this are not enough to judge by."""
+    least_assessors: Annotated[int, Field(ge=1, le=50)] = 2
+    weight_of_figures: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """In a combined assessment; the rest is the assessors'."""
+    within: Span = timedelta(days=7)
+    """How long the assessors of a risk have."""
+    incident_within: Span = timedelta(minutes=30)
+    """How long those of an incident have."""
+    remind_before: Span = timedelta(days=1)
+    """How long before that those who have not scored are reminded; in the last half of their time at the earliest."""
+    review_every: Span = timedelta(days=180)
+    """When a risk that was assessed is next to be reviewed, unless its date lies later."""
+    review_notice: Span = timedelta(days=14)
+    """How long before its review date a risk's owner is reminded."""
+
+
+class Shift(Part):
+    """What moves the level of the response away from the gravity of the event: spread, one's own power to control (ST-1)."""
+
+    condition: Annotated[When, Field(alias="if")]
+    by: Literal["graver", "lighter"]
+    because: Localised
+
+
 class Risk(Part):
-    """The risk matrix (EP-3.3)."""
+    """The risk matrix (EP-3.3), and what is asked besides it."""
 
     matrix: Annotated[list[_Row], Field(min_length=5, max_length=5)]
     """Row: likelihood 1 to 5; column: impact 1 to 5."""
     grades: dict[RiskLevel, RiskGrade]
+    response: list[Shift] = Field(default_factory=list)
+    """Each that holds moves the response by one level from what the gravity alone would call for."""
+    assessing: Assessing = Field(default_factory=Assessing)
 
     @model_validator(mode="after")
     def _every_grade(self) -> Self:
@@ -129,8 +194,31 @@ class Risk(Part):
         return self
 
 
+class PlannedRisk(Part):
+    """A risk the register begins with (EP-3.1); it is kept there afterwards, not here."""
+
+    title: Localised
+    category: RiskCategory
+    owner: Slug
+    likelihood: Annotated[int, Field(ge=1, le=5)]
+    impact: Annotated[int, Field(ge=1, le=5)]
+    strategy: Strategy
+    type: Slug | None = None
+    """The type of incident it would be; what was recorded of that type is what figures are taken from."""
+    playbook: Slug | None = None
+    review_every: Span = timedelta(days=180)
+
+
 class GradingRule(Part):
     """If the condition over the incident's facts holds, this is the level, and this is why."""
+
+    condition: Annotated[When, Field(alias="if")]
+    level: LevelNumber
+    because: Localised
+
+
+class NearRule(Part):
+    """Close to what a level asks for, but not there: until its response starts, the event is tracked (ST-1)."""
 
     condition: Annotated[When, Field(alias="if")]
     level: LevelNumber
@@ -149,6 +237,8 @@ class IncidentType(Part):
     """A command post of its own, in place of the level's (EG-1)."""
     grading: list[GradingRule] = Field(default_factory=list)
     """Asked from the top; the first rule that holds decides. A rule whose facts are missing is passed over."""
+    near: list[NearRule] = Field(default_factory=list)
+    """Asked from the top while no response has been started; the first that holds puts the incident into the warning state."""
 
 
 class Storm(Part):

@@ -31,6 +31,20 @@ def by_rules(kind: IncidentType, incident: Mapping[str, Any], facts: Mapping[str
     return None
 
 
+def near(
+    kind: IncidentType, incident: Mapping[str, Any], facts: Mapping[str, Any], *, level: int
+) -> Graded | None:
+    """The level whose conditions are not quite met (ST-1): of the first rule that holds, and not of a lighter one than `level`."""
+    scope = {"incident": incident, "facts": facts}
+    for rule in kind.near:
+        if not is_graver(level, rule.level) and Condition.compile(rule.condition).evaluate(scope) is True:
+            because = rule.because.model_dump()
+            return Graded(
+                rule.level, say("levels.near", level=rule.level, rule=rule.condition, because=because)
+            )
+    return None
+
+
 def at_first(
     kind: IncidentType,
     incident: Mapping[str, Any],
@@ -49,12 +63,29 @@ def at_first(
     return Graded(kind.default_level, say("levels.by_default", type=kind.title.model_dump()))
 
 
-def by_matrix(levels: Levels, *, likelihood: int, impact: int) -> Graded:
-    """The cell of the 5×5 matrix, and the response its risk level calls for (EP-3.3)."""
+def by_matrix(
+    levels: Levels, *, likelihood: int, impact: int, incident: Mapping[str, Any] | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> Graded:  # fmt: skip
+    """The cell of the 5×5 matrix, and the response its risk level calls for (EP-3.3).
+
+    The gravity is the cell's, whatever else is known. The response starts from it and is moved by what the plan asks of
+    spread and of one's own power to control, by one level each, within 1 and 4 (ST-1).
+    """
     gravity = levels.risk.matrix[likelihood - 1][impact - 1]
     grade = levels.risk.grades[gravity]
-    reason = say("levels.by_matrix", likelihood=likelihood, impact=impact, gravity=grade.title.model_dump())
-    return Graded(grade.level, reason, gravity)
+    title = grade.title.model_dump()
+    scope = {"incident": incident or {}, "facts": facts or {}}
+    moved = [one for one in levels.risk.response if Condition.compile(one.condition).evaluate(scope) is True]
+    if not moved:
+        reason = say("levels.by_matrix", likelihood=likelihood, impact=impact, gravity=title)
+        return Graded(grade.level, reason, gravity)
+    level = min(max(grade.level + sum(-1 if one.by == "graver" else 1 for one in moved), 1), 4)
+    reason = say(
+        "levels.by_matrix_moved", likelihood=likelihood, impact=impact, gravity=title, before=grade.level, after=level,
+        because=[one.because.model_dump() for one in moved],
+    )  # fmt: skip
+    return Graded(level, reason, gravity)
 
 
 def is_graver(one: int, other: int) -> bool:

@@ -18,7 +18,7 @@ from app.db import Work, wake
 from app.ids import new_id
 from app.notify import enrolment, pipeline, receivers
 from app.notify.document import Chain, Hop
-from app.notify.pipeline import Rung
+from app.notify.pipeline import News, Rung
 from app.notify.receivers import Receiver
 from app.notify.tables import Delivery, DeliveryState, Notice, Round, RoundState
 from app.outbox import Timer, TimerState
@@ -70,13 +70,7 @@ async def call(
         await end(session, older, RoundState.SUPERSEDED, say("notify.superseded", level=level), at=at)
     notice = await pipeline.write_notice(
         session,
-        ref=ref,
-        kind=kind,
-        number=number,
-        level=level,
-        exercise=exercise,
-        subject=subject,
-        text=text,
+        News(ref=ref, kind=kind, number=number, level=level, exercise=exercise, subject=subject, text=text),
         at=at,
     )
     begun = Round(

@@ -22,6 +22,19 @@ from app.people.holders import Contact
 from app.wording import Wording, kept, say
 
 
+@dataclass(frozen=True, kw_only=True)
+class News:
+    """What is to be told, and about what; to whom is not part of it."""
+
+    ref: str  # the incident, drill, person, … it is about
+    kind: str  # of notice
+    level: int
+    subject: Mapping[str, Any]  # in every language, as `localised` gives it
+    text: Mapping[str, Any]
+    number: str = ""  # of the incident, for people; none when it is about none
+    exercise: bool = False
+
+
 @dataclass(frozen=True)
 class Rung:
     """Which rung of which lap of a round."""
@@ -103,88 +116,35 @@ async def submit(
     return through
 
 
-async def write_notice(
-    session: AsyncSession,
-    *,
-    ref: str,
-    kind: str,
-    number: str,
-    level: int,
-    exercise: bool,
-    subject: Mapping[str, Any],
-    text: Mapping[str, Any],
-    at: datetime,
-) -> Notice:
+async def write_notice(session: AsyncSession, news: News, *, at: datetime) -> Notice:
     """Put down what is told, before anybody is."""
     notice = Notice(
-        id=new_id(at),
-        ref=ref,
-        kind=kind,
-        number=number,
-        level=level,
-        exercise=exercise,
-        subject=dict(subject),
-        text=dict(text),
-        created_at=at,
-    )
+        id=new_id(at), ref=news.ref, kind=news.kind, number=news.number, level=news.level, exercise=news.exercise,
+        subject=dict(news.subject), text=dict(news.text), created_at=at,
+    )  # fmt: skip
     session.add(notice)
     await session.flush()
     return notice
 
 
 async def tell(
-    session: AsyncSession,
-    *,
-    ref: str,
-    kind: str,
-    number: str,
-    level: int,
-    exercise: bool,
-    subject: Mapping[str, Any],
-    text: Mapping[str, Any],
-    positions: Sequence[str],
-    via: Sequence[str] = (),
-    at: datetime,
+    session: AsyncSession, news: News, *, positions: Sequence[str], via: Sequence[str] = (), at: datetime,
     asks: bool = False,
-) -> Notice:
+) -> Notice:  # fmt: skip
     """Tell whoever holds `positions`, once."""
     people = [
         who
         for position in dict.fromkeys(positions)
-        for who in await receivers.at_position(session, position, via=via, level=level, at=at)
+        for who in await receivers.at_position(session, position, via=via, level=news.level, at=at)
     ]
-    return await tell_people(
-        session, ref=ref, kind=kind, number=number, level=level, exercise=exercise, subject=subject, text=text,
-        people=people, at=at, asks=asks,
-    )  # fmt: skip
+    return await tell_people(session, news, people=people, at=at, asks=asks)
 
 
 async def tell_people(
-    session: AsyncSession,
-    *,
-    ref: str,
-    kind: str,
-    number: str,
-    level: int,
-    exercise: bool,
-    subject: Mapping[str, Any],
-    text: Mapping[str, Any],
-    people: Sequence[Receiver],
-    at: datetime,
-    asks: bool = False,
+    session: AsyncSession, news: News, *, people: Sequence[Receiver], at: datetime, asks: bool = False
 ) -> Notice:
     """Tell certain people, once: each by their first contact point, and by the next when that one fails."""
-    notice = await write_notice(
-        session,
-        ref=ref,
-        kind=kind,
-        number=number,
-        level=level,
-        exercise=exercise,
-        subject=subject,
-        text=text,
-        at=at,
-    )
+    notice = await write_notice(session, news, at=at)
     deliveries = [
         draft(notice, who, contact, further=who.contacts[1:], asks=asks, not_before=at, at=at)
         for who in people

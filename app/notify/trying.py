@@ -13,6 +13,7 @@ from app.errors import NotFound
 from app.ids import new_id
 from app.notify import pipeline
 from app.notify.channel import Channel, DeliveryError, Message, Receipt
+from app.notify.pipeline import News
 from app.notify.receivers import Receiver
 from app.notify.tables import Delivery
 from app.people import holders
@@ -29,10 +30,11 @@ async def try_contact(session: AsyncSession, person_id: str, contact_id: str, *,
     contact = next((one for one in contacts if one.contact_id == contact_id), None)
     if contact is None:
         raise NotFound(say("people.no_such_contact"))
-    notice = await pipeline.write_notice(
-        session, ref=f"person:{person_id}", kind=KIND, number=_NUMBER, level=_LEVEL, exercise=False,
-        subject=localised(say("notify.test.subject")), text=localised(say("notify.test.text", name=person.name)), at=at,
+    news = News(
+        f"person:{person_id}", KIND, _LEVEL, localised(say("notify.test.subject")),
+        localised(say("notify.test.text", name=person.name)), _NUMBER,
     )  # fmt: skip
+    notice = await pipeline.write_notice(session, news, at=at)
     who = Receiver("", person.id, person.name, person.language)
     delivery = pipeline.draft(notice, who, contact, asks=False, not_before=at, at=at)
     await pipeline.submit(session, [delivery], at=at)

@@ -4,7 +4,7 @@ What is approved counts from its first moment to its last, in every answer about
 nothing. When one begins, the chains that are calling then hear of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -18,6 +18,7 @@ from app.access.rights import MANAGES
 from app.errors import Forbidden, NotFound, Refused, Stale, WrongShape
 from app.ids import new_id
 from app.people import organisation
+from app.people.discretion import may_know
 from app.people.tables import REACHABLE, Absence, AbsenceState, Availability
 from app.wording import say
 
@@ -41,13 +42,16 @@ async def ask(
     session: AsyncSession, person_id: str, kind: Availability, *, begins: datetime, ends: datetime, who: Principal,
     at: datetime,
 ) -> Absence:  # fmt: skip
-    """Ask for leave or remote work; written down by somebody who may approve it, it is approved."""
+    """Ask for leave or remote work; written down by somebody who may approve it, it is approved.
+
+    It counts from `at` on where it would begin earlier: what was answered before stays as it was answered.
+    """
     await organisation.person(session, person_id)
     if who.person_id != person_id and who.role not in MANAGES:
         raise Forbidden(say("people.not_yours"))
     _must_be_a_span(begins, ends, at)
-    approved = _may_approve(who, person_id)
-    absence = _new(person_id, kind, begins, ends, who=who, approved=approved, at=at)
+    approved = may_approve(who, person_id)
+    absence = _new(person_id, kind, max(begins, at), ends, who=who, approved=approved, at=at)
     session.add(absence)
     await session.flush()
     if approved:
@@ -58,9 +62,13 @@ async def ask(
 async def approve(
     session: AsyncSession, absence_id: str, *, who: Principal, at: datetime, expected: int | None = None
 ) -> Absence:
-    """It counts from now on. Nobody approves their own."""
+    """It counts from its beginning, or from now on where that is past. Nobody approves their own."""
     absence = await _open(session, absence_id, {AbsenceState.REQUESTED}, expected)
     _must_approve(who, absence)
+    if absence.ends <= at:
+        raise AbsenceAnswered(say("people.absence.over"), state=absence.state)
+    if absence.begins is not None and absence.begins < at:
+        absence.begins = at
     _answer(absence, AbsenceState.APPROVED, who, at)
     await _tell(session, absence, at=at)
     return absence
@@ -105,15 +113,18 @@ async def take_in(
         raise Forbidden(say("people.not_yours"))
     query = select(Absence).where(Absence.person_id == person_id, Absence.uid.is_not(None))
     known = {(one.uid, one.begins): one for one in await session.scalars(query)}
-    approved = _may_approve(who, person_id)
+    cut = {one.uid: one for one in known.values() if is_cut(one)}
+    approved = may_approve(who, person_id)
     added = changed = 0
     for one in planned:
         if one.ends <= at:
             continue
         absence = known.get((one.uid, one.begins))
+        if absence is None and (begun := cut.get(one.uid)) is not None:
+            absence = begun if begun.begins is not None and one.begins < begun.begins < one.ends else None
         if absence is None:
             absence = _new(
-                person_id, kind, one.begins, one.ends, who=who, approved=approved, at=at, uid=one.uid
+                person_id, kind, max(one.begins, at), one.ends, who=who, approved=approved, at=at, uid=one.uid
             )
             session.add(absence)
             known[one.uid, one.begins] = absence
@@ -130,10 +141,26 @@ async def take_in(
     return added, changed
 
 
-def listing(person_id: str, *, state: AbsenceState | None = None) -> Select[Absence]:
-    """What somebody asked for and what is kept of the past."""
+def listing(person_id: str, *, who: Principal, state: AbsenceState | None = None) -> Select[Absence]:
+    """What somebody asked for and what is kept of the past; to those whose business it is not, only what counts."""
     query = select(Absence).where(Absence.person_id == person_id)
+    if not may_know(who, person_id):
+        query = query.where(Absence.state == AbsenceState.APPROVED)
     return query if state is None else query.where(Absence.state == state)
+
+
+def is_cut(absence: Absence) -> bool:
+    """Whether it was to begin earlier, and counts only from when it was written down or approved."""
+    return absence.begins is not None and absence.begins in {absence.asked_at, absence.answered_at}
+
+
+async def ahead(session: AsyncSession, people: Collection[str], *, at: datetime) -> list[Absence]:
+    """What these people asked for or have approved and is not over, the earliest first."""
+    query = select(Absence).where(
+        Absence.person_id.in_(people), Absence.ends > at,
+        Absence.state.in_((AbsenceState.REQUESTED, AbsenceState.APPROVED)),
+    )  # fmt: skip
+    return list(await session.scalars(query.order_by(Absence.ends, Absence.id)))
 
 
 def _new(
@@ -147,13 +174,13 @@ def _new(
     )  # fmt: skip
 
 
-def _may_approve(who: Principal, person_id: str) -> bool:
+def may_approve(who: Principal, person_id: str) -> bool:
     """Whoever manages, but nobody their own, unless nobody stands above them."""
     return who.role in MANAGES and (who.person_id != person_id or who.leads)
 
 
 def _must_approve(who: Principal, absence: Absence) -> None:
-    if not _may_approve(who, absence.person_id):
+    if not may_approve(who, absence.person_id):
         raise Forbidden(say("people.absence.not_yours_to_approve"))
 
 

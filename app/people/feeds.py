@@ -41,7 +41,7 @@ async def make(
     mark = secrets.token_urlsafe(32)
     feed = Feed(
         digest=_digest(mark), id=new_id(at), position_id=position, person_id=person_id, language=language, made_at=at,
-        made_by=who.name, revoked_at=None,
+        made_by=who.name, maker=_maker(who), revoked_at=None,
     )  # fmt: skip
     session.add(feed)
     await session.flush()
@@ -53,11 +53,12 @@ async def feeds(session: AsyncSession) -> list[Feed]:
 
 
 async def revoke(session: AsyncSession, feed_id: str, *, who: Principal, at: datetime) -> Feed:
-    """From the commit on, the address opens nothing. Repeatable."""
+    """From the commit on, the address opens nothing. Whoever made it can, whose turns they are, and who manages. Repeatable."""
     feed = await session.scalar(select(Feed).where(Feed.id == feed_id))
     if feed is None:
         raise NotFound(say("people.feed.none"))
-    if who.role not in MANAGES and (feed.person_id is None or who.person_id != feed.person_id):
+    theirs = feed.maker == _maker(who) or (feed.person_id is not None and feed.person_id == who.person_id)
+    if who.role not in MANAGES and not theirs:
         raise Forbidden(say("people.not_yours"))
     feed.revoked_at = feed.revoked_at or at
     found: Feed = feed
@@ -115,6 +116,10 @@ def _entries(position: str, title: str, kept: holders.Calendar, person_id: str |
         uid = f"{position}-{one.begins:%Y%m%dT%H%M%SZ}-{who}@muster"
         found.append(Entry(uid, one.begins, one.ends, f"{title}: {kept.names[who]}"))
     return found
+
+
+def _maker(who: Principal) -> str:
+    return who.person_id or who.key_id
 
 
 def _digest(mark: str) -> str:

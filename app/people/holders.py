@@ -4,7 +4,7 @@ The roster decides where there is one, otherwise everybody who is assigned and c
 the organisation. Only reads.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any, Final, NamedTuple
@@ -13,7 +13,7 @@ from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import NotFound
-from app.people import contact_rules, rosters, rota
+from app.people import contact_rules, discretion, rosters, rota
 from app.people.contact_rules import Rule
 from app.people.rota import Absent, Away, Called, Post, Quiet, Why
 from app.people.tables import (
@@ -71,7 +71,12 @@ class PassedOver:
 
     person_id: str
     name: str
-    why: Wording
+    absent: Absent
+
+    @property
+    def why(self) -> Wording:
+        """In words for anybody's eyes."""
+        return discretion.for_the_record(self.absent)
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,7 @@ async def answer(session: AsyncSession, position: str, *, at: datetime, history:
     return Answer(
         tuple(_holder(by_id[one], contacts, now, found, at) for one in now.people),
         tuple(
-            PassedOver(one.person, by_id[one.person].name, said_of(one.why))
+            PassedOver(one.person, by_id[one.person].name, one.why)
             for one in now.skipped
             if one.person in by_id
         ),
@@ -275,11 +280,6 @@ def quiet_of(person: Person) -> Quiet | None:
     return Quiet(begins, ends, kept["time_zone"])
 
 
-def said_of(why: Absent) -> Wording:
-    """Why somebody is passed over, in words."""
-    return say(f"people.passed.{why}")
-
-
 async def titles(session: AsyncSession, positions: Iterable[str]) -> list[Any]:
     """What people call these positions, in every language; one that is not known keeps its id."""
     wanted = list(positions)
@@ -296,6 +296,32 @@ async def department_title(session: AsyncSession, department: str) -> Any:
 
 async def names(session: AsyncSession, person_ids: Iterable[str]) -> Mapping[str, str]:
     return {person.id: person.name for person in await _by_id(session, person_ids)}
+
+
+async def staff(session: AsyncSession) -> dict[str, str]:
+    """Everybody of the centre: name by person id, in staff order."""
+    found = await session.scalars(select(Person).where(Person.left_at.is_(None)))
+    return {one.id: one.name for one in sorted(found, key=_staff_order)}
+
+
+async def roll(session: AsyncSession, *, at: datetime) -> dict[str, Availability]:
+    """How everybody of the centre is available at a moment, by person id."""
+    query = _with_absences(select(Person, Absence), at, at + _MOMENT).where(Person.left_at.is_(None))
+    found = _gathered(await session.execute(query))
+    kinds = {Absent.LEAVE: Availability.LEAVE, Absent.ILL: Availability.ILL}
+    return {
+        one.id: kinds[why]
+        if (why := rota.why_away(found.away[one.id], at)) in kinds
+        else Availability.REMOTE if _is_remote(found, one.id, at) else Availability.ON_DUTY
+        for one in found.people
+    }  # fmt: skip
+
+
+async def reachable(session: AsyncSession, person_ids: Collection[str]) -> dict[str, str]:
+    """Those of them who have a contact point: name by person id."""
+    known = select(ContactPoint.person_id).where(ContactPoint.person_id.in_(person_ids))
+    query = select(Person.id, Person.name).where(Person.id.in_(known))
+    return {row.id: row.name for row in await session.execute(query)}
 
 
 async def person_with_contacts(session: AsyncSession, person_id: str) -> tuple[Person, tuple[Contact, ...]]:
@@ -431,15 +457,18 @@ def _holder(
 ) -> Holder:  # fmt: skip
     assert now.why is not None  # somebody is called
     instead = next((one.name for one in found.people if one.id == now.instead_of), None)
-    remote = any(
-        (begins is None or begins <= at) and (ends is None or at < ends)
-        for begins, ends in found.remote[person.id]
-    )
     return Holder(
         person.id, person.name, person.language, tuple(contacts[person.id]), now.why, now.rotation, instead,
-        Availability.REMOTE if remote else Availability.ON_DUTY, quiet_of(person),
+        Availability.REMOTE if _is_remote(found, person.id, at) else Availability.ON_DUTY, quiet_of(person),
         contact_rules.read(person.contact_rules or ()),
     )  # fmt: skip
+
+
+def _is_remote(found: _Gathered, person_id: str, at: datetime) -> bool:
+    return any(
+        (begins is None or begins <= at) and (ends is None or at < ends)
+        for begins, ends in found.remote[person_id]
+    )
 
 
 async def _by_id(session: AsyncSession, person_ids: Iterable[str]) -> list[Person]:

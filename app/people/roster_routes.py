@@ -99,14 +99,14 @@ async def list_turns(
 
 @router.get("/api/v1/on-call", response_model=OnCallAt, responses=problems(NotFound))
 async def on_call(
-    session: Session, now: Now, language: Language,
+    session: Session, who: Who, now: Now, language: Language,
     at: Annotated[Moment | None, Query(description="The moment asked about; now if not given")] = None,
     position: Slug | None = None,
 ) -> OnCallAt:  # fmt: skip
     """Who holds each position at a moment, past or future, why, who was passed over and why."""
     moment = at or now
     picture = await holders.picture(session, at=moment, position=position, history=moment < now)
-    items = [OnCallRead.of(post, answer, language) for post, answer in picture]
+    items = [OnCallRead.of(post, answer, language, who) for post, answer in picture]
     return OnCallAt(at=moment, items=items)
 
 
@@ -184,35 +184,50 @@ async def answer_swap(swap_id: Id, asked: AnswerSwap, session: Session, who: Who
 
 @router.get("/api/v1/people/{person_id}/absences", responses=problems(NotFound))
 async def list_absences(
-    person_id: Id, session: Session, part: Paging, state: AbsenceState | None = None
+    person_id: Id,
+    session: Session,
+    who: Who,
+    part: Paging,
+    language: Language,
+    state: AbsenceState | None = None,
 ) -> Page[AbsenceRead]:
-    """Leave, remote work and illness of somebody: asked for, approved, and kept of the past."""
+    """Somebody's leave, remote work and illness; to others only what is approved, and not which of them keeps them away."""
     await organisation.person(session, person_id)
-    rows, following = await paged(session, absences.listing(person_id, state=state), Absence.id, part)
-    return Page(items=[AbsenceRead.of(row) for row in rows], next=following)
+    rows, following = await paged(
+        session, absences.listing(person_id, state=state, who=who), Absence.id, part
+    )
+    return Page(items=[AbsenceRead.of(row, who, language) for row in rows], next=following)
 
 
 @router.post(
     "/api/v1/people/{person_id}/absences", status_code=201, responses=problems(NotFound, Refused, Forbidden)
 )
-async def ask_absence(person_id: Id, asked: AskAbsence, session: Session, who: Who, now: Now) -> AbsenceRead:
+async def ask_absence(
+    person_id: Id, asked: AskAbsence, session: Session, who: Who, now: Now, language: Language
+) -> AbsenceRead:
     """Ask for leave or remote work; written down by whoever manages, it is approved."""
     row = await absences.ask(
         session, person_id, asked.kind, begins=asked.begins, ends=asked.ends, who=who, at=now
     )
-    return AbsenceRead.of(row)
+    return AbsenceRead.of(row, who, language)
 
 
 @router.post(
     "/api/v1/absences/{absence_id}/transitions", responses=problems(NotFound, Refused, Forbidden, Stale)
 )
 async def answer_absence(
-    absence_id: Id, asked: AnswerAbsence, session: Session, who: Who, now: Now, version: IfMatch
+    absence_id: Id,
+    asked: AnswerAbsence,
+    session: Session,
+    who: Who,
+    now: Now,
+    version: IfMatch,
+    language: Language,
 ) -> AbsenceRead:
     """Approve or reject what was asked for, or take it back. Nobody approves their own."""
     answering = {"approve": absences.approve, "reject": absences.reject, "withdraw": absences.withdraw}
     row = await answering[asked.event](session, absence_id, who=who, at=now, expected=version)
-    return AbsenceRead.of(row)
+    return AbsenceRead.of(row, who, language)
 
 
 @router.post(

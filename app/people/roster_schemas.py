@@ -5,7 +5,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.people import rosters
+from app.access.keys import Principal
+from app.people import absences, rosters
+from app.people.discretion import Shown, shown
 from app.people.holders import Calendar
 from app.people.rota import EVERY_DAY, Rotation, Why, Window
 from app.people.schemas import WallClock
@@ -21,6 +23,7 @@ from app.people.tables import (
     SwapState,
 )
 from app.vocabulary import Moment, Slug
+from app.wording import render, say
 
 PersonId = Annotated[str, Field(min_length=1, max_length=26)]
 _HOURS_OF_A_DAY = 24
@@ -254,7 +257,8 @@ class AbsenceRead(BaseModel):
 
     id: str
     person_id: str
-    kind: Availability
+    kind: Shown
+    """Of leave and illness `away`, unless it is your own or you manage."""
     begins: datetime | None
     ends: datetime
     state: AbsenceState
@@ -262,11 +266,15 @@ class AbsenceRead(BaseModel):
     asked_by: str
     answered_at: datetime | None
     answered_by: str | None
+    note: str | None
+    """That it counts from later than was asked for, where that is so, and why."""
     version: int
 
     @classmethod
-    def of(cls, row: Absence) -> "AbsenceRead":
-        return cls.model_validate(row)
+    def of(cls, row: Absence, who: Principal, language: str) -> "AbsenceRead":
+        columns = {name: getattr(row, name) for name in cls.model_fields if name not in {"kind", "note"}}
+        note = render(say("people.absence.cut"), language) if absences.is_cut(row) else None
+        return cls(kind=shown(row.kind, row.person_id, who), note=note, **columns)
 
 
 class CheckInGiven(_In):

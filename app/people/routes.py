@@ -4,7 +4,8 @@ from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Path, Request, Response
 
-from app.access.edge import Edge, Here, IfMatch, Now, Session, problems
+from app.access.edge import Edge, Here, IfMatch, Now, Session, Who, problems
+from app.access.keys import Principal
 from app.access.paging import Page, Paging, paged
 from app.errors import NotFound, Refused, Stale, TooLarge, UnsupportedMedia
 from app.people import csv_import, organisation
@@ -33,6 +34,7 @@ _CSV_BODY = {"required": True, "content": {"text/csv": {"schema": {"type": "stri
 @router.get("/people", response_model=Page[PersonRead], responses=problems())
 async def list_people(
     session: Session,
+    who: Who,
     part: Paging,
     department: Slug | None = None,
     position: Slug | None = None,
@@ -42,14 +44,14 @@ async def list_people(
     query = organisation.listing(department=department, position=position, left=left)
     people, following = await paged(session, query, Person.id, part)
     views = await organisation.described(session, people)
-    return Page(items=[PersonRead.of(view) for view in views], next=following)
+    return Page(items=[PersonRead.of(view, who) for view in views], next=following)
 
 
 @router.post("/people", status_code=201, response_model=PersonRead, responses=problems(Refused))
-async def add_person(new: AddPerson, session: Session, here: Here, now: Now) -> PersonRead:
+async def add_person(new: AddPerson, session: Session, here: Here, who: Who, now: Now) -> PersonRead:
     """Add somebody to the organisation."""
     person = await organisation.add_person(session, here.vault, _said(new.model_dump()), check=_check, at=now)
-    return await _read(session, person)
+    return await _read(session, person, who)
 
 
 @router.post(
@@ -67,9 +69,9 @@ async def import_people(request: Request, session: Session, here: Here, now: Now
 
 
 @router.get("/people/{person_id}", response_model=PersonRead, responses=problems(NotFound))
-async def read_person(person_id: Id, session: Session, response: Response) -> PersonRead:
+async def read_person(person_id: Id, session: Session, who: Who, response: Response) -> PersonRead:
     """One person."""
-    return await _read(session, await organisation.person(session, person_id), response)
+    return await _read(session, await organisation.person(session, person_id), who, response)
 
 
 @router.patch("/people/{person_id}", response_model=PersonRead, responses=problems(NotFound, Stale))
@@ -78,6 +80,7 @@ async def change_person(
     change: ChangePerson,
     session: Session,
     here: Here,
+    who: Who,
     now: Now,
     version: IfMatch,
     response: Response,
@@ -87,16 +90,16 @@ async def change_person(
     person = await organisation.change_person(
         session, here.vault, person_id, said, check=_check, at=now, expected=version
     )
-    return await _read(session, person, response)
+    return await _read(session, person, who, response)
 
 
 @router.post("/people/{person_id}/leave", response_model=PersonRead, responses=problems(NotFound, Stale))
 async def leave(
-    person_id: Id, session: Session, now: Now, version: IfMatch, response: Response
+    person_id: Id, session: Session, who: Who, now: Now, version: IfMatch, response: Response
 ) -> PersonRead:
     """They are no longer with the centre: kept for the record, never called again."""
     return await _read(
-        session, await organisation.leave(session, person_id, at=now, expected=version), response
+        session, await organisation.leave(session, person_id, at=now, expected=version), who, response
     )
 
 
@@ -120,11 +123,13 @@ async def list_positions(session: Session) -> Page[PositionRead]:
     return Page(items=[PositionRead.of(row) for row in await organisation.positions(session)], next=None)
 
 
-async def _read(session: Session, person: Person, response: Response | None = None) -> PersonRead:
+async def _read(
+    session: Session, person: Person, who: Principal, response: Response | None = None
+) -> PersonRead:
     [view] = await organisation.described(session, [person])
     if response is not None:
         response.headers["ETag"] = f'"{person.version}"'
-    return PersonRead.of(view)
+    return PersonRead.of(view, who)
 
 
 def _said(given: dict[str, Any]) -> Said:

@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from app.access.keys import Principal
+from app.people.discretion import Shown, shown, told
 from app.people.holders import Answer
 from app.people.organisation import PersonView
 from app.people.rota import Why
@@ -121,7 +123,8 @@ class PersonRead(BaseModel):
     department: str | None
     positions: list[str]
     language: str | None
-    availability: Availability
+    availability: Shown
+    """Of somebody on leave or ill `away`, unless it is yourself or you manage."""
     skills: list[str]
     certificates: list[Certificate]
     quiet_hours: QuietHours | None
@@ -131,7 +134,7 @@ class PersonRead(BaseModel):
     version: int
 
     @classmethod
-    def of(cls, view: PersonView) -> "PersonRead":
+    def of(cls, view: PersonView, who: Principal) -> "PersonRead":
         person = view.person
         contacts = [
             ContactRead(id=point.id, rank=point.rank, channel=point.channel, address=point.address_masked)
@@ -139,7 +142,8 @@ class PersonRead(BaseModel):
         ]
         return cls(
             id=person.id, name=person.name, staff_number=person.staff_number, department=person.department_id,
-            positions=list(view.positions), language=person.language, availability=person.availability,
+            positions=list(view.positions), language=person.language,
+            availability=shown(person.availability, person.id, who),
             skills=person.skills,
             certificates=[Certificate.model_validate(one) for one in person.certificates],
             quiet_hours=QuietHours.model_validate(person.quiet_hours) if person.quiet_hours else None,
@@ -204,6 +208,7 @@ class PassedOverRead(BaseModel):
     person_id: str
     name: str
     why: str
+    """`away`, in words, unless it is yourself or you manage."""
 
 
 class OnCallRead(BaseModel):
@@ -218,7 +223,7 @@ class OnCallRead(BaseModel):
     """The next handover or other change; none within two months where it is null."""
 
     @classmethod
-    def of(cls, position: Position, answer: Answer, language: str) -> "OnCallRead":
+    def of(cls, position: Position, answer: Answer, language: str, who: Principal | None) -> "OnCallRead":
         holders = [
             HolderRead(
                 person_id=holder.person_id, name=holder.name, language=holder.language, why=holder.why,
@@ -231,7 +236,11 @@ class OnCallRead(BaseModel):
             for holder in answer.holders
         ]  # fmt: skip
         passed = [
-            PassedOverRead(person_id=one.person_id, name=one.name, why=render(one.why, language))
+            PassedOverRead(
+                person_id=one.person_id,
+                name=one.name,
+                why=render(told(one.absent, one.person_id, who), language),
+            )
             for one in answer.passed_over
         ]
         return cls(

@@ -4,9 +4,10 @@ A swap that is accepted is one override, or two where something is given back, e
 who gives it: a roster written anew in between is not bent by it.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.keys import Principal
@@ -95,6 +96,13 @@ def listing(position: str, *, state: SwapState | None = None) -> Select[Swap]:
     return query if state is None else query.where(Swap.state == state)
 
 
+async def offered(session: AsyncSession, people: Collection[str], *, at: datetime) -> list[Swap]:
+    """Swaps between any of these people and anybody that wait for their answer, the earliest first."""
+    theirs = or_(Swap.person_id.in_(people), Swap.with_id.in_(people))
+    query = select(Swap).where(theirs, Swap.state == SwapState.PROPOSED, Swap.ends > at)
+    return list(await session.scalars(query.order_by(Swap.begins, Swap.id)))
+
+
 def _must_speak_for(who: Principal, person_id: str) -> None:
     if who.person_id != person_id and who.role not in MANAGES:
         raise Forbidden(say("people.not_yours"))
@@ -104,7 +112,9 @@ async def _must_have(
     session: AsyncSession, position: str, person_id: str, span: Span, *, at: datetime
 ) -> None:
     """The whole of the span lies ahead and is this person's turn, not one they stand in for."""
-    if span[1] <= at or span[1] - span[0] > rosters.LONGEST_OVERRIDE:
+    if span[0] < at:
+        raise Refused(say("people.swap.begun", now=at))
+    if span[1] - span[0] > rosters.LONGEST_OVERRIDE:
         raise Refused(say("people.swap.span", days=rosters.LONGEST_OVERRIDE.days))
     calendar = await holders.calendar(session, position, *span, at=at)
     if any(one.people != (person_id,) or one.why not in _THEIRS for one in calendar.stretches):

@@ -232,4 +232,5 @@ class Feed(Base):
     language: Mapped[str] = mapped_column(String(8))
     made_at: Mapped[datetime]
     made_by: Mapped[str] = mapped_column(String(200))
+    maker: Mapped[str] = mapped_column(String(32))  # the person, or the key that names none: may revoke it
     revoked_at: Mapped[datetime | None]

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from app.incidents.document import CommandPost
-from app.levels.document import IncidentType, Levels, LevelSpec, Risk, Storm
+from app.levels.document import IncidentType, Levels, LevelSpec, PlannedRisk, Risk, Storm
 from app.notify.document import Chain
 from app.playbooks.document import Playbook
 from app.resources.document import Pool
@@ -58,6 +58,15 @@ class Position(Part):
     duties: list[Localised] = Field(default_factory=list)
 
 
+class CheckIns(Part):
+    """The daily health check-in (EO-1): when its summary is told, and to whom."""
+
+    summary_at: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["09:30"])]
+    """On the clocks of the plan's time zone."""
+    tell: Annotated[list[Slug], Field(min_length=1)]
+    """Positions of leadership or management: the summary says who is ill."""
+
+
 class Organisation(Part):
     """Organisation and duties (EP-2): positions, never names."""
 
@@ -65,6 +74,21 @@ class Organisation(Part):
     positions: dict[Slug, Position]
     default_position: Slug
     """Told when nothing else says whom: the duty lead."""
+    check_ins: CheckIns | None = None
+
+    def above(self, position: str) -> list[str]:
+        """To whom one reports: the head of the own department, then leadership (EP-2.2)."""
+        own = self.positions.get(position)
+        if own is not None and own.layer not in (Layer.MANAGEMENT, Layer.LEADERSHIP):
+            heads = [
+                name for name, one in self.positions.items()
+                if one.department == own.department and one.layer is Layer.MANAGEMENT
+            ]  # fmt: skip
+            if heads:
+                return heads
+        return [
+            name for name, one in self.positions.items() if one.layer is Layer.LEADERSHIP and name != position
+        ]
 
 
 class Monitoring(Part):
@@ -116,6 +140,8 @@ class PlanDocument(Part):
     monitoring: Monitoring | None = None
     levels: dict[LevelNumber, LevelSpec]
     risk: Risk
+    risks: dict[Slug, PlannedRisk] = Field(default_factory=dict)
+    """What the risk register begins with (EP-3.1)."""
     types: dict[Slug, IncidentType]
     chains: dict[LevelNumber, Chain]
     command_posts: dict[Slug, CommandPost]

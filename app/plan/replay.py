@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.errors import Refused, WrongShape
 from app.incidents import record
 from app.incidents.tables import Incident, Status
-from app.people import holders
+from app.people import holders, rota
 from app.people.tables import Person
 from app.plan import impact, revisions
 from app.plan.document import PlanDocument
@@ -25,6 +25,7 @@ from app.plan.tables import PlanRevision, RevisionState
 from app.resources.document import PeoplePool
 from app.wording import Wording, say
 
+_MOMENT: Final = timedelta(microseconds=1)
 MOST_INCIDENTS: Final = 100
 USUAL_PERIOD: Final = timedelta(days=365)  # looked back over where nobody says
 """The newest so many of a period are replayed; what is left out is counted and said."""
@@ -134,14 +135,22 @@ async def _recorded(
         position for plan in plans for pool in plan.pools.values() if isinstance(pool, PeoplePool)
         for position in pool.positions
     }  # fmt: skip
-    on_call = {
-        position: [one.name for one in await holders.holders(session, position, at=at) if one.contacts]
-        for position in sorted(told)
-    }
+    on_call = await _on_call(session, told, at)
     return Recorded(
         row.id, row.number, row.title, row.type, row.level, at, record.scope(row), row.facts, on_call,
         await _members(session, pooled, at),
     )  # fmt: skip
+
+
+async def _on_call(session: AsyncSession, positions: Iterable[str], at: datetime) -> dict[str, list[str]]:
+    """Who was called for each position and could be told, a few queries for all."""
+    posts = await holders.posts(session, since=at, until=at + _MOMENT)
+    called = {
+        name: rota.called(posts[name], at, at + _MOMENT)[0].people if name in posts else ()
+        for name in sorted(positions)
+    }
+    told = await holders.reachable(session, {one for people in called.values() for one in people})
+    return {name: [told[one] for one in people if one in told] for name, people in called.items()}
 
 
 async def _members(session: AsyncSession, positions: Iterable[str], at: datetime) -> dict[str, list[Member]]:

@@ -260,7 +260,7 @@ async def enforce(session: AsyncSession, revision: PlanRevision, *, at: datetime
     await session.flush()
     await matrix.adopt(session, revision.id, document.grading(), at=at)
     await organisation.adopt(session, document.organisation.departments, document.organisation.positions)
-    await pools.adopt(session, document.pools, at=at)
+    await pools.adopt(session, document.pools, at=at, time_zone=document.plan.time_zone)
     await due.settle(session, revision, at=at)
     payload = {"revision_id": revision.id, "superseded": superseded.id if superseded else None}
     outbox.put(session, "plan.enforced", payload, ref=REF, at=at)

@@ -1,23 +1,22 @@
 """The plan over HTTP: the one in force, its revisions, and the check of a plan that is not stored."""
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.access.edge import Edge, Here, IfMatch, Language, Now, Session, Who, problems
 from app.access.paging import Page, Paging, paged
-from app.errors import Malformed, NotFound, Stale, Unavailable, UnsupportedMedia
+from app.errors import Malformed, NotFound, Stale, TooMany, Unavailable, UnsupportedMedia
 from app.plan import changes, revisions
 from app.plan.differences.notes import Difference
 from app.plan.differences.told import told
 from app.plan.outlook import report, standing
+from app.plan.outlook.written import Written
 from app.plan.reading import BadPlan
 from app.plan.revisions import EditedMeanwhile, IllegalRevisionTransition
 from app.plan.schemas import (
-    CheckRead,
     MoveRevision,
     OutlookRead,
     PlanRead,
@@ -32,6 +31,7 @@ from app.wording import say
 router = APIRouter(prefix="/api/v1", route_class=Edge, tags=["plan"])
 
 _YAML: Final = frozenset({"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"})
+_SARIF: Final = "application/sarif+json"
 _FILE: Final = "plan.yaml"  # what mistakes call a text that came without a file name
 YAML_BODY: Final[dict[str, Any]] = {
     "requestBody": {"required": True, "content": {"application/yaml": {"schema": {"type": "string"}}}}
@@ -65,24 +65,54 @@ async def read_plan(session: Session) -> PlanRead:
     return PlanRead(revision=RevisionRead.of(await revisions.found(session, revision_id)), document=document)
 
 
-@router.get("/plan/check", response_model=OutlookRead, responses=problems(Unavailable))
+@router.get("/plan/check", response_model=OutlookRead, responses=problems(TooMany, Unavailable))
 async def check_outlook(
     session: Session, parts: Here, now: Now, language: Language,
     days: Annotated[int, Query(ge=1, le=report.MOST_DAYS)] = report.DAYS,
     since: Annotated[Moment | None, Query(alias="from")] = None,
 ) -> OutlookRead:  # fmt: skip
     """Check the plan in force together with the people, rosters and stock of the coming days (EP-10.3)."""
-    looked = await standing.look_ahead(session, at=since or now, days=days, channels=parts.settings.channels)
+    async with standing.alone(parts.checks):
+        looked = await standing.look_ahead(
+            session, at=since or now, days=days, channels=parts.settings.channels
+        )
     return OutlookRead.of(looked, language)
 
 
 @router.post(
-    "/plan/check", response_model=CheckRead, responses=problems(UnsupportedMedia), openapi_extra=YAML_BODY
-)
-async def check_plan(text: Yaml, language: Language) -> CheckRead:
-    """Check a plan; nothing is stored. A text that is no plan at all is answered 422."""
+    "/plan/check", response_model=OutlookRead, openapi_extra=YAML_BODY,
+    responses={**problems(UnsupportedMedia, TooMany), 200: {"content": {_SARIF: {"schema": {"type": "object"}}}}},
+)  # fmt: skip
+async def check_plan(
+    text: Yaml, parts: Here, now: Now, language: Language,
+    days: Annotated[int, Query(ge=1, le=report.MOST_DAYS, description="How far to look ahead.")] = report.DAYS,
+    since: Annotated[Moment | None, Query(alias="from", description="Now, if not given.")] = None,
+    organisation: Annotated[
+        bool, Query(description="Together with the people, rosters and stock there are; false: the document alone.")
+    ] = True,
+    form: Annotated[
+        Literal["json", "sarif"], Query(alias="format", description="SARIF 2.1.0 is for code hosts.")
+    ] = "json",
+) -> OutlookRead | Response:  # fmt: skip
+    """Check a plan as it would be carried out by who and what there is (EP-10.3); nothing is stored.
+
+    A text that is no plan at all is answered 422. One check runs at a time; the next is told when to come again.
+    """
+    channels = parts.settings.channels
     with _told_in(language):
-        return CheckRead.of(await asyncio.to_thread(revisions.examine, text, file=_FILE), language)
+        async with standing.alone(parts.checks):
+            looked = await standing.look_at(
+                parts.db,
+                text,
+                file=_FILE,
+                at=since or now,
+                days=days,
+                channels=channels,
+                organisation=organisation,
+            )
+    if form == "sarif":
+        return Response(Written(looked.report, looked.source, None, language).sarif(), media_type=_SARIF)
+    return OutlookRead.of(looked, language)
 
 
 @router.get("/plan/revisions", response_model=Page[RevisionRead], responses=problems())

@@ -9,7 +9,6 @@ from pydantic import BaseModel, Field
 from app import wording
 from app.plan import replay
 from app.plan.changes import Change, Kind
-from app.plan.check import refuses
 from app.plan.differences.notes import Difference, Group
 from app.plan.document import PlanDocument
 from app.plan.finding import Finding, Severity
@@ -101,13 +100,16 @@ class ClauseRead(BaseModel):
 
 
 class OutlookRead(BaseModel):
-    """The check of the plan together with people, rosters and stock."""
+    """The check of a plan together with people, rosters and stock."""
 
     ok: bool
     """False: something grave was found."""
-    plan_revision: str
+    plan_revision: str | None
+    """None: it is not stored."""
     begins: datetime
     ends: datetime
+    with_organisation: bool
+    """False: the document alone was looked at, because nothing more was asked, or because it fails by itself."""
     bound: str
     """What the times in it say, and what they do not."""
     findings: list[OutlookFindingRead]
@@ -118,7 +120,10 @@ class OutlookRead(BaseModel):
         report, line_of = looked.report, looked.source.line
         return cls(
             ok=report.ok, plan_revision=looked.revision_id, begins=report.begins, ends=report.ends,
-            bound=wording.render(say("plan.report.bound"), language),
+            with_organisation=report.with_organisation,
+            bound=wording.render(
+                say("plan.report.bound" if report.with_organisation else "plan.report.plan_only"), language
+            ),
             findings=[
                 OutlookFindingRead.seen(one, line_of(one.path), language, report.zone) for one in report.findings
             ],
@@ -138,10 +143,6 @@ class CheckRead(BaseModel):
     ok: bool
     """False: with this the plan is refused."""
     findings: list[FindingRead]
-
-    @classmethod
-    def of(cls, checked: Checked, language: str) -> "CheckRead":
-        return cls(ok=not refuses(checked.findings), findings=findings(checked.findings, checked, language))
 
 
 class RevisionRead(BaseModel):

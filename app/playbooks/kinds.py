@@ -22,6 +22,7 @@ from app.incidents.transitions import Command
 from app.levels.grading import is_graver
 from app.notify import chain, pipeline
 from app.notify.document import Chain, Hop
+from app.notify.pipeline import News
 from app.playbooks.document import (
     ApprovalStep,
     AssetUse,
@@ -114,10 +115,20 @@ class Notify:
     async def start(self, turn: Turn, step: NotifyStep) -> Outcome:
         incident = turn.incident
         notice = await pipeline.tell(
-            turn.session, ref=incident.id, kind="step", number=incident.number, level=incident.level,
-            exercise=incident.status == "Exercise", subject=step.title.model_dump(exclude_none=True),
-            text=turn.told(step.params.text), positions=step.params.tell, via=step.params.via, at=turn.at,
-        )  # fmt: skip
+            turn.session,
+            News(
+                ref=incident.id,
+                kind="step",
+                number=incident.number,
+                level=incident.level,
+                exercise=incident.status == "Exercise",
+                subject=step.title.model_dump(exclude_none=True),
+                text=turn.told(step.params.text),
+            ),
+            positions=step.params.tell,
+            via=step.params.via,
+            at=turn.at,
+        )
         return Done({"notice": notice.id})
 
 

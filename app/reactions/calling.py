@@ -7,16 +7,16 @@ from sqlalchemy import select
 
 from app import outbox
 from app.errors import NotFound
-from app.incidents import acknowledging, timeline
+from app.incidents import acknowledging, record, timeline, warning
 from app.incidents.lifecycle import Event
 from app.incidents.tables import Incident, State, Status
 from app.incidents.transitions import Command, carry_out
+from app.levels import grading, matrix
 from app.notify import acknowledgement, chain, digest
 from app.notify.tables import Delivery, Round, RoundState
-from app.people import holders
-from app.people.rota import Absent
+from app.people import discretion, holders
 from app.reactions.context import Happened, is_exercise, is_open
-from app.wording import restored
+from app.wording import kept, restored
 
 log = structlog.get_logger("chain")
 
@@ -50,19 +50,36 @@ async def call_for_new_level(happened: Happened) -> None:
 
 
 async def start_by_itself(happened: Happened) -> None:
-    """Where the plan says so, a level graded by its rules starts without waiting for anybody (ST-1)."""
+    """Where the plan says so, a level whose rule is met starts without waiting for anybody (ST-1)."""
     incident = await happened.incident()
-    spec = await happened.spec(incident)
-    by_rule = incident.level_reason["key"] == "levels.by_rule"
-    if (
-        spec.start != "automatic"
-        or not by_rule
-        or incident.state != State.DETECTED
-        or incident.status == Status.TEST
-    ):
+    levels = await matrix.of(happened.session, incident.plan_revision)
+    if levels.levels[incident.level].start != "automatic" or incident.status == Status.TEST:
         return
-    for event in (Event.ASSESS, Event.ACTIVATE):
-        await carry_out(happened.session, incident, Command(event), actor="plan", layer=None, at=happened.at)
+    _, kind = levels.type_of(incident.type)
+    ruled = grading.by_rules(kind, record.scope(incident), incident.facts)
+    events = {State.DETECTED: (Event.ASSESS, Event.ACTIVATE), State.ASSESSED: (Event.ACTIVATE,)}
+    if ruled is not None and ruled.level == incident.level:
+        for event in events.get(State(incident.state), ()):
+            await carry_out(
+                happened.session, incident, Command(event), actor="plan", layer=None, at=happened.at
+            )
+
+
+async def look_for_warning(happened: Happened) -> None:
+    """Close to what a level asks for, and no response started: it is tracked from now on, or no longer (ST-1)."""
+    await warning.look(happened.session, await happened.incident(), at=happened.at)
+
+
+async def tell_of_warning(happened: Happened) -> None:
+    """Whoever has to track it hears that they do, and the head of its department beside them."""
+    incident = await happened.incident()
+    if incident.warned_of is None or incident.warned_because is None:
+        return
+    plan = await happened.plan(incident)
+    head = plan.organisation.departments[incident.department].head
+    positions = [plan.levels[incident.warned_of].update_owner, *([head] if head else [])]
+    because = restored(incident.warned_because)
+    await happened.tell(incident, "warned", list(dict.fromkeys(positions)), because=because)
 
 
 async def tell_next_rung(happened: Happened) -> None:
@@ -181,7 +198,7 @@ async def leave_out_who_cannot_be_called(happened: Happened) -> None:
             payload = {
                 "round_id": called.id,
                 "person_id": person_id,
-                "why": why.value,
+                "why": kept(discretion.for_the_record(why)),
                 "note": called.ref not in noted,
             }
             noted.add(called.ref)
@@ -197,7 +214,7 @@ async def pass_over(happened: Happened) -> None:
     called = await chain.locked(happened.session, said["round_id"])
     if called is None or called.state != RoundState.CALLING or not is_open(incident):
         return
-    person_id, why = said["person_id"], holders.said_of(Absent(said["why"]))
+    person_id, why = said["person_id"], restored(said["why"])
     await chain.pass_over(happened.session, called, person_id, why, at=happened.at)
     if said["note"]:
         names = await holders.names(happened.session, [person_id])

@@ -13,6 +13,7 @@ from app.levels import matrix
 from app.levels.document import LevelSpec
 from app.notify import pipeline
 from app.notify.document import Chain
+from app.notify.pipeline import News
 from app.plan import revisions
 from app.plan.document import PlanDocument
 from app.wording import Wording, localised, say
@@ -56,9 +57,20 @@ class Happened:
             return
         subject, text = await self.words(incident, notice, **params)
         await pipeline.tell(
-            self.session, ref=incident.id, kind=notice, number=incident.number, level=incident.level,
-            exercise=is_exercise(incident), subject=subject, text=text, positions=positions, at=self.at, asks=asks,
-        )  # fmt: skip
+            self.session,
+            News(
+                ref=incident.id,
+                kind=notice,
+                number=incident.number,
+                level=incident.level,
+                exercise=is_exercise(incident),
+                subject=subject,
+                text=text,
+            ),
+            positions=positions,
+            at=self.at,
+            asks=asks,
+        )
 
     async def words(
         self, incident: Incident, notice: str, **params: Any

@@ -6,8 +6,9 @@ from app.incidents import facts
 from app.incidents.tables import Status
 from app.levels import matrix
 from app.notify import pipeline, receivers
+from app.notify.pipeline import News
 from app.notify.receivers import Receiver
-from app.plan import due
+from app.plan import due, revisions
 from app.plan.tables import Reason
 from app.reactions.context import Happened, is_open
 from app.readiness import drills
@@ -53,10 +54,18 @@ async def end_with_incident(happened: Happened) -> None:
 
 
 async def take_figures(happened: Happened) -> None:
-    """How it went beside the targets of its level, as a review of what really happened has it."""
+    """How it went beside the targets of its level, as a review of what really happened has it.
+
+    A target whose time had not come when the drill ended is neither met nor missed.
+    """
     incident = await happened.incident()
     drill = await drills.locked(happened.session, happened.payload["drill_id"])
-    drill.figures = await figures.of_incident(happened.session, incident)
+    found = await figures.of_incident(happened.session, incident)
+    ran = (drill.ended_at or happened.at) - incident.detected_at
+    for one in found["times"].values():
+        if one["took"] is None and one["target"] is not None and figures.from_iso(one["target"]) > ran:
+            one["met"] = None
+    drill.figures = found
 
 
 async def open_improvements(happened: Happened) -> None:
@@ -73,6 +82,29 @@ async def open_improvements(happened: Happened) -> None:
         )  # fmt: skip
 
 
+async def look_at_year(happened: Happened) -> None:
+    """A year without its drills does not comply with the plan: whoever the plan names where nothing else says whom hears of it."""
+    session = happened.session
+    year = await drills.of_year(session, happened.payload["year"])
+    standing = await revisions.current(session)
+    if year.is_met or standing is None:
+        return
+    plan = await revisions.document_of(session, standing.id)
+    said = {"year": year.year, "needed": year.needed, "held": year.held, "types": len(year.types)}
+    await pipeline.tell(
+        session,
+        News(
+            ref=happened.ref,
+            kind="drill_year_open",
+            level=4,
+            subject=localised(say("flow.drill_year_open.subject", **said)),
+            text=localised(say("flow.drill_year_open.text", **said)),
+        ),
+        positions=[plan.organisation.default_position],
+        at=happened.at,
+    )
+
+
 async def _tell(happened: Happened, what: str, *, observe: bool | None = None, **more: str) -> None:
     """Each by their own part; marked as a drill like all that is said in one."""
     session = happened.session
@@ -87,9 +119,19 @@ async def _tell(happened: Happened, what: str, *, observe: bool | None = None, *
             localised(say(f"flow.{what}.{piece}", **said), levels.zone) for piece in ("subject", "text")
         )
         await pipeline.tell_people(
-            session, ref=drill.id, kind=what, number=more.get("number", ""), level=drill.level, exercise=True,
-            subject=subject, text=text, people=await _people(happened, drill, part), at=happened.at,
-        )  # fmt: skip
+            session,
+            News(
+                ref=drill.id,
+                kind=what,
+                number=more.get("number", ""),
+                level=drill.level,
+                exercise=True,
+                subject=subject,
+                text=text,
+            ),
+            people=await _people(happened, drill, part),
+            at=happened.at,
+        )
 
 
 async def _people(happened: Happened, drill: Drill, part: DrillPart) -> Sequence[Receiver]:

@@ -7,6 +7,7 @@ from app.incidents.lifecycle import Event, Move, apply
 from app.incidents.tables import Status
 from app.levels import matrix
 from app.notify import pipeline, receivers
+from app.notify.pipeline import News
 from app.people.contact_points import CHANNELS
 from app.plan import revisions
 from app.plan.document import PlanDocument
@@ -74,9 +75,12 @@ async def _tell(happened: Happened, what: str, *, via: Sequence[str] = (), **sai
     plan = await revisions.document_of(happened.session, revision.id)
     subject, text = Wording(f"flow.{what}.subject", said), Wording(f"flow.{what}.text", said)
     await pipeline.tell(
-        happened.session, ref=happened.ref, kind=what, number="", level=_LEVEL, exercise=False, subject=localised(subject),
-        text=localised(text), positions=[await _position(happened, plan, via)], via=via, at=happened.at,
-    )  # fmt: skip
+        happened.session,
+        News(ref=happened.ref, kind=what, level=_LEVEL, subject=localised(subject), text=localised(text)),
+        positions=[await _position(happened, plan, via)],
+        via=via,
+        at=happened.at,
+    )
 
 
 async def _position(happened: Happened, plan: PlanDocument, via: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter
@@ -19,6 +19,7 @@ from app.readiness.tables import Drill, Topic
 from app.vocabulary import parse_span
 from app.wording import Wording, render, say, spoken_span
 
+_STANDING: Final = {True: "drills.report.met", False: "drills.report.missed", None: "drills.report.open"}
 _DURATION = TypeAdapter(timedelta)
 
 
@@ -40,8 +41,11 @@ async def of(session: AsyncSession, drill: Drill, language: str) -> str:
     page.head(2, "drills.report.preparation")
     page.add(block(drill.scheme))
     page.lines(
-        *(f"{page.render(spoken_span(parse_span(i['after'])))}: {inline(i['text'])}" for i in drill.scenario)
-    )
+        *(
+            page.say("drills.report.happens", after=spoken_span(parse_span(one["after"])), text=inline(one["text"]))
+            for one in drill.scenario
+        )
+    )  # fmt: skip
     page.lines(*await _parts(session, drill, page))
     if drill.props:
         page.lines(page.say("drills.report.props", what=[inline(one) for one in drill.props]))
@@ -61,19 +65,28 @@ async def of(session: AsyncSession, drill: Drill, language: str) -> str:
         [
             [
                 page.say(f"drill_topic.{topic}"), f"{means[topic]:g}" if topic in means else "–",
-                "; ".join(inline(f"{one.remark} ({one.evaluator})") for one in given if one.topic == topic and one.remark),
+                "; ".join(
+                    page.say("drills.report.remark", remark=inline(one.remark), by=inline(one.evaluator))
+                    for one in given
+                    if one.topic == topic and one.remark
+                ),
             ]
             for topic in Topic
         ],
     )  # fmt: skip
     page.head(2, "drills.report.findings")
     found = await drills.findings(session, drill.id)
+    owners = await holders.titles(session, [one.owner for one in found])
     page.lines(
-        *(
-            [f"{inline(one.text)} ({inline(one.owner)}, {one.due_on})" for one in found]
-            or [page.say("drills.report.none")]
-        )
-    )
+        *[
+            page.say(
+                "drills.report.finding", text=inline(one.text), due_on=one.due_on.isoformat(),
+                owner=inline(owner) if isinstance(owner, str) else owner,
+            )
+            for one, owner in zip(found, owners, strict=True)
+        ]
+        or [page.say("drills.report.none")]
+    )  # fmt: skip
     if drill.summary:
         page.head(2, "drills.report.summary")
         page.add(block(drill.summary))
@@ -134,7 +147,7 @@ def _times(page: _Page, drill: Drill) -> None:
     rows = [
         [
             page.say(f"reviews.time.{name}"), _span(page, one["took"]), _span(page, one["target"]),
-            page.say("drills.report.met") if one["met"] else page.say("drills.report.missed"),
+            page.say(_STANDING[one["met"]]),
         ]
         for name, one in times.items()
         if one.get("target") is not None

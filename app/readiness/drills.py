@@ -57,7 +57,7 @@ class DrillEvent(StrEnum):
     APPROVE = "approve"  # another hand says it may be held
     BRIEF = "brief"  # those enrolled are told scheme, time, place and part
     START = "start"  # begin; unannounced, where nobody was briefed
-    STOP = "stop"  # at once, with a reason; whoever is there may
+    STOP = "stop"  # at once; whoever is there may, and need not say why
     EVALUATE = "evaluate"  # all six topics are scored
     CLOSE = "close"  # with a summary; findings become improvement items
     CANCEL = "cancel"  # it is not held, with a reason
@@ -76,7 +76,7 @@ TRANSITIONS: Final[Mapping[tuple[DrillState, DrillEvent], DrillState]] = {
     (S.ENDED, E.EVALUATE): S.EVALUATED,
     (S.EVALUATED, E.CLOSE): S.CLOSED,
 }
-_NEEDS: Final[Mapping[DrillEvent, str]] = {E.STOP: "reason", E.CANCEL: "reason", E.CLOSE: "summary"}
+_NEEDS: Final[Mapping[DrillEvent, str]] = {E.CANCEL: "reason", E.CLOSE: "summary"}
 
 
 class IllegalDrillTransition(Refused, slug="illegal-drill-transition"):
@@ -202,7 +202,9 @@ async def move(
         case DrillEvent.START:
             await _start(session, drill, by, at)
         case DrillEvent.STOP:
-            await _end(session, drill, say("drills.stopped", by=by.name, reason=reason), by=by.name, at=at)
+            await _end(
+                session, drill, say("drills.stopped", by=by.name, reason=reason or "–"), by=by.name, at=at
+            )
         case DrillEvent.EVALUATE:
             await _must_be_scored(session, drill)
         case DrillEvent.CLOSE:
@@ -295,7 +297,9 @@ async def parts(session: AsyncSession, drill_id: str, *, observe: bool | None = 
 
 async def scores(session: AsyncSession, drill_id: str) -> list[DrillScore]:
     query = select(DrillScore).where(DrillScore.drill_id == drill_id)
-    return list(await session.scalars(query.order_by(DrillScore.topic, DrillScore.at)))
+    given = await session.scalars(query.order_by(DrillScore.at))
+    order = list(Topic)
+    return sorted(given, key=lambda one: order.index(Topic(one.topic)))
 
 
 async def findings(session: AsyncSession, drill_id: str) -> list[DrillFinding]:
@@ -315,15 +319,21 @@ def mean_points(given: Iterable[DrillScore]) -> dict[Topic, float]:
 
 async def of_year(session: AsyncSession, year: int) -> Year:
     """The drills of a year of the plan's zone that were held, evaluated and closed (EP-8.3)."""
-    zone, needed = ZoneInfo("UTC"), LEAST_TYPES
-    if (standing := await revisions.current(session)) is not None:
-        document = await revisions.document_of(session, standing.id)
-        zone = ZoneInfo(document.plan.time_zone)
-        needed = max(document.training.drills_per_year, LEAST_TYPES) if document.training else LEAST_TYPES
+    zone, needed = await _asked(session)
     start, end = (datetime(one, 1, 1, tzinfo=zone) for one in (year, year + 1))
     query = select(Drill.type).where(Drill.state == DrillState.CLOSED)
     held = list(await session.scalars(query.where(Drill.started_at >= start, Drill.started_at < end)))
     return Year(year, needed, len(held), sorted(set(held)))
+
+
+async def watch_year(session: AsyncSession, *, at: datetime) -> None:
+    """Let the present year be looked at when it is over, once (EP-8.3, EP-10.2)."""
+    zone, _ = await _asked(session)
+    year = at.astimezone(zone).year
+    key = f"drill-year:{year}"
+    if await session.scalar(select(outbox.Timer.id).where(outbox.Timer.key == key)) is None:
+        over = datetime(year + 1, 1, 1, 9, tzinfo=zone)
+        await outbox.arm(session, "drill.year_over", {"year": year}, ref=key, key=key, due_at=over)
 
 
 async def found(session: AsyncSession, drill_id: str) -> Drill:
@@ -341,6 +351,16 @@ async def locked(session: AsyncSession, drill_id: str) -> Drill:
         await record.locked(session, incident_id)
     query = select(Drill).where(Drill.id == drill_id).with_for_update()
     return (await session.scalars(query.execution_options(populate_existing=True))).one()
+
+
+async def _asked(session: AsyncSession) -> tuple[ZoneInfo, int]:
+    """By whose clocks the year goes, and how many drills it needs: what the plan says, and never fewer than the measures do."""
+    standing = await revisions.current(session)
+    if standing is None:
+        return ZoneInfo("UTC"), LEAST_TYPES
+    document = await revisions.document_of(session, standing.id)
+    asked = document.training.drills_per_year if document.training else LEAST_TYPES
+    return ZoneInfo(document.plan.time_zone), max(asked, LEAST_TYPES)
 
 
 async def _check(session: AsyncSession, scheme: Scheme, at: datetime) -> None:

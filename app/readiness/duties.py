@@ -21,6 +21,7 @@ from app.plan import due, revisions
 from app.plan.document import RecurringDuty
 from app.readiness.calendar import occurrences_between
 from app.readiness.tables import DutyOccurrence, DutyState
+from app.vocabulary import Localised
 from app.wording import say
 
 MOST_AT_ONCE: Final = 100  # of one duty in one call; a long absence is made up for over several
@@ -61,11 +62,21 @@ async def fire_due(session: AsyncSession, *, at: datetime) -> list[str]:
 
 
 async def fire(session: AsyncSession, duty_id: str, duty: RecurringDuty, *, occurrence: datetime) -> bool:
-    """Let one occurrence fall due, once; says whether this call was the one that did it."""
-    key, due_at = key_of(duty_id, occurrence), occurrence + duty.due_within
-    title = duty.title.model_dump()
+    """Let one occurrence of the calendar fall due, once; says whether this call was the one that did it."""
+    return await let_fall_due(
+        session, duty_id, title=duty.title, clause=duty.clause, owner=duty.owner, occurrence=occurrence,
+        due_at=occurrence + duty.due_within,
+    )  # fmt: skip
+
+
+async def let_fall_due(
+    session: AsyncSession, duty_id: str, *, title: Localised, clause: str, owner: str, occurrence: datetime,
+    due_at: datetime,
+) -> bool:  # fmt: skip
+    """Let a duty fall due at `occurrence`, to be done by `due_at`; once, whoever calls."""
+    key, words = key_of(duty_id, occurrence), title.model_dump()
     values = {
-        "key": key, "duty": duty_id, "title": title, "clause": duty.clause, "owner": duty.owner,
+        "key": key, "duty": duty_id, "title": words, "clause": clause, "owner": owner,
         "fired_at": occurrence, "due_at": due_at, "state": DutyState.DUE,
     }  # fmt: skip
     insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
@@ -73,7 +84,7 @@ async def fire(session: AsyncSession, duty_id: str, duty: RecurringDuty, *, occu
     if await session.scalar(statement.returning(DutyOccurrence.key)) is None:
         return False
     payload = {
-        "occurrence": key, "duty": duty_id, "owner": duty.owner, "title": title, "clause": duty.clause,
+        "occurrence": key, "duty": duty_id, "owner": owner, "title": words, "clause": clause,
         "due_at": f"{due_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
     }  # fmt: skip
     outbox.put(session, "duty.due", payload, ref=duty_id, at=occurrence)
@@ -96,6 +107,19 @@ async def complete(
     occurrence.state, occurrence.done_at, occurrence.done_by, occurrence.note = DutyState.DONE, at, by, note
     await outbox.withdraw(session, key_prefix=f"duty:{key}:")
     return occurrence
+
+
+async def settle(session: AsyncSession, duty_id: str, *, by: str, at: datetime, note: str | None) -> None:
+    """What it asked for has been done elsewhere: every occurrence that is not done yet is."""
+    undone = (DutyOccurrence.duty == duty_id) & (DutyOccurrence.state != DutyState.DONE)
+    for occurrence in await session.scalars(select(DutyOccurrence).where(undone).with_for_update()):
+        occurrence.state, occurrence.done_at, occurrence.done_by, occurrence.note = (
+            DutyState.DONE,
+            at,
+            by,
+            note,
+        )
+        await outbox.withdraw(session, key_prefix=f"duty:{occurrence.key}:")
 
 
 async def overdue(session: AsyncSession, at: datetime) -> Sequence[DutyOccurrence]:

@@ -1,4 +1,4 @@
-"""Recurring duties and drills over HTTP."""
+"""Recurring duties, drills, and the people there are, over HTTP."""
 
 from typing import Annotated
 
@@ -6,14 +6,15 @@ from fastapi import APIRouter, Path, Query, Response
 
 from app.access.edge import Edge, IfMatch, Language, Now, Session, Who, problems
 from app.access.paging import Page, Paging, paged
-from app.errors import Forbidden, NotFound, Refused, Stale
+from app.errors import Forbidden, NotFound, Refused, Stale, Unavailable
 from app.incidents.authority import may_act_for
-from app.readiness import drill_report, drills, duties
+from app.plan import revisions
+from app.readiness import capacity, drill_report, drills, duties
 from app.readiness.drills import IllegalDrillTransition, OwnDrill
 from app.readiness.schemas import (
+    CapacityRead,
     CompleteDuty,
     DrillRead,
-    DrillResult,
     DrillSummary,
     DrillYearRead,
     DutyRead,
@@ -25,6 +26,7 @@ from app.readiness.schemas import (
     ScoreRead,
 )
 from app.readiness.tables import Drill, DrillState, DutyOccurrence, DutyState
+from app.vocabulary import Moment
 
 router = APIRouter(prefix="/api/v1", route_class=Edge, tags=["readiness"])
 
@@ -51,6 +53,19 @@ async def complete_duty(
     entitled = await may_act_for(session, who, [occurrence.owner])
     occurrence = await duties.complete(session, key, by=who.name, entitled=entitled, at=now, note=done.note)
     return DutyRead.of(occurrence, language)
+
+
+@router.get("/capacity", response_model=Page[CapacityRead], responses=problems(Unavailable))
+async def read_capacity(
+    session: Session, now: Now, language: Language,
+    since: Annotated[Moment | None, Query(alias="from", description="This hour, if not given.")] = None,
+    hours: Annotated[int, Query(ge=1, le=7 * 24)] = 24,
+) -> Page[CapacityRead]:  # fmt: skip
+    """How many people of each pool can be had, hour by hour, beside the least the plan asks for (EO-2)."""
+    _, plan = await revisions.in_force(session)
+    start = since or now.replace(minute=0, second=0, microsecond=0)
+    found = await capacity.by_hour(session, plan, start=start, hours=hours)
+    return Page(items=[CapacityRead.of(one, start, language) for one in found], next=None)
 
 
 @router.get("/drills", response_model=Page[DrillSummary], responses=problems())
@@ -132,26 +147,6 @@ async def find_in_drill(
         session, drill_id, said.topic, said.text, owner=said.owner, due_on=said.due_on, by=who.name, at=now
     )
     return FindingRead.model_validate(finding)
-
-
-@router.post(
-    "/drills/{drill_id}/results",
-    status_code=201,
-    response_model=DrillRead,
-    responses=problems(NotFound, Refused),
-)
-async def note_drill_result(
-    drill_id: str,
-    said: DrillResult,
-    session: Session,
-    who: Who,
-    now: Now,
-    language: Language,
-    response: Response,
-) -> DrillRead:
-    """Hand in what the simulation of a running simulated drill gave; that ends it."""
-    drill = await drills.note_result(session, drill_id, said.result, by=who.name, at=now)
-    return await _read(session, drill, language, response)
 
 
 @router.get(

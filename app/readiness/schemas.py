@@ -1,4 +1,4 @@
-"""Recurring duties and drills as they cross the wire."""
+"""Recurring duties, drills and capacities as they cross the wire."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.readiness import drills
+from app.readiness.capacity import HOUR, Capacity
 from app.readiness.drills import DrillEvent, Inject, Scheme, Taking
 from app.readiness.tables import (
     Drill,
@@ -53,6 +54,32 @@ class DutyRead(BaseModel):
 class CompleteDuty(BaseModel, extra="forbid"):
     note: Annotated[str | None, Field(max_length=4000)] = None
     """What was found, where the evidence is."""
+
+
+class HourRead(BaseModel):
+    begins: datetime
+    available: int
+    """How many are not away in any part of the hour."""
+
+
+class CapacityRead(BaseModel):
+    """The people of one pool over some hours."""
+
+    pool: str
+    title: str
+    minimum: int
+    """The least the plan asks for at any hour; 0: it asks for none."""
+    members: int
+    hours: list[HourRead]
+
+    @classmethod
+    def of(cls, row: Capacity, start: datetime, language: str) -> "CapacityRead":
+        hours = [
+            HourRead(begins=start + number * HOUR, available=available)
+            for number, available in enumerate(row.available)
+        ]
+        title = row.title.in_language(language)
+        return cls(pool=row.pool, title=title, minimum=row.minimum, members=row.members, hours=hours)
 
 
 Name = Annotated[str, Field(min_length=1, max_length=500)]
@@ -122,7 +149,7 @@ class PlanDrill(BaseModel, extra="forbid"):
 class MoveDrill(BaseModel, extra="forbid"):
     event: DrillEvent
     reason: Annotated[str | None, Field(max_length=1000)] = None
-    """Needed to stop or to cancel."""
+    """Needed to cancel."""
     summary: Annotated[str | None, Field(max_length=20_000)] = None
     """Needed to close."""
 
@@ -140,11 +167,6 @@ class FindInDrill(BaseModel, extra="forbid"):
     owner: Annotated[str, Field(min_length=1, max_length=200)]
     """A position, a department or a person's name."""
     due_on: date
-
-
-class DrillResult(BaseModel, extra="forbid"):
-    result: dict[str, Any]
-    """What the simulation printed, as JSON."""
 
 
 class InjectRead(BaseModel):

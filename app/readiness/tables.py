@@ -1,4 +1,4 @@
-"""Occurrences of the plan's recurring duties and of the handovers of rosters; drills."""
+"""Occurrences of the plan's recurring duties, of the handovers of rosters and of the summaries of check-ins; drills."""
 
 from datetime import date, datetime
 from enum import StrEnum
@@ -44,6 +44,15 @@ class HandoverOccurrence(Base):
     handed_over_at: Mapped[datetime]
     from_id: Mapped[str | None] = mapped_column(String(26))  # none: nobody held it
     to_id: Mapped[str | None] = mapped_column(String(26))  # none: nobody holds it
+
+
+class CheckInSummary(Base):
+    """The check-ins of a day were summed up and told (EO-1)."""
+
+    __tablename__ = "check_in_summaries"
+
+    day: Mapped[str] = mapped_column(String(10), primary_key=True)  # by the clocks of the centre
+    fired_at: Mapped[datetime]
 
 
 class DrillState(StrEnum):

@@ -66,7 +66,7 @@ class Served:
     missing: int
     """Of what was asked; 0 when it is served whole."""
     found: tuple[Found, ...]
-    """What each pool it was looked for in could give, substitutes included, in the order of asking."""
+    """Where something is missing: what each pool it was looked for in could give, substitutes included, in the order of asking."""
 
 
 @dataclass
@@ -95,12 +95,20 @@ class _Serving:
         Others may be given something else of what they would take as well: one after another moves on, until something free is
         reached (an augmenting path). So no order of asking leaves a request short that could be served.
         """
+        missing = wish.missing
+        for unit in wish.units if missing else ():
+            if (free := unit.quantity - self.used.get(_once(unit), 0)) > 0:
+                self._move([(wish, unit)], min(free, missing))
+                missing -= min(free, missing)
+            if not missing:
+                return
         while wish.missing and self._pass_on(wish):
             pass
 
     def _pass_on(self, wish: _Wish) -> bool:
         # Breadth first: as few as possible are moved. Each way: who takes what, the first of them the wish itself.
         ways: deque[list[tuple[_Wish, Free]]] = deque([[(wish, unit)] for unit in wish.units])
+        holders = self._holders()
         seen: set[str] = set()
         while ways:
             way = ways.popleft()
@@ -111,16 +119,25 @@ class _Serving:
             if (free := unit.quantity - self.used.get(_once(unit), 0)) > 0:
                 self._move(way, min(free, wish.missing))
                 return True
-            for other in self.wishes:
-                if given := [
-                    one for one in other.units if other.given.get(one.unit_id) and _once(one) == _once(unit)
-                ]:
-                    ways.extend(
-                        [*way[:-1], (way[-1][0], unit), (other, one)]
-                        for one in other.units
-                        if one not in given
-                    )
+            for other, given in holders.get(_once(unit), ()):
+                ways.extend(
+                    [*way[:-1], (way[-1][0], unit), (other, one)]
+                    for one in other.units
+                    if one.unit_id not in given
+                )
         return False
+
+    def _holders(self) -> Mapping[str, Sequence[tuple[_Wish, Set[str]]]]:
+        """Who has been given what, and as which units; by what can be given once."""
+        found: dict[str, list[tuple[_Wish, set[str]]]] = {}
+        for wish in self.wishes:
+            units: dict[str, set[str]] = {}
+            for unit in wish.units if wish.given else ():
+                if wish.given.get(unit.unit_id):
+                    units.setdefault(_once(unit), set()).add(unit.unit_id)
+            for once, given in units.items():
+                found.setdefault(once, []).append((wish, given))
+        return found
 
     def _move(self, way: Sequence[tuple[_Wish, Free]], most: int) -> None:
         """Everybody on the way takes theirs; what they had goes to the one before."""
@@ -225,7 +242,8 @@ def _attempt(asks: Sequence[Ask], way: Way, shelf: Shelf) -> list[Served]:
     for ask, other in zip(asks, way, strict=True):
         units = _units(ask, shelf, wanted)
         if other is not None and _is_even(ask, other):
-            units += [unit for unit in _units(other, shelf, wanted) if unit not in units]
+            already = {unit.unit_id for unit in units}
+            units += [unit for unit in _units(other, shelf, wanted) if unit.unit_id not in already]
         wishes.append(_Wish(ask.quantity, units))
     serving = _Serving(wishes)
     # Those with a substitute first: they are served whole or not by it, and make room for the others all the same.
@@ -269,7 +287,9 @@ def _units(demand: Demand | None, shelf: Shelf, wanted: Sequence[Demand]) -> lis
     found: list[Free] = []
     for pool_id in shelf.chain(demand.pool) if demand is not None else ():
         fitting = [unit for unit in shelf.units.get(pool_id, ()) if demand is not None and fits(unit, demand)]
-        found += sorted(fitting, key=lambda unit: sum(fits(unit, other) for other in wanted))
+        if len(wanted) > 1:
+            fitting.sort(key=lambda unit: sum(fits(unit, other) for other in wanted))
+        found += fitting
     return found
 
 
@@ -283,7 +303,8 @@ def _served(ask: Ask, index: int, serving: _Serving, weaker: _Wish | None, shelf
     mine: dict[str, int] = {}
     for one in given:
         mine[_once(one.unit)] = mine.get(_once(one.unit), 0) + one.quantity
-    return Served(ask, tuple(given), 0 if weaker else own.missing, tuple(_look(ask, serving, mine, shelf)))
+    missing = 0 if weaker else own.missing
+    return Served(ask, tuple(given), missing, tuple(_look(ask, serving, mine, shelf)) if missing else ())
 
 
 def _look(ask: Ask, serving: _Serving, mine: Mapping[str, int], shelf: Shelf) -> Iterator[Found]:

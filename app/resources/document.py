@@ -31,6 +31,8 @@ class PeoplePool(_Pool):
 
     kind: Literal["people"]
     positions: Annotated[list[Slug], Field(min_length=1)]
+    minimum: Annotated[int, Field(ge=0, le=100_000)] = 0
+    """How many of them there should be at any hour; fewer is said in the daily summary (EO-2)."""
 
 
 class Batch(Part):

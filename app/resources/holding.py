@@ -6,7 +6,7 @@ it keeps are whose turn it is and in which order rows are locked, so that nobody
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final, Literal, cast
 
 from sqlalchemy import Select, Table, bindparam, or_, select, true, update
@@ -36,7 +36,7 @@ class Candidate:
     on_hand: int
     held: int
     state: UnitState
-    expires_on: date | None
+    expires_at: datetime | None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import NotFound, Refused
 from app.ids import new_id
-from app.resources import checks, replenishment
+from app.resources import checks, expiry, replenishment
 from app.resources.tables import Movement, MovementKind, Pool, Unit, UnitState
 from app.wording import say
 
@@ -51,7 +51,7 @@ async def move(
     4. When this left less of the item than the minimum, ask for more.
     """
     pool, units = await _locked(session, pool_id, lot.item)
-    unit = await _opened(session, units, lot, at=at) if kind == MovementKind.IN else _only(units, lot)
+    unit = await _opened(session, pool, units, lot, at=at) if kind == MovementKind.IN else _only(units, lot)
     movement = _written(session, unit, kind, _change(kind, quantity, unit), by=by, at=at, note=note)
     await session.flush()
     await replenishment.ask_if_low(session, pool, {*units, unit}, at=at)
@@ -62,11 +62,11 @@ async def transfer(
     session: AsyncSession, pool_id: str, lot: Lot, to: str, quantity: int, *, by: str, at: datetime, note: str | None = None
 ) -> Movement:  # fmt: skip
     """Move so many of a lot to another place of the same pool; what expires there expires on the same day."""
-    _, units = await _locked(session, pool_id, lot.item)
+    pool, units = await _locked(session, pool_id, lot.item)
     unit = _only(units, lot)
     if unit.measure is None or unit.place == to:
         raise Refused(say("resources.not_transferred", to=to))
-    there = await _opened(session, units, Lot(lot.item, to, unit.batch, unit.expires_on), at=at)
+    there = await _opened(session, pool, units, Lot(lot.item, to, unit.batch, unit.expires_on), at=at)
     _written(session, there, MovementKind.TRANSFER, quantity, by=by, at=at, note=note)
     movement = _written(session, unit, MovementKind.TRANSFER, -quantity, by=by, at=at, note=note)
     await session.flush()
@@ -86,6 +86,12 @@ async def take_stock(
     await session.flush()
     await checks.stock_taken(session, await session.get_one(Pool, pool_id), at=at)
     return movements
+
+
+async def look_again(session: AsyncSession, pool_id: str, item: str, *, at: datetime) -> None:
+    """Some of an item may no longer be used: ask for more if what is left is less than the minimum."""
+    pool, units = await _locked(session, pool_id, item)
+    await replenishment.ask_if_low(session, pool, units, at=at)
 
 
 async def movements(session: AsyncSession, unit_id: str) -> list[Movement]:
@@ -130,7 +136,9 @@ def _only(units: Sequence[Unit], lot: Lot) -> Unit:
     return fitting[0]
 
 
-async def _opened(session: AsyncSession, units: Sequence[Unit], lot: Lot, *, at: datetime) -> Unit:
+async def _opened(
+    session: AsyncSession, pool: Pool, units: Sequence[Unit], lot: Lot, *, at: datetime
+) -> Unit:
     """The lot something comes into: known, or new beside the others of its item."""
     first = units[0]
     place, batch = first.place if lot.place is None else lot.place, lot.batch or ""
@@ -140,11 +148,12 @@ async def _opened(session: AsyncSession, units: Sequence[Unit], lot: Lot, *, at:
     if not known:
         opened = Unit(
             id=new_id(at), pool_id=first.pool_id, name=first.name, title=first.title, measure=first.measure, place=place,
-            batch=batch, expires_on=lot.expires_on, on_hand=0, held=0, minimum=first.minimum, supplier=first.supplier,
-            order=first.order, state=UnitState.READY,
+            batch=batch, expires_on=lot.expires_on, expires_at=expiry.end_of(lot.expires_on, pool.time_zone), on_hand=0,
+            held=0, minimum=first.minimum, supplier=first.supplier, order=first.order, state=UnitState.READY,
         )  # fmt: skip
         session.add(opened)
         await session.flush()  # before the movement that refers to it
+        await expiry.arm(session, pool, opened, at=at)
         return opened
     if lot.expires_on not in (None, known[0].expires_on):
         raise Refused(say("resources.other_expiry", batch=batch), expires_on=known[0].expires_on)

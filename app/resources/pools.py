@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.errors import NotFound
 from app.ids import new_id
 from app.people import holders
-from app.resources import checks, document
+from app.resources import checks, document, expiry
 from app.resources.tables import Movement, MovementKind, Pool, Unit, UnitState
 from app.wording import say
 
@@ -40,7 +40,9 @@ class Stock:
         return sum(unit.held for unit in self.units)
 
 
-async def adopt(session: AsyncSession, pools: Mapping[str, document.Pool], *, at: datetime) -> None:
+async def adopt(
+    session: AsyncSession, pools: Mapping[str, document.Pool], *, at: datetime, time_zone: str = "UTC"
+) -> None:
     """Make the plan's pools the centre's, when the plan is put in force.
 
     1. Each pool and unit is added or described anew; no quantity of a unit that is known changes.
@@ -56,7 +58,7 @@ async def adopt(session: AsyncSession, pools: Mapping[str, document.Pool], *, at
         await session.merge(
             Pool(
                 id=slug, kind=part.kind, tier=part.tier, title=part.title.model_dump(), owner=part.owner,
-                next=part.next, positions=positions, **_stocktake(part, due.get(slug), at),
+                next=part.next, positions=positions, time_zone=time_zone, **_stocktake(part, due.get(slug), at),
             )
         )  # fmt: skip
     await session.flush()
@@ -65,7 +67,7 @@ async def adopt(session: AsyncSession, pools: Mapping[str, document.Pool], *, at
         known.setdefault((unit.pool_id, unit.name), []).append(unit)
     new: list[Unit] = []
     for slug, part in pools.items():
-        for wanted in _units_of(slug, part, at):
+        for wanted in _units_of(slug, part, at, time_zone):
             for unit in (there := known.get((slug, wanted.name), [])):
                 for name in _DESCRIBED:
                     setattr(unit, name, getattr(wanted, name))
@@ -75,6 +77,8 @@ async def adopt(session: AsyncSession, pools: Mapping[str, document.Pool], *, at
             if not there:
                 new.append(wanted)
     await _open(session, new, at=at)
+    for unit in new:
+        await expiry.arm(session, await session.get_one(Pool, unit.pool_id), unit, at=at)
     await sync_members(session, at)
     await checks.arm_all(session, at=at)
 
@@ -132,7 +136,7 @@ def _stocktake(part: document.Pool, due_at: datetime | None, at: datetime) -> di
     return {"stocktake_every": int(every.total_seconds()), "stocktake_due_at": due_at or at + every}
 
 
-def _units_of(slug: str, part: document.Pool, at: datetime) -> Iterator[Unit]:
+def _units_of(slug: str, part: document.Pool, at: datetime, time_zone: str) -> Iterator[Unit]:
     match part:
         case document.MaterialsPool():
             for name, item in part.items.items():
@@ -144,8 +148,9 @@ def _units_of(slug: str, part: document.Pool, at: datetime) -> Iterator[Unit]:
                 for batch, one in item.batches.items():
                     place = one.place or item.place
                     yield Unit(
-                        **about, place=place, batch=batch, expires_on=one.expires, on_hand=one.quantity
-                    )
+                        **about, place=place, batch=batch, expires_on=one.expires, on_hand=one.quantity,
+                        expires_at=expiry.end_of(one.expires, time_zone),
+                    )  # fmt: skip
         case document.TechnologyPool():
             for name, asset in part.assets.items():
                 every = asset.check_every

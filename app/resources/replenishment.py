@@ -4,7 +4,7 @@ One at a time for an item. What is received stands in the ledger by the same cal
 """
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Select, select
@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import outbox
 from app.errors import NotFound, Refused
 from app.ids import new_id
+from app.resources.expiry import is_expired
 from app.resources.tables import Pool, Replenishment, ReplenishmentState, Unit
 from app.wording import say
 
@@ -23,7 +24,7 @@ async def ask_if_low(session: AsyncSession, pool: Pool, units: Iterable[Unit], *
     """Ask for more of an item when all its lots together are below the minimum, unless it has been asked for."""
     lots = list(units)
     unit = lots[0]
-    usable = sum(one.on_hand for one in lots if not is_expired(one.expires_on, at))
+    usable = sum(one.on_hand for one in lots if not is_expired(one.expires_at, at))
     if usable >= unit.minimum or await _running(session, pool.id, unit.name) is not None:
         return
     asked = Replenishment(
@@ -68,11 +69,6 @@ def receive(asked: Replenishment, *, by: str, at: datetime) -> None:
 def listing(*, state: ReplenishmentState | None = None) -> Select[Any]:
     query = select(Replenishment)
     return query if state is None else query.where(Replenishment.state == state)
-
-
-def is_expired(expires_on: date | None, at: datetime) -> bool:
-    """Whether its last day is over, by the calendar of UTC."""
-    return expires_on is not None and expires_on < at.date()
 
 
 async def _running(session: AsyncSession, pool_id: str, item: str) -> Replenishment | None:

@@ -6,7 +6,7 @@ the pools: it counts only what other reservations of its own ref hold, and takes
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from sqlalchemy import Select, bindparam, select
@@ -19,7 +19,7 @@ from app.people import holders
 from app.resources import holding
 from app.resources.allocation import Found, Free, Served, Shelf, allocate
 from app.resources.document import Ask
-from app.resources.replenishment import is_expired
+from app.resources.expiry import is_expired
 from app.resources.tables import Pool, Reservation, ReservationLine, ReservationState, Unit, UnitState
 from app.wording import Wording, say
 
@@ -82,6 +82,7 @@ class Holding:
     until: datetime
 
 
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _OF_KEY: Final = select(Reservation).where(Reservation.key == bindparam("key"))
 
 
@@ -304,13 +305,13 @@ async def _shelf(
     shelf: dict[str, list[Free]] = {slug: [] for slug in pools}
     for unit in units:
         ready = unit.state == UnitState.READY and (unit.person_id is None or unit.person_id in skills)
-        if ready and unit.pool_id in pools and not is_expired(unit.expires_on, at):
+        if ready and unit.pool_id in pools and not is_expired(unit.expires_at, at):
             has = skills[unit.person_id] if unit.person_id is not None else frozenset()
             shelf[unit.pool_id].append(
                 Free(unit.id, unit.pool_id, unit.name, free[unit.id], unit.person_id, has)
             )
     # What expires first is used first; what keeps, last.
-    expiry = {unit.id: unit.expires_on or date.max for unit in units}
+    expiry = {unit.id: unit.expires_at or _NEVER for unit in units}
     for row in shelf.values():
         row.sort(
             key=lambda one: (place.get(one.person_id or "", 0), one.name, expiry[one.unit_id], one.unit_id)

@@ -92,7 +92,8 @@ class _Lot(BaseModel):
     item: Slug
     place: Annotated[str | None, Field(min_length=1, max_length=200)] = None
     """Where it lies; may be left out where there is one such lot."""
-    batch: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    batch: Annotated[str | None, Field(max_length=64)] = None
+    """Empty: what belongs to no batch. May be left out where there is one such lot."""
 
     def lot(self) -> ledger.Lot:
         return ledger.Lot(self.item, self.place, self.batch)

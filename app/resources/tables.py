@@ -20,6 +20,7 @@ class Pool(Base):
     owner: Mapped[str] = mapped_column(String(63))  # position
     next: Mapped[str | None] = mapped_column(String(63))  # the pool asked when this one is short
     positions: Mapped[list[str]]  # people: whose holders are its members
+    time_zone: Mapped[str] = mapped_column(String(64), default="UTC")  # by whose calendar a last day ends
     stocktake_every: Mapped[int | None]  # seconds
     stocktake_due_at: Mapped[datetime | None]
 
@@ -44,6 +45,7 @@ class Unit(Base):
     place: Mapped[str] = mapped_column(String(200), default="")  # a person: none
     batch: Mapped[str] = mapped_column(String(64), default="")  # none: of no batch
     expires_on: Mapped[date | None]  # the last day on which it may be used
+    expires_at: Mapped[datetime | None]  # the end of that day
     person_id: Mapped[str | None] = mapped_column(String(26))
     on_hand: Mapped[int]  # a person or asset: 1
     held: Mapped[int] = mapped_column(default=0)  # of it, reserved now

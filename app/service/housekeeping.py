@@ -14,7 +14,7 @@ from app import installation
 from app.access.parts import Parts
 from app.access.tables import KeptAnswer
 from app.plan.outlook import nightly
-from app.readiness import duties, handovers
+from app.readiness import daily_health, drills, duties, handovers
 from app.watch import failing, self_test, silence
 
 _SELF_TEST_LOOK: Final = timedelta(seconds=30)
@@ -70,11 +70,15 @@ async def look_ahead(parts: Parts) -> None:
 
 
 async def fire_duties(parts: Parts) -> None:
-    """Every duty of the plan in force that fell due, also while nobody ran; and the handovers of the last minutes."""
+    """Every duty of the plan that fell due, also while nobody ran; handovers of the last minutes; the day's check-ins."""
     async with parts.db.transaction() as session:
         await duties.fire_due(session, at=parts.clock.now())
     async with parts.db.transaction() as session:
+        await drills.watch_year(session, at=parts.clock.now())
+    async with parts.db.transaction() as session:
         await handovers.fire_due(session, at=parts.clock.now())
+    async with parts.db.transaction() as session:
+        await daily_health.fire_due(session, at=parts.clock.now())
 
 
 async def forget_answers(parts: Parts) -> None:

@@ -3,9 +3,11 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.incidents.tables import State
+from app.readiness.tables import DrillState
+from app.simulation.document import Manners
 from app.vocabulary import LevelNumber
 
 
@@ -131,3 +133,19 @@ class SimulationRead(BaseModel):
     messages_elsewhere: int
     seed: str
     seal: str
+
+
+class PlayDrill(BaseModel, extra="forbid"):
+    people: Manners = Manners.ANSWER
+    """How everybody behaves."""
+
+
+class DrillPlayed(BaseModel):
+    """What a simulated drill came to."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    state: DrillState
+    figures: dict[str, Any]
+    """Times beside the targets of the level (`times`), updates, people told, shortages, and the seal of the run."""

@@ -23,6 +23,7 @@ from app.intake.signals import Signal, SignalState
 from app.intake.tables import Problem, Receipt, Verdict
 from app.notify import pipeline
 from app.notify.channel import SELF
+from app.notify.pipeline import News
 from app.notify.tables import Attempt, Delivery, DeliveryState, Notice
 from app.outbox import MessageState, OutboxMessage, Timer
 from app.watch.tables import SelfTest
@@ -94,8 +95,10 @@ async def fired(session: AsyncSession, key: str, *, at: datetime) -> None:
     test.fired_at = at
     said = localised(say("watch.self_test"))
     notice = await pipeline.write_notice(
-        session, ref=test.incident_id, kind="self_test", number="", level=_LEVEL, exercise=True, subject=said, text=said, at=at
-    )  # fmt: skip
+        session,
+        News(ref=test.incident_id, kind="self_test", level=_LEVEL, exercise=True, subject=said, text=said),
+        at=at,
+    )
     session.add(
         Delivery(
             id=new_id(at),

@@ -34,6 +34,12 @@ def upgrade() -> None:
         sqlite_where=sa.text("working_at is null"),
     )
     op.create_table(
+        "check_in_summaries",
+        sa.Column("day", sa.String(length=10), nullable=False),
+        sa.Column("fired_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("day", name=op.f("pk_check_in_summaries")),
+    )
+    op.create_table(
         "departments",
         sa.Column("id", sa.String(length=63), nullable=False),
         sa.Column("title", JSON, nullable=False),
@@ -96,6 +102,8 @@ def upgrade() -> None:
         sa.Column("provisional", sa.Boolean(), nullable=False),
         sa.Column("level_reason", JSON, nullable=False),
         sa.Column("level_suggested", sa.Integer(), nullable=True),
+        sa.Column("warned_of", sa.Integer(), nullable=True),
+        sa.Column("warned_because", JSON, nullable=True),
         sa.Column("gravity", sa.String(length=32), nullable=True),
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -309,6 +317,7 @@ def upgrade() -> None:
         sa.Column("owner", sa.String(length=63), nullable=False),
         sa.Column("next", sa.String(length=63), nullable=True),
         sa.Column("positions", JSON, nullable=False),
+        sa.Column("time_zone", sa.String(length=64), nullable=False),
         sa.Column("stocktake_every", sa.Integer(), nullable=True),
         sa.Column("stocktake_due_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pools")),
@@ -380,6 +389,26 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("settled_at is null"),
         sqlite_where=sa.text("settled_at is null"),
+    )
+    op.create_table(
+        "risks",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("name", sa.String(length=63), nullable=True),
+        sa.Column("title", JSON, nullable=False),
+        sa.Column("category", sa.String(length=16), nullable=False),
+        sa.Column("owner", sa.String(length=63), nullable=False),
+        sa.Column("likelihood", sa.Integer(), nullable=False),
+        sa.Column("impact", sa.Integer(), nullable=False),
+        sa.Column("strategy", sa.String(length=16), nullable=False),
+        sa.Column("type", sa.String(length=63), nullable=True),
+        sa.Column("playbook", sa.String(length=63), nullable=True),
+        sa.Column("review_on", sa.Date(), nullable=False),
+        sa.Column("reviewed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_risks")),
+        sa.UniqueConstraint("name", name=op.f("uq_risks_name")),
     )
     op.create_table(
         "runs",
@@ -485,6 +514,33 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_announcements")),
     )
     op.create_index(op.f("ix_announcements_incident_id"), "announcements", ["incident_id"], unique=False)
+    op.create_table(
+        "assessments",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("risk_id", sa.String(length=26), nullable=True),
+        sa.Column("incident_id", sa.String(length=26), nullable=True),
+        sa.Column("method", sa.String(length=16), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("type", sa.String(length=63), nullable=True),
+        sa.Column("start", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("end", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("figures", JSON, nullable=True),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("asked_by", sa.String(length=200), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("likelihood", sa.Integer(), nullable=True),
+        sa.Column("impact", sa.Integer(), nullable=True),
+        sa.Column("ended_by", sa.String(length=200), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_assessments_incident_id_incidents")
+        ),
+        sa.ForeignKeyConstraint(["risk_id"], ["risks.id"], name=op.f("fk_assessments_risk_id_risks")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_assessments")),
+    )
+    op.create_index("ix_assessments_incident", "assessments", ["incident_id"], unique=False)
+    op.create_index("ix_assessments_risk", "assessments", ["risk_id"], unique=False)
     op.create_table(
         "browser_sessions",
         sa.Column("digest", sa.String(length=64), nullable=False),
@@ -737,6 +793,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("incident_id", name=op.f("pk_reviews")),
     )
     op.create_table(
+        "risk_changes",
+        sa.Column("risk_id", sa.String(length=26), nullable=False),
+        sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.String(length=200), nullable=False),
+        sa.Column("changes", JSON, nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("assessment_id", sa.String(length=26), nullable=True),
+        sa.ForeignKeyConstraint(["risk_id"], ["risks.id"], name=op.f("fk_risk_changes_risk_id_risks")),
+        sa.PrimaryKeyConstraint("risk_id", "version", name=op.f("pk_risk_changes")),
+    )
+    op.create_table(
         "rounds",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("ref", sa.String(length=64), nullable=False),
@@ -883,6 +951,7 @@ def upgrade() -> None:
         sa.Column("place", sa.String(length=200), nullable=False),
         sa.Column("batch", sa.String(length=64), nullable=False),
         sa.Column("expires_on", sa.Date(), nullable=True),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("person_id", sa.String(length=26), nullable=True),
         sa.Column("on_hand", sa.Integer(), nullable=False),
         sa.Column("held", sa.Integer(), nullable=False),
@@ -931,6 +1000,21 @@ def upgrade() -> None:
     )
     op.create_index("ix_absences_person", "absences", ["person_id", "ends"], unique=False)
     op.create_table(
+        "assessors",
+        sa.Column("assessment_id", sa.String(length=26), nullable=False),
+        sa.Column("position", sa.String(length=63), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("by", sa.String(length=200), nullable=True),
+        sa.Column("key_id", sa.String(length=26), nullable=True),
+        sa.Column("likelihood", sa.Integer(), nullable=True),
+        sa.Column("impact", sa.Integer(), nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["assessment_id"], ["assessments.id"], name=op.f("fk_assessors_assessment_id_assessments")
+        ),
+        sa.PrimaryKeyConstraint("assessment_id", "position", name=op.f("pk_assessors")),
+    )
+    op.create_table(
         "assignments",
         sa.Column("person_id", sa.String(length=26), nullable=False),
         sa.Column("position_id", sa.String(length=63), nullable=False),
@@ -951,6 +1035,7 @@ def upgrade() -> None:
         sa.Column("language", sa.String(length=8), nullable=False),
         sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("made_by", sa.String(length=200), nullable=False),
+        sa.Column("maker", sa.String(length=32), nullable=False),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["person_id"], ["people.id"], name=op.f("fk_calendar_feeds_person_id_people")
@@ -1301,6 +1386,7 @@ def downgrade() -> None:
     op.drop_table("calendar_feeds")
     op.drop_index(op.f("ix_assignments_position_id"), table_name="assignments")
     op.drop_table("assignments")
+    op.drop_table("assessors")
     op.drop_index("ix_absences_person", table_name="absences")
     op.drop_table("absences")
     op.drop_index(op.f("ix_units_pool_id"), table_name="units")
@@ -1350,6 +1436,7 @@ def downgrade() -> None:
         sqlite_where=sa.text("state = 'calling'"),
     )
     op.drop_table("rounds")
+    op.drop_table("risk_changes")
     op.drop_table("reviews")
     op.drop_index(
         "uq_replenishments_running",
@@ -1387,6 +1474,9 @@ def downgrade() -> None:
     op.drop_table("decisions")
     op.drop_table("command_posts")
     op.drop_table("browser_sessions")
+    op.drop_index("ix_assessments_risk", table_name="assessments")
+    op.drop_index("ix_assessments_incident", table_name="assessments")
+    op.drop_table("assessments")
     op.drop_index(op.f("ix_announcements_incident_id"), table_name="announcements")
     op.drop_table("announcements")
     op.drop_index(op.f("ix_timers_ref"), table_name="timers")
@@ -1414,6 +1504,7 @@ def downgrade() -> None:
     )
     op.drop_index(op.f("ix_runs_ref"), table_name="runs")
     op.drop_table("runs")
+    op.drop_table("risks")
     op.drop_index(
         "ix_revisions_due_open",
         table_name="revisions_due",
@@ -1499,6 +1590,7 @@ def downgrade() -> None:
     op.drop_table("enrolments")
     op.drop_table("duty_occurrences")
     op.drop_table("departments")
+    op.drop_table("check_in_summaries")
     op.drop_index(
         "uq_channel_episodes_failing",
         table_name="channel_episodes",

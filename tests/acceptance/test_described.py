@@ -64,7 +64,7 @@ def test_calls_made_up_from_the_description_get_the_answers_it_promises(
     service: tuple[str, dict[str, str]],
 ) -> None:
     url, headers = service
-    document: dict[str, Any] = httpx.get(f"{url}/openapi.json", trust_env=False).json()
+    document: dict[str, Any] = httpx.get(f"{url}/openapi.json", trust_env=False, timeout=60).json()
     description = schemathesis.openapi.from_dict(document)
     description.config.update(base_url=url)
     wrong: list[str] = []

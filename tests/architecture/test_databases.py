@@ -125,6 +125,17 @@ async def test_a_copied_world_begins_where_the_first_one_began(
     assert await begun(database_url) == await begun(other)
 
 
+async def test_a_second_world_on_one_database_is_refused_and_says_what_to_do(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with a_world(database_url, tmp_path):
+        pass
+
+    with pytest.raises(AssertionError, match=r"fresh_database\(kind\).*create_app"):
+        async with a_world(database_url, tmp_path):
+            pass
+
+
 def test_without_postgresql_a_test_is_skipped_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MUSTER_TEST_REQUIRE_REAL", raising=False)
 

@@ -14,6 +14,7 @@ from app.errors import NotFound, Problem
 from app.notify import acknowledgement, pipeline
 from app.notify.channel import DeliveryError
 from app.notify.delivery import Outcome, Result
+from app.notify.pipeline import News
 from app.notify.routes import router
 from app.notify.tables import Delivery, DeliveryState, Round, RoundState
 from app.problems import as_response
@@ -297,13 +298,7 @@ async def test_a_notice_that_asks_is_answered_by_its_own_link(
     async with world.db.transaction() as session:
         notice = await pipeline.tell(
             session,
-            ref="INC",
-            kind="step",
-            number="INC-2026-0001",
-            level=1,
-            exercise=False,
-            subject=SUBJECT,
-            text=TEXT,
+            News(ref="INC", kind="step", number="INC-2026-0001", level=1, subject=SUBJECT, text=TEXT),
             positions=["department_head"],
             at=world.clock.now(),
             asks=True,

@@ -149,7 +149,7 @@ async def test_who_is_on_leave_is_passed_over_with_the_reason(world: World) -> N
     assert world.told() == ["ben"]
     dropped = await world.row(Delivery.state == DeliveryState.DROPPED)
     assert dropped.person_name == "Ada"
-    assert dropped.reason == {"key": "people.passed.leave", "params": {}}
+    assert dropped.reason == {"key": "people.passed.away", "params": {}}
 
 
 async def test_who_has_no_contact_point_is_passed_over_with_the_reason(world: World) -> None:

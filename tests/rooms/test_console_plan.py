@@ -56,6 +56,11 @@ async def test_a_manager_reads_what_a_revision_changes_and_takes_it_through_its_
     assert (await trial.read())["plan_revision"] == revision
     assert "Moved from plan version 1.0 to 1.1: it is the law now" in browser.text
     assert "is in force now" not in browser.text
+    await browser.post(f"/incidents/{trial.name}/plan", fields, expect=409)
+    assert "refusal" in browser.page
+    assert "Moved from plan version 1.0 to 1.1" in browser.text, (
+        "the page of the incident, not the reason alone"
+    )
 
 
 async def test_a_refused_decision_comes_back_with_the_page(

@@ -18,6 +18,7 @@ from app.notify import delivery, delivery_log, figures, pipeline
 from app.notify.channel import DeliveryError
 from app.notify.delivery import MAX_ATTEMPTS, Outcome, Result
 from app.notify.document import Chain, Hop
+from app.notify.pipeline import News
 from app.notify.schemas import DeliveryRead, NoticeRead
 from app.notify.tables import Attempt, Delivery, DeliveryState, RoundState
 from app.people.tables import ContactPoint
@@ -38,11 +39,10 @@ async def world(database_url: str) -> AsyncIterator[World]:
 
 
 async def tell(world: World, *positions: str, **more: Any) -> str:
-    said = {"number": "INC-2026-0001", "level": 3, "exercise": False, "subject": SUBJECT, "text": TEXT}
+    said = {"number": "INC-2026-0001", "level": 3, "subject": SUBJECT, "text": TEXT}
+    news = News(ref="INC", kind="step", **{**said, **more})
     async with world.db.transaction() as session:
-        notice = await pipeline.tell(
-            session, ref="INC", kind="step", positions=positions, at=world.clock.now(), **{**said, **more}
-        )
+        notice = await pipeline.tell(session, news, positions=positions, at=world.clock.now())
         return notice.id
 
 

@@ -10,15 +10,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from app.access import keys
+from app.access.tables import Role
 from app.incidents.tables import Incident
 from app.notify.channel import Message, as_told
 from app.notify.tables import Delivery, DeliveryState
 from app.readiness import drills, duties
 from app.readiness.drills import DrillEvent
 from app.readiness.tables import DrillState, Topic
-from app.simulation import drill as simulated
-from app.simulation import organisation, playing
-from app.simulation.document import Manners
 from app.watch.guard import Guard
 from tests.calls import ALERT
 from tests.receiver import Receiver
@@ -85,7 +84,7 @@ async def test_a_drill_is_prepared_held_evaluated_and_summed_up(world: World) ->
     await world.advance(minutes=12)  # past the second rung, of which nobody is enrolled
     await world.post(f"/incidents/{incident['id']}/acknowledgements", role="execution")
     await world.settle()
-    drill = await move(world, drill, "stop", reason="All was seen", role="execution")
+    drill = await move(world, drill, "stop", role="execution")
     assert (await world.get(f"/incidents/{incident['id']}"))["state"] == "cancelled"
 
     refused = await move(world, drill, "evaluate", expect=409)
@@ -107,7 +106,7 @@ async def test_a_drill_is_prepared_held_evaluated_and_summed_up(world: World) ->
     drill = await world.get(f"/drills/{drill['id']}")
     times = drill["figures"]["times"]
     assert (times["acknowledge"]["took"], times["acknowledge"]["met"]) == ("PT12M", False)
-    assert times["activate"]["met"] is False
+    assert times["activate"]["met"] is None, "its time had not come when the drill was stopped"
     assert drill["mean_points"]["command"] == 4
     _, item = (await world.get(f"/improvements?drill={drill['id']}"))["items"]
     (due,) = (await world.get("/plan/due"))["items"]
@@ -119,7 +118,7 @@ async def test_a_drill_is_prepared_held_evaluated_and_summed_up(world: World) ->
         "red vests",
         "Would have been told",
         "Command and coordination | 4",
-        "12m",
+        "12 min",
     ):
         assert words in report
 
@@ -136,6 +135,25 @@ async def test_whoever_planned_it_does_not_approve_it_and_whoever_takes_part_doe
         "/drills", scheme(world, type="no_such", parts=[{"position": "nobody"}]), expect=422
     )
     assert {one["path"] for one in wrong["errors"]} == {"type", "parts.0"}
+
+
+async def test_who_takes_part_gives_no_points_and_an_observer_does(world: World) -> None:
+    drill = await started(world)
+    people = {one["name"]: one["id"] for one in (await world.get("/people"))["items"]}
+    points = {"topic": "people", "points": 5}
+    for name, expect in (("Lin", 403), ("Care", 201)):
+        async with world.parts.db.transaction() as session:
+            _, key = await keys.issue(
+                session,
+                name=name,
+                role=Role.EXECUTION,
+                by="test",
+                at=world.clock.now(),
+                person_id=people[name],
+            )
+        await world.post(
+            f"/drills/{drill['id']}/scores", points, expect=expect, headers={"Authorization": f"Bearer {key}"}
+        )
 
 
 def test_every_state_but_the_last_two_can_be_left() -> None:
@@ -156,13 +174,26 @@ async def test_a_year_needs_two_drills_of_different_types_and_a_drill_does_the_d
     for type_ in held:
         drill = await started(world, type=type_, level=4, mode="simulated")
         assert world.told() == [], "nobody is paged by a simulation"
-        await world.post(f"/drills/{drill['id']}/results", {"result": {"met": 4}})
+        await world.post(f"/drills/{drill['id']}/plays", {"people": "silent"})
         await scored(world, drill)
         await move(world, drill, "evaluate")
         await move(world, drill, "close", summary="Learnt.")
         met.append((await world.get("/drill-years/2027"))["is_met"])
     assert met == [False, False, True]
+    async with world.parts.db.transaction() as session:
+        await drills.watch_year(session, at=world.clock.now())
+    await world.advance(days=236)
+    assert not [one for one in world.messages() if "do not comply" in one.subject]
     assert (await world.get(f"/duties?duty={owed['duty']}"))["items"][0]["state"] == "done"
+
+
+async def test_a_year_without_its_drills_is_a_finding_told_once_it_is_over(world: World) -> None:
+    for _ in range(2):  # each minute, of any replica
+        async with world.parts.db.transaction() as session:
+            await drills.watch_year(session, at=world.clock.now())
+    await world.advance(days=41)
+    (told,) = [one for one in world.messages() if "do not comply" in one.subject]
+    assert "0 of 2 drills were held" in told.text
 
 
 # ── nothing reaches the outside ───────────────────────────────────────────────────────────────────────────
@@ -353,16 +384,14 @@ async def test_a_simulated_drill_is_played_in_memory_and_scored_like_any_other(w
     world.told()
     drill = await move(world, drill, "start", role="management")
     assert drill["incident_id"] is None
-    async with world.parts.db.reading() as session:
-        row = await drills.found(session, drill["id"])
-    given = await organisation.from_database(world.parts.db)
-    outcome = await playing.play(given, simulated.scenario_of(row, Manners.ANSWER))
-    figures = simulated.figures_of(outcome)
+    played = await world.post(f"/drills/{drill['id']}/plays", {"people": "answer"}, role="management")
     assert world.told() == []
-    ended = await world.post(f"/drills/{drill['id']}/results", {"result": figures})
-    assert ended["state"] == "ended"
-    assert set(figures["times"]) == {"acknowledge", "activate", "first_task", "restore"}
-    assert figures["times"]["acknowledge"]["met"] is True
+    assert played["state"] == "ended"
+    times = played["figures"]["times"]
+    assert set(times) == {"acknowledge", "activate", "first_task", "restore"}
+    assert times["acknowledge"]["met"] is True
+    refused = await world.post(f"/drills/{drill['id']}/plays", {}, expect=409)
+    assert refused["allowed"] == ["evaluate"]
     report = await world.get(f"/drills/{drill['id']}/report")
     assert "| met |" in report
     assert (await world.get("/incidents"))["items"] == []

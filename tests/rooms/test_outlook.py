@@ -17,7 +17,7 @@ from app.plan.outlook import nightly, report, standing
 from app.resources import reservation
 from app.resources.document import Ask
 from app.vault import Vault
-from tests.rooms.centre import AT, Centre, a_centre
+from tests.rooms.centre import AT, PLAN, Centre, a_centre
 
 VAULT = Vault(b"a key of the tests")
 
@@ -52,6 +52,27 @@ async def test_a_night_lead_on_leave_and_a_head_without_a_phone_are_a_counter_ex
     assert (standings["told"], standings["drills"]) == ("fails", "holds")
     assert "reacts" in answer["bound"]
     assert (await centre.ask("GET", "/plan/check", "execution")).status_code == 403
+
+
+async def test_a_plan_that_is_not_stored_is_checked_with_who_and_what_there_is(centre: Centre) -> None:
+    async with centre.db.transaction() as session:
+        await add(session, "Wei", "duty_lead", availability=Availability.LEAVE)
+        await add(session, "Gao", "general_manager")
+    answer = (await centre.yaml("/plan/check?days=7", PLAN)).json()
+    assert (answer["ok"], answer["with_organisation"], answer["plan_revision"]) == (False, True, None)
+    assert answer["ends"] == "2026-11-30T02:00:00Z"
+    assert any("Wei (Duty lead) is on leave" in one["message"] for one in answer["findings"])
+    stored = (await centre.ask("GET", "/plan/check?days=7")).json()
+    said = [{one["code"] for one in each["findings"]} for each in (answer, stored)]
+    assert said[0] == said[1]
+    sarif = await centre.yaml("/plan/check?days=7&format=sarif", PLAN)
+    assert sarif.headers["content-type"] == "application/sarif+json"
+    [run] = sarif.json()["runs"]
+    assert len(run["results"]) == len(answer["findings"])
+    async with centre.app.state.parts.checks.one():  # somebody else's is running
+        for second in (await centre.yaml("/plan/check", PLAN), await centre.ask("GET", "/plan/check")):
+            assert (second.status_code, second.headers["retry-after"]) == (429, "10")
+            assert "Come again" in second.json()["detail"]
 
 
 async def test_who_is_called_is_what_the_on_call_answer_says_at_every_handover(centre: Centre) -> None:
@@ -126,7 +147,7 @@ async def worsened(centre: Centre) -> list[Any]:
 async def test_what_is_newly_grave_is_told_once_a_night(centre: Centre) -> None:
     assert not await nightly.look(centre.db, at=AT, channels=frozenset({"webhook"}))  # nobody could be told
     async with centre.db.transaction() as session:
-        await add(session, "Gao", "general_manager", "deputy_general_manager")
+        chief = await add(session, "Gao", "general_manager", "deputy_general_manager")
         lead = await add(session, "Wei", "duty_lead", "customer_service_head", "technical_head")
     assert await nightly.look(centre.db, at=AT, channels=frozenset({"webhook"}))
     assert not await nightly.look(centre.db, at=AT + timedelta(hours=2), channels=frozenset({"webhook"}))
@@ -139,3 +160,10 @@ async def test_what_is_newly_grave_is_told_once_a_night(centre: Centre) -> None:
     _, new = await worsened(centre)
     assert new["number"] >= 1
     assert "department_head_never_told" in str(new["found"])
+    async with centre.db.transaction() as session:
+        gao = await organisation.person(session, chief)
+        organisation.make_available(session, gao, Availability.ILL, at=AT + timedelta(days=2))
+    assert await nightly.look(centre.db, at=AT + timedelta(days=3), channels=frozenset({"webhook"}))
+    *_, last = await worsened(centre)
+    assert "outlook.away.away" in str(last["found"])
+    assert "outlook.away.ill" not in str(last["found"]), "the position that is told need not manage"

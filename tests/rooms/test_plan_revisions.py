@@ -4,6 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -17,6 +18,7 @@ from app.errors import Forbidden, Refused, Stale, Unavailable
 from app.levels import matrix
 from app.outbox import OutboxMessage
 from app.plan import changes, revisions
+from app.plan.outlook import report
 from app.plan.reading import BadPlan
 from app.plan.revisions import (
     IllegalRevisionTransition,
@@ -243,9 +245,10 @@ async def test_every_mistake_is_answered_at_once_in_the_readers_language(centre:
 
 
 async def test_checking_stores_nothing(centre: Centre) -> None:
-    assert (await centre.yaml("/plan/check", CHANGED)).json()["ok"] is True
-    report = await centre.yaml("/plan/check", UNSOUND)
-    assert (report.status_code, report.json()["ok"]) == (200, False)
+    alone = (await centre.yaml("/plan/check?organisation=false", CHANGED)).json()
+    assert (alone["ok"], alone["with_organisation"], alone["plan_revision"]) == (True, False, None)
+    unsound = await centre.yaml("/plan/check", UNSOUND)
+    assert (unsound.status_code, unsound.json()["ok"]) == (200, False)
     assert len((await centre.ask("GET", "/plan/revisions")).json()["items"]) == 1
 
 
@@ -287,13 +290,18 @@ def test_an_inserted_entry_is_one_change() -> None:
 async def test_a_plan_is_examined_beside_the_event_loop(
     centre: Centre, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    examine, threads = revisions.examine, list[threading.Thread]()
+    examine, look, threads = revisions.examine, report.look, list[threading.Thread]()
 
     def watched(text: str | bytes, *, file: str) -> revisions.Checked:
         threads.append(threading.current_thread())
         return examine(text, file=file)
 
+    def looked(*plan: Any, **more: Any) -> report.Report:
+        threads.append(threading.current_thread())
+        return look(*plan, **more)
+
     monkeypatch.setattr(revisions, "examine", watched)
+    monkeypatch.setattr(report, "look", looked)
     assert (await centre.yaml("/plan/check", CHANGED)).status_code == 200
     assert (await centre.yaml("/plan/revisions", CHANGED)).status_code == 201
     await load(centre.db, THIRD)

@@ -1,11 +1,13 @@
 """How somebody is reached: their own order by level and hour, what is tried when a way fails, and a test of one way."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from app.db import Database
 from app.errors import NotFound
 from app.notify import trying
 from app.notify.channel import DeliveryError
@@ -13,6 +15,14 @@ from app.notify.tables import Delivery, DeliveryState
 from app.people.tables import ContactPoint
 from app.wording import say
 from tests.rooms.organisation import World, minutes, three_rungs
+
+
+@pytest.fixture
+async def world(database_url: str) -> AsyncIterator[World]:
+    db = Database(database_url)
+    yield World(db)
+    await db.dispose()
+
 
 NIGHT_RULE = {
     "order": ["voice", "mail"],
@@ -34,9 +44,9 @@ async def planned(world: World, person: str) -> list[tuple[str, timedelta]]:
     return [(one.channel, one.not_before - world.clock.now()) for one in found]
 
 
-async def test_a_page_goes_in_the_persons_own_order_for_its_level_and_hour(organisation: World) -> None:
+async def test_a_page_goes_in_the_persons_own_order_for_its_level_and_hour(world: World) -> None:
     person = await ada(organisation, contact_rules=[NIGHT_RULE])
-    await organisation.call(three_rungs())
+    await world.call(three_rungs())
     assert await planned(organisation, person) == [
         ("voice", minutes(0)),
         ("mail", minutes(2)),
@@ -44,57 +54,57 @@ async def test_a_page_goes_in_the_persons_own_order_for_its_level_and_hour(organ
     ]
 
 
-async def test_a_rule_of_another_level_changes_nothing(organisation: World) -> None:
+async def test_a_rule_of_another_level_changes_nothing(world: World) -> None:
     person = await ada(organisation, contact_rules=[NIGHT_RULE])
-    await organisation.call(three_rungs(), level=3)
+    await world.call(three_rungs(), level=3)
     assert [channel for channel, _ in await planned(organisation, person)] == ["mail", "sms", "voice"]
 
 
 @pytest.mark.parametrize("untried", [False, True])
 async def test_a_way_that_fails_or_is_over_its_pace_does_not_keep_the_next_waiting(
-    organisation: World, untried: bool
+    world: World, untried: bool
 ) -> None:
-    person = await organisation.person("Ada", "duty_lead", addresses=["first", "second"])
-    await organisation.person("Ben", "department_head")
-    await organisation.person("Cao", "general_manager")
-    await organisation.call(three_rungs())
-    organisation.fake.failure = DeliveryError(say("channel.pace", times=20), untried=untried)
-    await organisation.deliver()
-    waiting = await organisation.rows(Delivery.person_id == person, Delivery.attempts == 0)
-    assert [one.not_before for one in waiting] == [organisation.clock.now()]
+    person = await world.person("Ada", "duty_lead", addresses=["first", "second"])
+    await world.person("Ben", "department_head")
+    await world.person("Cao", "general_manager")
+    await world.call(three_rungs())
+    world.fake.failure = DeliveryError(say("channel.pace", times=20), untried=untried)
+    await world.deliver()
+    waiting = await world.rows(Delivery.person_id == person, Delivery.attempts == 0)
+    assert [one.not_before for one in waiting] == [world.clock.now()]
 
 
 async def test_a_contact_point_is_tried_by_itself_and_the_record_says_what_came_of_it(
-    organisation: World,
+    world: World,
 ) -> None:
-    person = await organisation.person("Ada", addresses=["first", "second"])
+    person = await world.person("Ada", addresses=["first", "second"])
     contacts = await _contacts(organisation, person)
-    async with organisation.db.transaction() as session:
-        made = await trying.try_contact(session, person, contacts[1], at=organisation.clock.now())
-    await organisation.deliver()
-    assert organisation.told() == ["second"]
-    [row] = await organisation.rows(Delivery.id == made.id)
+    async with world.db.transaction() as session:
+        made = await trying.try_contact(session, person, contacts[1], at=world.clock.now())
+    await world.deliver()
+    assert world.told() == ["second"]
+    [row] = await world.rows(Delivery.id == made.id)
     assert row.state == DeliveryState.SENT
     assert not row.asks
-    assert "This is a test: Ada can be reached this way." in organisation.fake.sent[0].message.text
+    assert "This is a test: Ada can be reached this way." in world.fake.sent[0].message.text
 
 
-async def test_a_test_that_fails_does_not_go_another_way(organisation: World) -> None:
-    person = await organisation.person("Ada", addresses=["first", "second"])
+async def test_a_test_that_fails_does_not_go_another_way(world: World) -> None:
+    person = await world.person("Ada", addresses=["first", "second"])
     contacts = await _contacts(organisation, person)
-    organisation.fake.failure = DeliveryError(say("channel.pace", times=20), permanent=True)
-    async with organisation.db.transaction() as session:
-        await trying.try_contact(session, person, contacts[0], at=organisation.clock.now())
-    await organisation.settle()
-    assert [row.state for row in await organisation.rows()] == [DeliveryState.FAILED]
+    world.fake.failure = DeliveryError(say("channel.pace", times=20), permanent=True)
+    async with world.db.transaction() as session:
+        await trying.try_contact(session, person, contacts[0], at=world.clock.now())
+    await world.settle()
+    assert [row.state for row in await world.rows()] == [DeliveryState.FAILED]
 
 
-async def test_somebody_elses_contact_point_is_not_tried(organisation: World) -> None:
-    ada, ben = await organisation.person("Ada"), await organisation.person("Ben")
+async def test_somebody_elses_contact_point_is_not_tried(world: World) -> None:
+    ada, ben = await world.person("Ada"), await world.person("Ben")
     [contact] = await _contacts(organisation, ben)
-    async with organisation.db.transaction() as session:
+    async with world.db.transaction() as session:
         with pytest.raises(NotFound):
-            await trying.try_contact(session, ada, contact, at=organisation.clock.now())
+            await trying.try_contact(session, ada, contact, at=world.clock.now())
 
 
 async def _contacts(world: World, person: str) -> list[str]:

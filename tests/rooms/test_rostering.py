@@ -13,7 +13,7 @@ from app.access import keys
 from app.access.tables import Role
 from app.notify.tables import Delivery, DeliveryState
 from app.people import holders, rota
-from app.readiness import handovers
+from app.readiness import daily_health, handovers
 from app.telemetry import redact
 from app.wording import LANGUAGES
 from tests.world import NIGHT, World, a_world
@@ -159,6 +159,9 @@ async def test_a_swap_counts_once_the_other_has_accepted_and_only_they_can(world
     assert again["state"] == "accepted"
     refused = await called_as(world, "Mia", "POST", "/rosters/duty_lead/swaps", offer, expect=409)
     assert "Mia" in refused["detail"]
+    late = {"person_id": known["Lin"], "begins": (NIGHT - HOUR).isoformat(), "ends": NINE.isoformat()}
+    begun = await world.post("/rosters/duty_lead/swaps", {**late, "with_id": known["Mia"]}, expect=409)
+    assert "Let it begin at" in begun["detail"]
 
 
 async def test_remote_work_and_leave_are_asked_for_and_nobody_approves_their_own(world: World) -> None:
@@ -182,6 +185,66 @@ async def test_remote_work_and_leave_are_asked_for_and_nobody_approves_their_own
     own = await called_as(world, "Ben", "POST", f"/people/{known['Ben']}/absences", asked, expect=201)
     assert own["state"] == "requested"
     await called_as(world, "Mia", "POST", f"/people/{known['Lin']}/absences", asked, expect=403)
+
+
+async def test_leave_does_not_write_the_past_anew_and_says_so(world: World) -> None:
+    known = await roster(world)
+    await as_person(world, "Lin")
+    path = f"/people/{known['Lin']}/absences"
+    asked = {"kind": "leave", "begins": (NIGHT - 3 * HOUR).isoformat(), "ends": NINE.isoformat()}
+    absence = await called_as(world, "Lin", "POST", path, asked, expect=201)
+    await world.advance(hours=1)
+    approved = await world.post(f"/absences/{absence['id']}/transitions", {"event": "approve"})
+    assert approved["begins"] == "2026-11-22T20:00:00Z"
+    assert "It counts from when" in approved["note"]
+    assert await on_call(world, NIGHT) == ("Lin", "turn", None)
+    assert await on_call(world, NIGHT + HOUR) == ("Mia", "stand_in", "Lin")
+    begun = f"BEGIN:VEVENT\r\nUID:a\r\nDTSTART:{NIGHT - HOUR:%Y%m%dT%H%M%SZ}\r\nDTEND:{NINE:%Y%m%dT%H%M%SZ}\r\nEND:VEVENT"
+    text = f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{begun}\r\nEND:VCALENDAR\r\n"
+    for new in (1, 0):
+        answer = await world.client.post(
+            f"/api/v1/people/{known['Mia']}/absences/import", content=text,
+            headers=world.as_("leadership") | {"Content-Type": "text/calendar"},
+        )  # fmt: skip
+        assert answer.json() == {"added": new, "changed": 0}
+        await world.advance(minutes=5)
+    assert await on_call(world, NIGHT + HOUR - timedelta(minutes=1)) == ("Lin", "turn", None)
+
+
+async def test_why_somebody_is_away_is_their_own_business_and_that_of_who_manages(world: World) -> None:
+    known = await roster(world)
+    for name in ("Lin", "Mia"):
+        await as_person(world, name)
+    lin = f"/people/{known['Lin']}"
+    await called_as(world, "Lin", "POST", f"{lin}/check-ins", {"health": "ill"}, expect=201)
+    off = {"kind": "leave", "begins": "2026-12-01T00:00:00Z", "ends": "2026-12-03T00:00:00Z"}
+    await world.post(f"{lin}/absences", off)
+    asked = {**off, "begins": "2026-12-02T00:00:00Z"}
+    await called_as(world, "Lin", "POST", f"{lin}/absences", asked, expect=201)
+
+    async def read(name: str) -> tuple[str, list[str], str]:
+        person = await called_as(world, name, "GET", lin)
+        absences = (await called_as(world, name, "GET", f"{lin}/absences"))["items"]
+        [duty] = (await called_as(world, name, "GET", "/on-call?position=duty_lead"))["items"]
+        [listed] = [
+            one
+            for one in (await called_as(world, name, "GET", "/people"))["items"]
+            if one["id"] == known["Lin"]
+        ]
+        assert listed["availability"] == person["availability"]
+        return person["availability"], [one["kind"] for one in absences], duty["passed_over"][0]["why"]
+
+    assert await read("Lin") == await read("management") == ("ill", ["leave", "leave"], "ill")
+    assert await read("Mia") == await read("auditor") == ("away", ["away"], "away")
+    for name, seen in (("Mia", "away"), ("management", "ill")):
+        shown = world.keys[name]  # type: ignore[index]
+        headers = {"Authorization": f"Bearer {shown}", "Accept-Language": "en", "Accept": "text/html"}
+        for path in ("/rosters", "/people"):
+            page = (await world.client.get(path, headers=headers)).text
+            assert (f"Lin: {seen}" in page) or (f">{seen}" in page) or (f" {seen}\n" in page), path
+            if seen == "away":
+                assert "ill\n" not in page
+    await called_as(world, "auditor", "GET", "/check-ins", expect=403)
 
 
 # ── at once ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -209,6 +272,8 @@ async def test_whoever_reports_ill_is_passed_over_at_once_in_a_chain_that_is_cal
     passed = [one["summary"] for one in timeline if one["kind"] == "chain.passed_over"]
     assert len(passed) == 1
     assert passed[0].startswith("Lin ")
+    assert "away" in passed[0]
+    assert "ill" not in passed[0]
     await world.call("PATCH", f"/people/{known['Mia']}", {"availability": "on_duty"})
     assert await on_call(world, world.clock.now()) == ("Mia", "stand_in", "Lin")
     await world.advance(hours=1)  # further laps
@@ -400,6 +465,10 @@ async def test_turns_are_subscribed_to_by_a_secret_address_that_can_be_revoked(w
     assert redact(None, "", {"event": f"GET {address}"})["event"] == "GET /calendars/[hidden].ics"
     await world.post(f"/calendar-feeds/{feed['id']}/revoke")
     assert (await world.client.get(address)).status_code == 404
+    await as_person(world, "Mia")
+    mine = await called_as(world, "Mia", "POST", "/calendar-feeds", {"position": "duty_lead"}, expect=201)
+    await world.post(f"/calendar-feeds/{mine['id']}/revoke", role="execution", expect=403)
+    await called_as(world, "Mia", "POST", f"/calendar-feeds/{mine['id']}/revoke")
     other = await world.post("/calendar-feeds", {"person_id": known["Zoe"]}, expect=201)
     address = other["url"].removeprefix("http://muster.example")
     await world.post(f"/people/{known['Zoe']}/leave")
@@ -419,3 +488,42 @@ async def test_the_page_shows_who_is_on_call_and_the_coming_week_in_three_langua
         assert said[language] in page.text
         assert page.text.count("Mia") >= 2
         assert "mia@centre.example" not in page.text
+
+
+# ── the day's check-ins ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_management_hears_each_day_who_is_ill_away_and_not_heard_of_and_what_is_left(
+    world: World,
+) -> None:
+    """At ten, by the plan, the deputy general manager and the head of customer service; once, whoever fires it."""
+    known = await roster(world)
+    ten = NINE + HOUR
+    await world.advance(hours=6)
+    for name, health in (("Cs1", "ill"), ("Lin", "well")):
+        await world.post(f"/people/{known[name]}/check-ins", {"health": health})
+    for name, kind, hours in (("Cs2", "remote", 8), ("Cs3", "leave", 3)):
+        span = {"begins": ten.isoformat(), "ends": (ten + hours * HOUR).isoformat()}
+        await world.post(f"/people/{known[name]}/absences", {"kind": kind, **span})
+
+    async def fire() -> str | None:
+        async with world.parts.db.transaction() as session:
+            return await daily_health.fire_due(session, at=world.clock.now())
+
+    assert await fire() is None  # nine o'clock
+    await world.advance(hours=1)
+    world.told()
+    assert [await fire(), await fire()] == ["2026-11-23", None]
+    await world.settle()
+    summary, other = world.messages()
+    assert {summary.who, other.who} == {"Deng", "Ben"}
+    assert "1 ill" in summary.subject
+    for said in ("Well: 1.", "symptoms: Cs1.", "On leave: Cs3.", "Remote: Cs2.", "emergency team 2"):
+        assert said in summary.text
+    missing = summary.text.partition("Not heard of: ")[2].partition(".")[0]
+    assert "Mia" in missing
+    assert not {"Cs1", "Cs3", "Lin"} & set(missing.split(", "))
+
+    items = (await world.get(f"/capacity?from={ten:%Y-%m-%dT%H:%M:%SZ}&hours=4", role="execution"))["items"]
+    [team] = [one for one in items if one["pool"] == "front_line_team"]
+    assert [one["available"] for one in team["hours"]] == [2, 2, 2, 3]

@@ -90,6 +90,33 @@ async def test_what_expires_first_is_taken_first_and_what_has_expired_never(db: 
     assert await reserve(db, 7) == [("new", 3), ("next", 4)]
 
 
+async def test_a_last_day_ends_where_the_centre_is(db: Database) -> None:
+    """In Shanghai the first of December is over at 16:00 of the world's clock."""
+    store = POOLS["store"]
+    assert isinstance(store, document.MaterialsPool)
+    async with db.transaction() as session:
+        for slug in ("water", "juice"):
+            there = store.model_copy(update={"items": {slug: store.items["water"]}})
+            zone = "Asia/Shanghai" if slug == "juice" else "UTC"
+            await pools.adopt(session, {slug: there}, at=AT, time_zone=zone)
+    evening = datetime(2026, 12, 1, 16, 30, tzinfo=UTC)
+    assert await reserve(db, 7, evening, "juice") == []
+    assert await reserve(db, 7, evening, "water") == [("new", 3), ("next", 4)]
+
+
+async def test_notices_of_a_batch_lie_a_month_before_its_end_and_at_it(db: Database) -> None:
+    await move(db, "in", 9, batch="fresh", expires_on=date(2027, 6, 1))
+    timers = [one for one in await rows(db, Timer) if one.topic.startswith("stock.")]
+    of = {(one.topic, one.payload["last_day"]): one.due_at for one in timers}
+    assert of == {
+        ("stock.expired", "2026-12-01"): datetime(2026, 12, 2, tzinfo=UTC),
+        ("stock.expiring", "2027-01-01"): datetime(2026, 12, 3, tzinfo=UTC),
+        ("stock.expired", "2027-01-01"): datetime(2027, 1, 2, tzinfo=UTC),
+        ("stock.expiring", "2027-06-01"): datetime(2027, 5, 3, tzinfo=UTC),
+        ("stock.expired", "2027-06-01"): datetime(2027, 6, 2, tzinfo=UTC),
+    }
+
+
 async def test_stock_beyond_what_keeps_is_a_shortage(db: Database) -> None:
     assert await reserve(db, 11) == []
     assert await reserve(db, 7, datetime(2026, 12, 2, tzinfo=UTC)) == []

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.levels import grading
-from app.levels.document import GradingRule, IncidentType, RiskCategory
+from app.levels.document import GradingRule, IncidentType, NearRule, RiskCategory
 from app.vocabulary import Localised
 from app.wording import render
 
@@ -80,3 +80,26 @@ def test_level_1_is_the_gravest() -> None:
     assert grading.is_graver(1, 2)
     assert not grading.is_graver(2, 2)
     assert not grading.is_graver(4, 3)
+
+
+NEAR = KIND.model_copy(
+    update={
+        "near": [
+            NearRule.model_validate(
+                {"if": f"facts.n >= {number}", "level": level, "because": {"zh": "近", "en": "near"}}
+            )
+            for number, level in ((40, 1), (8, 3))
+        ]
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("n", "level", "near"),
+    [(7, 4, None), (8, 4, 3), (8, 3, 3), (8, 2, None), (40, 2, 1), (40, 1, 1), (None, 4, None)],
+)
+def test_near_to_a_level_that_is_not_lighter_than_its_own_is_a_warning(
+    n: int | None, level: int, near: int | None
+) -> None:
+    found = grading.near(NEAR, INCIDENT, {} if n is None else {"n": n}, level=level)
+    assert (found.level if found else None) == near

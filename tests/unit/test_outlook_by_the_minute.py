@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import combinations, groupby
+from itertools import combinations_with_replacement, groupby
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -405,6 +405,16 @@ class Brute:
                     code = f"{name}_never_told" if never else f"{name}_told_late"
                     worst = None if never else float(max(one for one in values if one is not None))
                     yield code, f"levels.{level}.told_within.{name}", worst, stretches(late.__getitem__)
+                elif level >= 3:
+                    held = [one is not None and one + 10 > minutes for one in took]  # the cap's ten minutes
+                    if any(held):
+                        longest = float(max(one for one in took if one is not None))
+                        yield (
+                            "told_late_in_storm",
+                            f"levels.{level}.told_within.{name}",
+                            longest,
+                            stretches(held.__getitem__),
+                        )
 
     def _rungs(self) -> Iterator[Said]:
         for level, chain in self.plan.chains.items():
@@ -478,8 +488,12 @@ class Brute:
 
     def pairs(self) -> dict[str, tuple[Span, ...]]:
         found = {}
-        for one, other in combinations(self.plan.types, 2):
-            mine, theirs = (self._heaviest(self.plan.types[name].playbook) for name in (one, other))
+        asked = [
+            (f"{name}:{level}", self._requests(kind.playbook, level))
+            for name, kind in self.plan.types.items()
+            for level in (1, 2, 3, 4)
+        ]
+        for (one, mine), (other, theirs) in combinations_with_replacement(asked, 2):
 
             def both(minute: int, mine: Any = mine, theirs: Any = theirs) -> bool:
                 alone = self.served(mine, minute) and self.served(theirs, minute)
@@ -496,11 +510,6 @@ class Brute:
     def _requests(self, playbook: str, level: int) -> list[Any]:
         steps = self.plan.playbooks[playbook].steps
         return [step.params.ask for step in steps if step.kind == "reserve" and level in step.levels]
-
-    def _heaviest(self, playbook: str) -> list[Any]:
-        by_level = {level: self._requests(playbook, level) for level in (1, 2, 3, 4)}
-        weight = {level: sum(ask.quantity for one in asks for ask in one) for level, asks in by_level.items()}
-        return by_level[max(weight, key=lambda level: (weight[level], -level))]
 
 
 def less(unit: Free, taken: Any) -> Free:
@@ -583,4 +592,5 @@ def test_the_worlds_are_varied_enough_to_show_every_kind_of_finding() -> None:
         "first_told_late", "first_never_told", "department_head_told_late", "leadership_told_late", "leadership_never_told",
         "department_head_never_told", "rung_reaches_nobody", "approval_by_nobody", "no_commander", "nobody_declares",
         "position_unanswered", "position_vacant", "demand_short", "demand_never_met", "playbook_short", "pair_short",
+        "told_late_in_storm",
     }  # fmt: skip

@@ -107,6 +107,9 @@ ERRORS: dict[str, tuple[str, str, Change]] = {
         "unknown_playbook", "types.cyber_attack.playbook",
         put("types", "cyber_attack", "playbook", to="cyber_atack"),
     ),
+    "a risk of a type that is not there": (
+        "unknown_type", "risks.core_system_fails.type", put("risks", "core_system_fails", "type", to="system_outrage"),
+    ),
     "a level with a command post that is not there": (
         "unknown_command_post", "levels.4.command_post", put("levels", "4", "command_post", to="war_room"),
     ),
@@ -240,6 +243,10 @@ ERRORS: dict[str, tuple[str, str, Change]] = {
     "a graver level that takes longer": (
         "graver_slower", "levels.2.targets.review_within",
         put("levels", "2", "targets", "review_within", to="11d"),
+    ),
+    "a summary of who is ill for those who do not manage": (
+        "health_told_too_widely", "organisation.check_ins.tell.0",
+        put("organisation", "check_ins", "tell", to=["customer_service_agent"]),
     ),
     "a calendar of four fields": (
         "bad_cron", "training.duties.stock_check.cron",

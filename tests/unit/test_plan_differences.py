@@ -101,6 +101,18 @@ CASES: list[tuple[Callable[[Plan], object], list[str]]] = [
         lambda plan: plan["training"].update(drills_per_year=plan["training"]["drills_per_year"] - 1),
         ["!Training and drills: 1 instead of 2 drills a year."],
     ),
+    (
+        lambda plan: plan["levels"]["1"]["told_within"].update(leadership="20m"),
+        ["!Level 1: leadership is to be told within 20 min instead of 15 min."],
+    ),
+    (
+        lambda plan: plan["organisation"]["departments"]["operations"].update(head="operations_specialist"),
+        ["Organisation: Operations is headed by Operations specialist."],
+    ),
+    (
+        lambda plan: plan["organisation"]["check_ins"].update(summary_at="09:30", tell=["general_manager"]),
+        ["Organisation: the summary of the daily health check-in goes to General manager at 09:30."],
+    ),
     (lambda plan: plan.update(training=None), ["!Training and drills: this part is gone."]),
     (lambda plan: plan["general"]["scope"].pop(), ["General rules: other particulars changed (1)."]),
 ]  # fmt: skip

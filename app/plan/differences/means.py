@@ -58,6 +58,7 @@ def _pool(notes: Notes, place: Place, old: Pool, new: Pool) -> None:
     )
     match old, new:
         case PeoplePool(), PeoplePool():
+            notes.number(place, "diff.pool.least", "minimum", old.minimum, new.minimum)
             if fewer := [one for one in old.positions if one not in new.positions]:
                 notes.note(
                     place,

@@ -29,6 +29,9 @@ def _level(notes: Notes, place: Place, old: LevelSpec, new: LevelSpec) -> None:
     for name in type(old.targets).model_fields:
         was, now = (getattr(spec.targets, name) for spec in (old, new))
         notes.span(place, f"diff.target.{name}", f"targets.{name}", was, now)
+    for name in type(old.told_within).model_fields:
+        was, now = (getattr(spec.told_within, name) for spec in (old, new))
+        notes.span(place, f"diff.told_within.{name}", f"told_within.{name}", was, now)
     notes.span(
         place,
         "diff.remind_before",

@@ -92,6 +92,20 @@ def _organisation(notes: Notes) -> None:
                     place, "diff.layer_changed", f"{part}.{name}.layer", title=title,
                     was=say(f"diff.layer.{was}"), now=say(f"diff.layer.{now}"),
                 )  # fmt: skip
+    for name, led in new.departments.items():
+        before_led = old.departments.get(name)
+        if before_led is not None and before_led.head != led.head:
+            head = notes.position(led.head) or say("diff.nobody")
+            notes.note(
+                place, "diff.departments.head", f"departments.{name}.head", weakens=led.head is None,
+                title=led.title.model_dump(), now=head,
+            )  # fmt: skip
+    if old.check_ins != new.check_ins:
+        if (asked := new.check_ins) is None:
+            notes.note(place, "diff.check_ins.removed", "check_ins", weakens=True)
+        else:
+            tell = notes.positions(asked.tell)
+            notes.note(place, "diff.check_ins.told", "check_ins", time=asked.summary_at, positions=tell)
     for name, post in new.positions.items():
         before_post = old.positions.get(name)
         if before_post is not None and before_post.department != post.department:

@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from babel.dates import format_datetime
 
+from app.notify.digest import WINDOW as HELD_BACK
 from app.notify.document import DEPARTMENT_HEAD
 from app.plan.document import PlanDocument
 from app.plan.finding import Finding, Severity, Witness, found
 from app.plan.outlook import chains, spans
-from app.plan.outlook.chains import LONGEST, Directory, Walk
+from app.plan.outlook.chains import LONGEST, Directory, Told, Walk
 from app.plan.outlook.spans import Interval, Spans
 from app.plan.rules.references import steps_of
 from app.playbooks.document import (
@@ -192,6 +193,7 @@ def _told(
     answers = walk.told(people, outlook.days)
     too_late = chains.late(answers, outlook.days, spans.ticks(limit))
     if not too_late:
+        yield from _late_in_a_storm(outlook, walk, whom, answers, limit, department)
         return
     start, takes = chains.worst(answers, too_late)
     until = start + (takes if takes is not None else spans.ticks(limit))
@@ -204,6 +206,22 @@ def _told(
         longest=LONGEST, head=outlook.title(outlook.heads[department] or "") if department else None,
         why=[one for one in trail if one.key != "plan.outlook.trail.told"] or trail,
     )  # fmt: skip
+
+
+def _late_in_a_storm(
+    outlook: Outlook, walk: Walk, whom: str, answers: Sequence[Told], limit: timedelta, department: str | None
+) -> Iterator[Finding]:  # fmt: skip
+    """In time, but no longer when the cap on messages to one person holds them back as long as it may (levels 3 and 4)."""
+    if walk.level in _GRAVE:
+        return  # of these the first lap is never held back
+    late = chains.late(answers, outlook.days, spans.ticks(limit - HELD_BACK))
+    if late:
+        start, takes = chains.worst(answers, late)
+        yield found(
+            Severity.NOTE, "told_late_in_storm", "EP-4.2.1", f"levels.{walk.level}.told_within.{whom}",
+            witness=outlook.witness(late, start, takes=takes), about=department, level=walk.level, limit=limit,
+            takes=spans.span(takes or 0), held=HELD_BACK, at=outlook.clock(start), whom=say(f"plan.outlook.whom.{whom}"),
+        )  # fmt: skip
 
 
 def _trail(
@@ -240,8 +258,10 @@ def _walks(outlook: Outlook) -> Iterator[tuple[int, str | None, Walk]]:
             yield level, department, Walk(outlook.directory, chain, level)
 
 
-def _types(outlook: Outlook, department: str | None) -> list[str]:
-    return list(outlook.plan.types) if department is None else outlook.types_of(department)
+def _types(outlook: Outlook, department: str | None) -> list[dict[str, Any]]:
+    """What people call the types it concerns."""
+    names = list(outlook.plan.types) if department is None else outlook.types_of(department)
+    return [outlook.plan.types[name].title.model_dump() for name in names]
 
 
 def _of_layer(plan: PlanDocument, layer: Layer) -> list[str]:

@@ -4,9 +4,9 @@ Any number of replicas may look: a day has one row. The reckoning is done betwee
 holds up nobody.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
@@ -27,6 +27,8 @@ WORSENED: Final = "plan.outlook_worsened"
 LOOK_EVERY: Final = timedelta(minutes=10)
 _AFTER: Final = timedelta(hours=2)  # of the night, on the clocks of the centre
 _MOST_TOLD: Final = 5
+_AWAY: Final = "plan.outlook.away.away"
+_WHY: Final = frozenset({"plan.outlook.away.leave", "plan.outlook.away.ill"})
 
 
 async def look(db: Database, *, at: datetime, channels: frozenset[str]) -> bool:
@@ -70,4 +72,12 @@ async def _due(session: AsyncSession, at: datetime) -> str | None:
 
 
 def _told(fresh: Sequence[Finding]) -> dict[str, object]:
-    return {"number": len(fresh), "found": [kept(one.message) for one in fresh[:_MOST_TOLD]]}
+    return {"number": len(fresh), "found": [_discreet(kept(one.message)) for one in fresh[:_MOST_TOLD]]}
+
+
+def _discreet(told: Any) -> Any:
+    """The same sentence for anybody's eyes: that somebody is away, not why."""
+    if isinstance(told, Mapping):
+        said = {name: _discreet(value) for name, value in told.items()}
+        return said | {"key": _AWAY} if said.get("key") in _WHY else said
+    return [_discreet(one) for one in told] if isinstance(told, list) else told

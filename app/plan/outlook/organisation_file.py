@@ -194,6 +194,8 @@ def _mistakes(organisation: OrganisationFile, plan: PlanDocument) -> Iterator[tu
         for index, leave in enumerate(staff.leave):
             if leave.last < leave.first:
                 yield f"people.{name}.leave.{index}.last", say("plan.organisation.backwards")
+        if staff.quiet is not None and staff.quiet.begins == staff.quiet.ends:
+            yield f"people.{name}.quiet", say("people.quiet_all_day")
     for position, rotation in organisation.rosters.items():
         if position not in plan.organisation.positions:
             yield f"rosters.{position}", say("plan.organisation.unknown_position", name=position)

@@ -207,5 +207,5 @@ def _evidence(plan: PlanDocument) -> dict[str, dict[str, Any]]:
         "resources": {"number": sum(step.kind == "reserve" for step in steps)},
         "drills": {"number": training.drills_per_year if training else 0},
         "training": {"number": training.training_days_per_quarter if training else 0},
-        "reviews": {"every": revision.model_dump(mode="json")["review_every"] if revision else "–"},
+        "reviews": {"every": revision.review_every if revision else "–"},
     }

@@ -1,16 +1,21 @@
-"""The organisation as it stands in the database, reckoned over the days to come, and the plan in force checked with it.
+"""The organisation as it stands in the database, reckoned over the days to come, and a plan checked with it.
 
 Only reads.
 """
 
 import asyncio
 from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.away import TooBusy
+from app.db import Database
+from app.errors import TooMany
 from app.people import contact_rules, holders, rota
 from app.people import tables as people_tables
 from app.people.tables import ContactPoint
@@ -21,13 +26,16 @@ from app.plan.outlook.report import Report
 from app.plan.outlook.snapshot import USABLE, Absent, Away, Lot, Person, Post, Snapshot, stretch_of
 from app.plan.outlook.written import Source
 from app.resources.tables import Reservation, ReservationLine, Unit, UnitState
+from app.turns import Turns
+from app.wording import say
 
 
 @dataclass(frozen=True)
 class Looked:
-    """The check of the plan in force."""
+    """The check of a plan."""
 
-    revision_id: str
+    revision_id: str | None
+    """None: it is not stored."""
     report: Report
     source: Source
 
@@ -36,17 +44,53 @@ async def look_ahead(session: AsyncSession, *, at: datetime, days: int, channels
     """Check the plan in force with everybody and everything there is; `channels`: those that are set up."""
     revision_id, document = await revisions.in_force(session)
     text = (await revisions.found(session, revision_id)).source
-    begins = at.replace(second=0, microsecond=0)
-    ends = begins + timedelta(days=days) + report.BEYOND
-    known = await snapshot(session, begins=begins, ends=ends, channels=channels)
+    begins = _whole_minute(at)
+    known = await _over(session, begins, days, channels=channels)
     looked, source = await asyncio.to_thread(_looked, document, known, begins, days, text)
     return Looked(revision_id, looked, source)
 
 
+async def look_at(
+    db: Database, text: str, *, file: str, at: datetime, days: int, channels: frozenset[str], organisation: bool = True
+) -> Looked:  # fmt: skip
+    """Check a plan that is not stored, with everybody and everything there is, or alone; no session is open while it reckons.
+
+    Raises `BadPlan` if it cannot be read.
+    """
+    begins = _whole_minute(at)
+    document = await asyncio.to_thread(reading.read, text, file=file)
+    known: Snapshot | None = None
+    if organisation:
+        async with db.request(writing=False) as session:
+            known = await _over(session, begins, days, channels=channels)
+    looked, source = await asyncio.to_thread(_looked, document, known, begins, days, text, file)
+    return Looked(None, looked, source)
+
+
+@asynccontextmanager
+async def alone(turns: Turns) -> AsyncIterator[None]:
+    """One check at a time in a process: the second is told to come again, so that people are told of incidents meanwhile."""
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(turns.one())
+        except TooBusy as error:
+            raise TooMany(say("plan.report.busy"), headers={"Retry-After": "10"}) from error
+        yield
+
+
+def _whole_minute(at: datetime) -> datetime:
+    return at.replace(second=0, microsecond=0)
+
+
+async def _over(session: AsyncSession, begins: datetime, days: int, *, channels: frozenset[str]) -> Snapshot:
+    ends = begins + timedelta(days=days) + report.BEYOND
+    return await snapshot(session, begins=begins, ends=ends, channels=channels)
+
+
 def _looked(
-    document: PlanDocument, known: Snapshot, begins: datetime, days: int, text: str
-) -> tuple[Report, Source]:
-    return report.look(document, known, since=begins, days=days), Source("plan.yaml", reading.lines(text))
+    document: PlanDocument, known: Snapshot | None, begins: datetime, days: int, text: str, file: str = "plan.yaml"
+) -> tuple[Report, Source]:  # fmt: skip
+    return report.look(document, known, since=begins, days=days), Source(file, reading.lines(text))
 
 
 async def snapshot(

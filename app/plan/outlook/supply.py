@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import combinations, groupby, pairwise
+from itertools import combinations_with_replacement, groupby, pairwise
 from typing import Final, NamedTuple
 
 from app.plan.document import PlanDocument
@@ -322,14 +322,6 @@ def requests_of(plan: PlanDocument, playbook: str, level: int) -> list[Request]:
     ]  # fmt: skip
 
 
-def heaviest(plan: PlanDocument, playbook: str) -> tuple[int, list[Request]]:
-    """The level at which a playbook asks for most, the gravest of such, and what it asks for."""
-    levels = sorted(plan.levels)
-    asked = {level: requests_of(plan, playbook, level) for level in levels}
-    level = max(levels, key=lambda one: (sum(ask.quantity for each in asked[one] for ask in each.asks), -one))
-    return level, asked[level]
-
-
 # ── what is asked ─────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -374,42 +366,53 @@ def playbooks_are_met(outlook: Outlook, supply: Supply) -> Iterator[Finding]:
 
 
 def pairs_are_met(outlook: Outlook, supply: Supply) -> Iterator[Finding]:
-    """Two incidents at once, each at the level at which it asks for most; told once for what is short."""
-    by_shortage: dict[tuple[str, ...], list[tuple[str, str, Spans, tuple[Short, ...]]]] = defaultdict(list)
-    for one, other, when, missing in pairs(outlook, supply):
-        by_shortage[tuple(sorted({short.item or short.pool for short in missing}))].append(
-            (one, other, when, missing)
-        )
+    """Two incidents at once, of any two types at any two levels; told once for what is short."""
+    by_shortage: dict[tuple[str, ...], list[Pair]] = defaultdict(list)
+    for pair in pairs(outlook, supply):
+        by_shortage[tuple(sorted({short.item or short.pool for short in pair.missing}))].append(pair)
     for rows in by_shortage.values():
-        one, other, when, missing = rows[0]
-        levels = [heaviest(outlook.plan, outlook.plan.types[name].playbook)[0] for name in (one, other)]
-        titles = [outlook.plan.types[name].title.model_dump() for name in (one, other)]
+        first = rows[0]
+        titles = [outlook.plan.types[name].title.model_dump() for name in (first.one, first.other)]
         yield found(
-            Severity.NOTE, "pair_short", "EP-6", f"types.{one}",
-            witness=outlook.witness(when, trail=_said(outlook, missing)), one=titles[0], other=titles[1],
-            level_one=levels[0], level_other=levels[1], more=len(rows) - 1, short=_said(outlook, missing),
-            pairs=[f"{each[0]}+{each[1]}" for each in rows], at=outlook.clock(when[0][0]),
+            Severity.NOTE, "pair_short", "EP-6", f"types.{first.one}",
+            witness=outlook.witness(first.when, trail=_said(outlook, first.missing)), one=titles[0], other=titles[1],
+            level_one=first.level_one, level_other=first.level_other, more=len(rows) - 1,
+            short=_said(outlook, first.missing), pairs=[str(pair) for pair in rows],
+            at=outlook.clock(first.when[0][0]),
         )  # fmt: skip
 
 
-def pairs(outlook: Outlook, supply: Supply) -> Iterator[tuple[str, str, Spans, tuple[Short, ...]]]:
-    """Pairs of types that cannot both be served, whichever comes first, though each of them can alone."""
+class Pair(NamedTuple):
+    """Two incidents that cannot both be served, whichever comes first, though each of them can alone."""
+
+    one: str
+    level_one: int
+    other: str
+    level_other: int
+    when: Spans
+    missing: tuple[Short, ...]
+
+    def __str__(self) -> str:
+        return f"{self.one}:{self.level_one}+{self.other}:{self.level_other}"
+
+
+def pairs(outlook: Outlook, supply: Supply) -> Iterator[Pair]:
+    """Every such pair, the gravest levels of two types first. What asks for the same is decided once."""
     plan = outlook.plan
-    asked = {
-        name: heaviest(plan, kind.playbook)[1]
-        for name, kind in plan.types.items()
-        if kind.playbook in plan.playbooks
-    }
-    answered: dict[
-        tuple[tuple[Request, ...], tuple[Request, ...]], list[tuple[Spans, tuple[Short, ...]]]
-    ] = {}
-    for one, other in combinations(asked, 2):
-        key = (tuple(asked[one]), tuple(asked[other]))
-        if key not in answered:
-            answered[key] = supply.together(asked[one], asked[other])
-        if answered[key]:
-            when = spans.union(*(each for each, _ in answered[key]))
-            yield one, other, when, _first(answered[key], when[0][0])
+    known: dict[tuple[Request, ...], int] = {}
+    asked = [
+        (name, level, requests, known.setdefault(requests, len(known)))
+        for name, kind in plan.types.items() if kind.playbook in plan.playbooks
+        for level in sorted(plan.levels)
+        if (requests := tuple(requests_of(plan, kind.playbook, level)))
+    ]  # fmt: skip
+    answered: dict[tuple[int, int], list[tuple[Spans, tuple[Short, ...]]]] = {}
+    for (one, level_one, mine, a), (other, level_other, theirs, b) in combinations_with_replacement(asked, 2):
+        if (a, b) not in answered:
+            answered[a, b] = supply.together(mine, theirs)
+        if answers := answered[a, b]:
+            when = spans.union(*(each for each, _ in answers))
+            yield Pair(one, level_one, other, level_other, when, _first(answers, when[0][0]))
 
 
 def _contested(supply: Supply, one: Sequence[Request], other: Sequence[Request]) -> frozenset[str]:

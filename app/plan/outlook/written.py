@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import quote
 
 from app.plan.finding import Finding, Severity, Witness
 from app.plan.outlook.report import Clause, Report, Standing
@@ -156,7 +157,10 @@ class Written:
     def _location(self, path: str) -> dict[str, Any]:
         source, line = self._place(path)
         return {
-            "physicalLocation": {"artifactLocation": {"uri": source.file}, "region": {"startLine": line}},
+            "physicalLocation": {
+                "artifactLocation": {"uri": _uri(source.file)},
+                "region": {"startLine": line},
+            },
             "logicalLocations": [{"fullyQualifiedName": path}],
         }
 
@@ -174,13 +178,18 @@ def unread(refusal: BadPlan, language: str) -> str:
         {
             "ruleId": "bad_plan", "level": "error", "message": {"text": f"{one.path}: {render(one.message, language)}"},
             "locations": [{"physicalLocation": {
-                "artifactLocation": {"uri": refusal.file}, "region": {"startLine": max(one.line, 1)},
+                "artifactLocation": {"uri": _uri(refusal.file)}, "region": {"startLine": max(one.line, 1)},
             }}],
         }
         for one in refusal.mistakes
     ]  # fmt: skip
     run = {"tool": {"driver": {"name": "muster check", "rules": [{"id": "bad_plan"}]}}, "results": results}
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, ensure_ascii=False, indent=1)
+
+
+def _uri(file: str) -> str:
+    """A file name as the reference to an address that SARIF asks for."""
+    return ("file://" if file.startswith("/") else "") + quote(file)
 
 
 def witnessed(witness: Witness, said: Any) -> dict[str, Any]:

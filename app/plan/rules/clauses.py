@@ -69,6 +69,16 @@ def commanders_can_command(plan: PlanDocument) -> Iterator[Finding]:
             yield warning("commander_layer", "EP-2.1", f"levels.{number}.command_post", level=number)
 
 
+def health_is_told_to_who_manages(plan: PlanDocument) -> Iterator[Finding]:
+    """The summary of check-ins names who is ill (EO-1, EG-4)."""
+    check_ins = plan.organisation.check_ins
+    for index, name in enumerate(check_ins.tell if check_ins is not None else ()):
+        position = plan.organisation.positions.get(name)
+        if position is not None and _RANK[position.layer] < _RANK[Layer.MANAGEMENT]:
+            path = f"organisation.check_ins.tell.{index}"
+            yield error("health_told_too_widely", "EO-1", path, position=position.title)
+
+
 def storms_end(plan: PlanDocument) -> Iterator[Finding]:
     if plan.monitoring is None:
         return

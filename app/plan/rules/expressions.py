@@ -108,6 +108,10 @@ def _grading_reads(plan: PlanDocument) -> Iterator[_Read]:
     for name, kind in plan.types.items():
         for index, rule in enumerate(kind.grading):
             yield _Read(f"types.{name}.grading.{index}.if", _asked(rule.condition))
+        for index, near in enumerate(kind.near):
+            yield _Read(f"types.{name}.near.{index}.if", _asked(near.condition))
+    for index, shift in enumerate(plan.risk.response):
+        yield _Read(f"risk.response.{index}.if", _asked(shift.condition))
 
 
 def _reads(path: str, step: Step) -> Iterator[_Read | Finding]:

@@ -85,7 +85,21 @@ def departments_exist(plan: PlanDocument) -> Iterator[Finding]:
 
 def playbooks_exist(plan: PlanDocument) -> Iterator[Finding]:
     named = ((f"types.{name}.playbook", kind.playbook, "EP-1.3") for name, kind in plan.types.items())
-    return _missing("unknown_playbook", named, plan.playbooks)
+    linked = (
+        (f"risks.{name}.playbook", risk.playbook, "EP-3.1")
+        for name, risk in plan.risks.items()
+        if risk.playbook is not None
+    )
+    return _missing("unknown_playbook", [*named, *linked], plan.playbooks)
+
+
+def types_exist(plan: PlanDocument) -> Iterator[Finding]:
+    named = (
+        (f"risks.{name}.type", risk.type, "EP-3.1")
+        for name, risk in plan.risks.items()
+        if risk.type is not None
+    )
+    return _missing("unknown_type", named, plan.types)
 
 
 def command_posts_exist(plan: PlanDocument) -> Iterator[Finding]:
@@ -156,9 +170,13 @@ def _command_posts_named(plan: PlanDocument) -> Iterator[Named]:
 
 
 def _positions_named(plan: PlanDocument) -> Iterator[Named]:
+    if (check_ins := plan.organisation.check_ins) is not None:
+        yield from _each("organisation.check_ins.tell", check_ins.tell, "EO-1")
     yield "organisation.default_position", plan.organisation.default_position, "EP-2"
     if plan.monitoring is not None:
         yield "monitoring.owner", plan.monitoring.owner, "EP-1.4"
+    for name, risk in plan.risks.items():
+        yield f"risks.{name}.owner", risk.owner, "EP-3.1"
     for name, department in plan.organisation.departments.items():
         if department.head is not None:
             yield f"organisation.departments.{name}.head", department.head, "EP-2.2"
