@@ -58,7 +58,7 @@ async def try_contact(
 
 def _may_change(who: Principal, person_id: str) -> None:
     if who.role not in MANAGES and who.person_id != person_id:
-        raise Forbidden(say("people.not_yours"))
+        raise Forbidden(say("people.reaching.not_yours"))
 
 
 def _quiet(form: Form) -> dict[str, Any] | None:
@@ -97,13 +97,18 @@ async def _posted(request: Request, person_id: str) -> Form:
 async def _page(request: Request, session: AsyncSession, person_id: str) -> Response:
     await in_local_time(request, session)
     [view] = await organisation.described(session, [await organisation.person(session, person_id)])
+    blank: dict[str, Any] = {"order": [], "levels": [], "hours": None, "wait": None, "minutes": None}
     rules = [
-        {**rule, "minutes": int(parse_span(rule["wait"]).total_seconds()) // 60 if rule.get("wait") else None}
+        {
+            **blank,
+            **rule,
+            "minutes": int(parse_span(rule["wait"]).total_seconds()) // 60 if rule.get("wait") else None,
+        }
         for rule in view.person.contact_rules or ()
     ]
     channels = list(dict.fromkeys(point.channel for point in view.contacts))
     return draw(
-        request, "person.html", one=view, person=view.person, rules=rules + [{}] * _SPARE_ROWS, channels=channels,
+        request, "person.html", one=view, person=view.person, rules=rules + [blank] * _SPARE_ROWS, channels=channels,
         tests=await delivery_log.latest_tests(session, person_id),
         positions={one.id: one.title for one in await organisation.positions(session)},
     )  # fmt: skip

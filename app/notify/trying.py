@@ -31,8 +31,8 @@ async def try_contact(session: AsyncSession, person_id: str, contact_id: str, *,
     if contact is None:
         raise NotFound(say("people.no_such_contact"))
     news = News(
-        f"person:{person_id}", KIND, _LEVEL, localised(say("notify.test.subject")),
-        localised(say("notify.test.text", name=person.name)), _NUMBER,
+        ref=f"person:{person_id}", kind=KIND, level=_LEVEL, number=_NUMBER, subject=localised(say("notify.test.subject")),
+        text=localised(say("notify.test.text", name=person.name)),
     )  # fmt: skip
     notice = await pipeline.write_notice(session, news, at=at)
     who = Receiver("", person.id, person.name, person.language)

@@ -45,9 +45,9 @@ async def planned(world: World, person: str) -> list[tuple[str, timedelta]]:
 
 
 async def test_a_page_goes_in_the_persons_own_order_for_its_level_and_hour(world: World) -> None:
-    person = await ada(organisation, contact_rules=[NIGHT_RULE])
+    person = await ada(world, contact_rules=[NIGHT_RULE])
     await world.call(three_rungs())
-    assert await planned(organisation, person) == [
+    assert await planned(world, person) == [
         ("voice", minutes(0)),
         ("mail", minutes(2)),
         ("sms", minutes(4)),
@@ -55,9 +55,9 @@ async def test_a_page_goes_in_the_persons_own_order_for_its_level_and_hour(world
 
 
 async def test_a_rule_of_another_level_changes_nothing(world: World) -> None:
-    person = await ada(organisation, contact_rules=[NIGHT_RULE])
+    person = await ada(world, contact_rules=[NIGHT_RULE])
     await world.call(three_rungs(), level=3)
-    assert [channel for channel, _ in await planned(organisation, person)] == ["mail", "sms", "voice"]
+    assert [channel for channel, _ in await planned(world, person)] == ["mail", "sms", "voice"]
 
 
 @pytest.mark.parametrize("untried", [False, True])
@@ -78,7 +78,7 @@ async def test_a_contact_point_is_tried_by_itself_and_the_record_says_what_came_
     world: World,
 ) -> None:
     person = await world.person("Ada", addresses=["first", "second"])
-    contacts = await _contacts(organisation, person)
+    contacts = await _contacts(world, person)
     async with world.db.transaction() as session:
         made = await trying.try_contact(session, person, contacts[1], at=world.clock.now())
     await world.deliver()
@@ -91,7 +91,7 @@ async def test_a_contact_point_is_tried_by_itself_and_the_record_says_what_came_
 
 async def test_a_test_that_fails_does_not_go_another_way(world: World) -> None:
     person = await world.person("Ada", addresses=["first", "second"])
-    contacts = await _contacts(organisation, person)
+    contacts = await _contacts(world, person)
     world.fake.failure = DeliveryError(say("channel.pace", times=20), permanent=True)
     async with world.db.transaction() as session:
         await trying.try_contact(session, person, contacts[0], at=world.clock.now())
@@ -101,7 +101,7 @@ async def test_a_test_that_fails_does_not_go_another_way(world: World) -> None:
 
 async def test_somebody_elses_contact_point_is_not_tried(world: World) -> None:
     ada, ben = await world.person("Ada"), await world.person("Ben")
-    [contact] = await _contacts(organisation, ben)
+    [contact] = await _contacts(world, ben)
     async with world.db.transaction() as session:
         with pytest.raises(NotFound):
             await trying.try_contact(session, ada, contact, at=world.clock.now())

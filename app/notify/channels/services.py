@@ -83,7 +83,8 @@ class AppriseChannel:
         def work() -> None:
             try:
                 taken = call()
-            except Exception:  # noqa: BLE001 - whatever a hundred plugins may raise, and its text may hold the address
+            except (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError):
+                # The library says no to what its plugins raise; its own stumbles are a no as well. Their text may hold the address.
                 taken = False
             if not loop.is_closed():
                 loop.call_soon_threadsafe(over, taken)
