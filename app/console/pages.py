@@ -56,6 +56,8 @@ _DONE: Final = frozenset(
         "absence_asked",
         "swap_offered",
         "answered",
+        "reaching",
+        "tried",
     }
 )
 

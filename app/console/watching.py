@@ -109,7 +109,7 @@ async def show_outlook(request: Request, session: Session, parts: Here, now: Now
     """Whether the plan in force would hold over the coming days, with a counter-example for each finding."""
     await in_local_time(request, session)
     async with standing.alone(parts.checks):
-        looked = await standing.look_ahead(session, at=now, days=DAYS, mail=bool(parts.settings.smtp_host))
+        looked = await standing.look_ahead(session, at=now, days=DAYS, channels=parts.settings.channels)
     return draw(request, "outlook.html", looked=looked, days=DAYS)
 
 

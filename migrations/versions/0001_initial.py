@@ -678,6 +678,7 @@ def upgrade() -> None:
         sa.Column("skills", JSON, nullable=False),
         sa.Column("certificates", JSON, nullable=False),
         sa.Column("quiet_hours", JSON, nullable=True),
+        sa.Column("contact_rules", JSON, nullable=False),
         sa.Column("left_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
