@@ -12,7 +12,7 @@ from app.playbooks import runner
 from app.reactions.context import Happened, is_open
 from app.resources import leases, preemption, reservation
 from app.resources.document import Ask
-from app.resources.tables import Reservation, ReservationState
+from app.resources.tables import Preemption, Reservation, ReservationState
 from app.wording import localised, say
 
 _TIME_TO_DECIDE: Final = timedelta(minutes=15)
@@ -158,7 +158,11 @@ async def _settle_preemption(happened: Happened, decision_id: str, *, take: bool
     if not take:
         preemption.refuse(proposed, by=by, at=happened.at)
         return
-    done = is_open(incident) and await preemption.carry_out(happened.session, proposed, by=by, at=happened.at)
+    if await _still_gives_way(happened, incident, proposed):
+        done = await preemption.carry_out(happened.session, proposed, by=by, at=happened.at)
+    else:
+        preemption.drop(proposed, by=by, at=happened.at)
+        done = False
     things = await _takings(happened, proposed.takings)
     timeline.append(
         happened.session,
@@ -174,6 +178,17 @@ async def _settle_preemption(happened: Happened, decision_id: str, *, take: bool
         await runner.decided(
             happened.session, incident, proposed.step, of="shortage", choice="retry", by=by, at=happened.at
         )
+
+
+async def _still_gives_way(happened: Happened, incident: Incident, proposed: Preemption) -> bool:
+    """Whether this incident is still real, running and graver than all it would take from; those stay locked until the commit."""
+    if not is_open(incident) or incident.status != Status.ACTUAL:
+        return False
+    for ref in sorted({one.ref for one in preemption.takings_of(proposed)}):
+        other = await record.locked(happened.session, ref)
+        if not is_open(other) or other.status != Status.ACTUAL or other.level <= incident.level:
+            return False
+    return True
 
 
 async def _withdraw_question(happened: Happened, held: Reservation) -> None:

@@ -39,7 +39,7 @@ class Batch(Part):
     """So many that were made or bought together."""
 
     quantity: Annotated[int, Field(ge=0, le=1_000_000)]
-    expires: date | None = None
+    expires: Annotated[date | None, Field(ge=date(2000, 1, 1))] = None
     """The last day on which it may be used; none: it keeps."""
     place: str | None = None
     """Where it lies, if not where the item does."""

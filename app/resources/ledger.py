@@ -172,8 +172,10 @@ def _written(
 ) -> Movement:
     _refuse_impossible(unit, change)
     unit.on_hand += change
-    if unit.measure is None:
-        unit.state = UnitState.READY if unit.on_hand else UnitState.GONE
+    if unit.measure is None and not unit.on_hand:
+        unit.state = UnitState.GONE
+    elif unit.state == UnitState.GONE:  # one that was there already is as it was: counting repairs nothing
+        unit.state = UnitState.READY
     movement = Movement(id=new_id(at), unit_id=unit.id, kind=kind, change=change, at=at, actor=by, note=note)
     session.add(movement)
     return movement

@@ -97,6 +97,11 @@ def refuse(proposed: Preemption, *, by: str, at: datetime) -> None:
     proposed.state, proposed.decided_by, proposed.decided_at = PreemptionState.REFUSED, by, at
 
 
+def drop(proposed: Preemption, *, by: str, at: datetime) -> None:
+    """It no longer holds: nothing is taken, whatever was answered."""
+    proposed.state, proposed.decided_by, proposed.decided_at = PreemptionState.VOID, by, at
+
+
 async def of_decision(session: AsyncSession, decision_id: str) -> Preemption | None:
     """The proposal a question was put about, while it is one."""
     query = select(Preemption).where(

@@ -23,6 +23,8 @@ from app.resources.tables import (
 )
 from app.vocabulary import Moment, Slug
 
+_Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2200, 1, 1))]
+
 
 class UnitRead(BaseModel):
     id: str
@@ -107,7 +109,7 @@ class WriteMovement(_Lot):
     """For `adjust`: what was counted; otherwise how many moved."""
     to: Annotated[str | None, Field(min_length=1, max_length=200)] = None
     """For `transfer`: the place it was carried to."""
-    expires_on: date | None = None
+    expires_on: _Day | None = None
     """For `in`: the last day on which this batch may be used."""
     note: Annotated[str | None, Field(max_length=2000)] = None
 
@@ -153,7 +155,7 @@ class ReceiveReplenishment(BaseModel):
     """How many; none: as many as were ordered."""
     place: Annotated[str | None, Field(min_length=1, max_length=200)] = None
     batch: Annotated[str | None, Field(min_length=1, max_length=64)] = None
-    expires_on: date | None = None
+    expires_on: _Day | None = None
 
 
 class ReplenishmentRead(BaseModel):

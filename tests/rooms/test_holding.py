@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from tests.world import World
 
 SLOTS = {"pool": "service_supplies", "item": "announcement_slot"}
@@ -116,3 +118,20 @@ async def test_a_no_takes_nothing_and_what_has_changed_meanwhile_is_not_taken(wo
     await answer(world, asked, "take")
     assert await held(world, grave) == []
     assert {one["state"] for one in (await world.get("/preemptions"))["items"]} == {"refused", "void"}
+
+
+@pytest.mark.parametrize(("grave_then", "least_then"), [(4, 1), (3, 3)])
+async def test_who_is_no_longer_less_grave_by_the_time_of_the_answer_keeps_what_it_has(
+    world: World, grave_then: int, least_then: int
+) -> None:
+    least, grave = await raised(world, 4), await raised(world, 1, "All down")
+    await hold(world, least, 3)
+    await want(world, grave, 3)
+    asked = await question(world, grave, "preemption")
+    for one, level in ((grave, grave_then), (least, least_then)):
+        await world.apply(one["id"], "assess", level=level, reason="We know more now")
+    await world.settle()
+    await answer(world, asked, "take")
+    assert await held(world, least) == [3]
+    assert {one["state"] for one in (await world.get("/preemptions"))["items"]} == {"void"}
+    assert "preemption.void" in await kinds(world, grave)

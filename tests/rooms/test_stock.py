@@ -15,6 +15,7 @@ from app.resources import checks, document, ledger, pools, replenishment, reserv
 from app.resources.document import Ask
 from app.resources.ledger import Count, Lot
 from app.resources.reservation import Shortage
+from app.resources.schemas import ReceiveReplenishment, WriteMovement
 from app.resources.tables import MovementKind, Pool, Replenishment, ReplenishmentState, Unit, UnitState
 
 AT = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
@@ -204,6 +205,26 @@ async def test_what_is_faulty_is_not_reserved_until_a_check_finds_it_ready(db: D
         main = await checks.set_state(session, "systems", "main", UnitState.READY, at=later, checked=True)
     assert (main.checked_at, main.check_due_at) == (later, later + timedelta(days=7))
     assert await reserve(db, 2, pool="systems") == [("main", 1), ("standby", 1)]
+
+
+@pytest.mark.parametrize("kind", ["adjust", "stocktake"])
+async def test_counting_what_is_faulty_does_not_repair_it(db: Database, kind: str) -> None:
+    async with db.transaction() as session:
+        await checks.set_state(session, "systems", "main", UnitState.FAULTY, at=AT)
+    async with db.transaction() as session:
+        if kind == "stocktake":
+            await ledger.take_stock(session, "systems", [Count(Lot("main"), 1)], by="Ada", at=AT)
+        else:
+            await ledger.move(session, "systems", Lot("main"), MovementKind.ADJUST, 1, by="Ada", at=AT)
+    assert [unit.state for unit in await rows(db, Unit) if unit.name == "main"] == [UnitState.FAULTY]
+
+
+@pytest.mark.parametrize("last_day", ["0001-01-01", "1999-12-31", "9999-12-31"])
+def test_a_last_day_is_one_of_these_centuries(last_day: str) -> None:
+    with pytest.raises(ValueError, match="expires_on"):
+        WriteMovement.model_validate({"item": "water", "kind": "in", "quantity": 1, "expires_on": last_day})
+    with pytest.raises(ValueError, match="expires_on"):
+        ReceiveReplenishment.model_validate({"expires_on": last_day})
 
 
 async def test_the_plan_loaded_again_puts_nothing_back_where_it_was(db: Database) -> None:
