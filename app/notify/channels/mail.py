@@ -11,7 +11,7 @@ import hashlib
 import re
 import socket
 import ssl
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from email.message import EmailMessage
@@ -124,12 +124,11 @@ class MailChannel:
         mail = written(as_told(message), sender=self._settings.sender, to=to)
         async with asyncio.timeout(self._settings.deadline.total_seconds()), self._lines:
             client = await self._connected()
-            try:
-                await client.sendmail(self._sender, [to], mail.as_bytes())
-            except BaseException:
+            with ExitStack() as unless_taken:
                 # What it would say next is the answer to something else.
-                client.close()
-                raise
+                unless_taken.callback(client.close)
+                await client.sendmail(self._sender, [to], mail.as_bytes())
+                unless_taken.pop_all()
         self._keep(client)
         return Receipt(str(mail["Message-ID"]))
 
@@ -137,22 +136,17 @@ class MailChannel:
         """A connection that was kept, if the server still knows it, or a new one."""
         while self._idle:
             kept = self._idle.pop()
-            try:
+            with suppress(aiosmtplib.SMTPException, OSError), ExitStack() as unless_alive:
+                unless_alive.callback(kept.close)
                 # Asked before anything of the mail is sent: a line that is dead now has taken nothing.
                 await kept.rset()
-            except (aiosmtplib.SMTPException, OSError):
-                kept.close()
-            except BaseException:
-                kept.close()
-                raise
-            else:
+                unless_alive.pop_all()
                 return kept
         client = self._client()
-        try:
+        with ExitStack() as unless_connected:
+            unless_connected.callback(client.close)
             await client.connect()
-        except BaseException:
-            client.close()
-            raise
+            unless_connected.pop_all()
         return client
 
     def _keep(self, client: aiosmtplib.SMTP) -> None:
