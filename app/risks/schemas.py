@@ -20,7 +20,7 @@ Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, ma
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=63)]
 Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2200, 1, 1))]
-OneToFive = Annotated[int, Field(ge=1, le=5)]
+OneToFive = Annotated[int, Field(strict=True, ge=1, le=5)]
 
 
 class _Asked(BaseModel):

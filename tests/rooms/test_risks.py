@@ -284,3 +284,9 @@ async def test_the_end_of_an_incident_ends_its_assessments(world: World) -> None
     await world.advance(hours=1)
     assert world.told() == []
     await ask(world, risk=None, incident=incident, expect=409)
+
+
+async def test_likelihood_and_impact_are_whole_numbers_and_nothing_that_passes_for_one(world: World) -> None:
+    for odd in (True, "4"):
+        refused = await world.call("PATCH", "/risks/core_system_fails", {"impact": odd}, expect=422)
+        assert refused["errors"][0]["path"] == "impact"
