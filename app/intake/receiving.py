@@ -14,8 +14,8 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app.access.edge import Edge, problems, shown_key
 from app.access.parts import Parts
-from app.errors import Forbidden, Malformed, Problem, TooMany, Unauthenticated, Unavailable
-from app.intake import admission, inbox
+from app.errors import Forbidden, Malformed, NotFound, Problem, TooMany, Unauthenticated, Unavailable
+from app.intake import admission, enrolment, inbox
 from app.intake.admission import Asking, Shown
 from app.intake.certified import Certified
 from app.intake.envelopes import document_of
@@ -66,12 +66,14 @@ async def put_in(
     return await _take_in(slug, request)
 
 
-@router.options("/intake/{slug}", status_code=204, responses=problems())
+@router.options("/intake/{slug}", status_code=204, responses=problems(NotFound))
 async def may_deliver(slug: str, request: Request) -> Response:
     """The handshake of CloudEvents' webhooks: whoever asks may deliver, if what it then posts shows the key.
 
-    Says the same for every address, whether there is a source or not.
+    Says the same for every address that a source might have, whether there is one or not.
     """
+    if not enrolment.may_be_slug(slug):
+        raise NotFound(say("intake.no_such_source", slug=slug[:63]))
     origin = request.headers.get("webhook-request-origin", "")
     headers = {"Allow": "POST, PUT, OPTIONS"}
     if origin:
