@@ -91,8 +91,10 @@ async def ask(
     if method is not Method.QUALITATIVE:
         if subject.type is None:
             raise NotEnough(say("risks.no_type"), needs=["type"])
-        made.type, made.end = subject.type, end or at
+        made.type, made.end = subject.type, min(end or at, at)
         made.start = start or made.end - assessing_.period
+        if made.start >= made.end:
+            raise WrongShape(say("risks.from_not_before_to"), errors=[{"path": "from"}])
         recorded, watched = await history.cases(session, made.type, start=made.start, end=made.end)
         made.figures = _kept(assessing.by_figures(assessing_, recorded, watched=watched))
     session.add(made)

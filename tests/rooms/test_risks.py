@@ -290,3 +290,14 @@ async def test_likelihood_and_impact_are_whole_numbers_and_nothing_that_passes_f
     for odd in (True, "4"):
         refused = await world.call("PATCH", "/risks/core_system_fails", {"impact": odd}, expect=422)
         assert refused["errors"][0]["path"] == "impact"
+
+
+async def test_time_that_has_not_passed_yet_is_not_counted_as_watched(world: World) -> None:
+    for customers in (100, 200, 3000):
+        await closed(world, customers=customers, minutes=30)
+    await world.advance(days=31)
+    quantitative: dict[str, Any] = {"method": "quantitative", "positions": []}
+    made = await ask(world, **quantitative, to="2030-01-01T00:00:00Z")
+    assert made["figures"]["days"] == 31
+    refused = await ask(world, **quantitative, **{"from": "2029-01-01T00:00:00Z"}, expect=422)
+    assert refused["errors"][0]["path"] == "from"
