@@ -21,7 +21,7 @@ the catalogue entry `problem.<slug>.title`; the detail is a `Wording`, put into 
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from app.wording import Wording
+from app.wording import Wording, say
 
 
 class Problem(Exception):
@@ -65,6 +65,12 @@ class Refused(Problem, status=409, slug="refused"):
 
 class Stale(Refused, slug="stale"):
     """Somebody changed it since you looked."""
+
+    @classmethod
+    def unless(cls, seen: int | None, current: int) -> None:
+        """Refuse what was decided on another version than the one there is (`If-Match`); none: no version was named."""
+        if seen is not None and seen != current:
+            raise cls(say("access.stale", current=current), current_version=current)
 
 
 class StillRunning(Refused, slug="still-running"):

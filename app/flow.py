@@ -87,6 +87,8 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     # what is held
     "reservation.made": (holding.keep_time,),
     "reservation.extended": (holding.keep_time, holding.note_extension),
+    "reservation.released": (holding.note_release,),
+    "reservation.failed": (holding.tell_who_holds_it,),
     "reservation.ending": (holding.ask_whether_to_extend,),
     "reservation.ended": (holding.end_lease,),
     "reservation.late": (holding.give_back_late,),
@@ -139,6 +141,6 @@ TOGETHER: Final[Mapping[str, ReactionToMany]] = {"signal.received": listening.co
 NOBODY_CARES: Final = frozenset(
     {
         "incident.response_started", "incident.recovering", "task.started", "announcement.published", "run.done",
-        "reservation.released", "notice.acknowledged",
+        "notice.acknowledged",
     }
 )  # fmt: skip

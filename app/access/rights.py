@@ -114,6 +114,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     # resources
     ("GET", "/api/v1/pools"): READS,
     ("GET", "/api/v1/pools/{pool_id}"): READS,
+    ("GET", "/api/v1/pools/{pool_id}/movements"): READS,
     ("POST", "/api/v1/pools/{pool_id}/movements"): MANAGES,
     ("POST", "/api/v1/pools/{pool_id}/stocktakes"): MANAGES,
     ("POST", "/api/v1/pools/{pool_id}/assets/{name}/state"): MANAGES,

@@ -63,7 +63,7 @@ async def change_risk(risk_id: Id, request: Request, session: Session, who: Who,
     await register.change(
         session,
         risk,
-        asked.values(risk, now),
+        asked.values(risk, language_of(request), now),
         actor=who.name,
         at=now,
         reason=asked.reason,

@@ -27,8 +27,7 @@ async def locked(session: AsyncSession, name: str, *, version: int | None = None
     incident = await session.scalar(query.execution_options(populate_existing=True))
     if incident is None:
         raise NotFound(say("incidents.not_found", id=name))
-    if version is not None and version != incident.version:
-        raise Stale(say("access.stale", current=incident.version), current_version=incident.version)
+    Stale.unless(version, incident.version)
     outbox.speaks_of(session, incident.id, outbox.Urgency.of(incident.level))
     return incident
 

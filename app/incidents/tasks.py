@@ -92,8 +92,7 @@ def move(
     note: str | None = None, evidence: Sequence[str] = (), version: int | None = None,
 ) -> Task:  # fmt: skip
     """Apply `event` to a task of a locked incident, or raise what stands against it."""
-    if version is not None and version != task.version:
-        raise Stale(say("access.stale", current=task.version), current_version=task.version)
+    Stale.unless(version, task.version)
     state = TaskState(task.state)
     to = TRANSITIONS.get((state, event))
     if to is None:

@@ -144,6 +144,21 @@ class Assessing(Part):
     """How far back incidents are counted, unless somebody asks otherwise."""
     per_year: Steps = Field(default=[1.0, 3.0, 12.0, 52.0])
     """Incidents of the type in a year, for the likelihood."""
+    money: list[Annotated[str, Field(min_length=1, max_length=100)]] = Field(
+        default=[
+            "money",
+            "refunds",
+            "compensation",
+            "penalties",
+            "revenue",
+            "金额",
+            "退款",
+            "赔偿",
+            "罚款",
+            "收入",
+        ]
+    )
+    """The kinds of loss a review states in the currency of the plan; others (calls, customers) are not added to them."""
     loss: Steps = Field(default=[10_000.0, 100_000.0, 1_000_000.0, 10_000_000.0])
     """Mean loss of an incident, in the currency of the plan, for the impact."""
     customers: Steps = Field(default=[10.0, 100.0, 1_000.0, 10_000.0])

@@ -225,8 +225,7 @@ async def move(
     """
     await in_turn(session, "plan")  # two starting replicas must not both be first
     revision = await found(session, revision_id)
-    if version is not None and version != revision.version:
-        raise Stale(say("access.stale", current=revision.version), current_version=revision.version)
+    Stale.unless(version, revision.version)
     state = RevisionState(revision.state)
     to = TRANSITIONS.get((state, event))
     if to is None:

@@ -36,6 +36,28 @@ async def note_extension(happened: Happened) -> None:
         )
 
 
+async def note_release(happened: Happened) -> None:
+    """Somebody gave it back by hand; what the plan gives back is said by what it ends with."""
+    by = happened.payload["by"]
+    if by == "plan" or (incident := await _incident(happened)) is None or not is_open(incident):
+        return
+    held = await reservation.reservation(happened.session, happened.payload["reservation_id"])
+    things = await _things(happened, held)
+    timeline.append(
+        happened.session, incident, "reservation.released", actor=by, at=happened.at, things=things
+    )
+
+
+async def tell_who_holds_it(happened: Happened) -> None:
+    """Something that is held does not work any more: the incident's record and its commander say so."""
+    incident = await _incident(happened)
+    if incident is None or not is_open(incident):
+        return
+    title, by = happened.payload["title"], happened.payload["by"]
+    timeline.append(happened.session, incident, "reservation.failed", actor=by, at=happened.at, title=title)
+    await happened.tell(incident, "reservation_failed", await happened.commander(incident), title=title)
+
+
 async def ask_whether_to_extend(happened: Happened) -> None:
     """Its end is near: whoever commands says whether it is still needed."""
     incident = await _incident(happened)
@@ -110,6 +132,9 @@ async def look_for_less_grave(happened: Happened) -> None:
         until=datetime.fromisoformat(wanted["until"]), step=wanted["step"], at=happened.at,
         gives_way=list(await happened.session.scalars(less_grave)),
     )  # fmt: skip
+    if proposed is None and wanted["step"] is None:  # somebody asked by hand, and waits for an answer
+        timeline.append(happened.session, incident, "preemption.impossible", actor="plan", at=happened.at)
+        await happened.tell(incident, "preemption_impossible", await happened.commander(incident))
     if proposed is not None:
         takings = await _takings(happened, proposed.takings)
         asked = await decisions.ask(
@@ -144,7 +169,8 @@ async def _settle_lease(happened: Happened, decision_id: str, *, extend: bool, b
     if held is None or held.state != ReservationState.HELD:
         return
     if extend:
-        until = max(held.until, happened.at) + (held.until - held.reserved_at)
+        longer = max(held.until, happened.at) + (held.until - held.reserved_at)
+        until = min(longer, happened.at + leases.LONGEST)
         await leases.extend(happened.session, held.id, until, by=by, at=happened.at)
     else:
         await reservation.release_key(happened.session, held.key, by=by, at=happened.at)

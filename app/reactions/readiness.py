@@ -174,6 +174,13 @@ async def note_found_wanting(happened: Happened) -> None:
 async def _tell(happened: Happened, what: str, besides: Sequence[str] = (), **more: Any) -> None:
     said: dict[str, Any] = {**happened.payload, **more}
     positions: Sequence[str] = [said["owner"], *besides]
+    if not (await holders.answer(happened.session, said["owner"], at=happened.at)).holders:
+        standing = await revisions.current(happened.session)
+        if (
+            standing is not None
+        ):  # nobody holds the owner's post: whoever the plan names where nothing else says whom
+            plan = await revisions.document_of(happened.session, standing.id)
+            positions = [*positions, plan.organisation.default_position]
     await pipeline.tell(
         happened.session,
         News(

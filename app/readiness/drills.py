@@ -181,8 +181,7 @@ async def move(
 ) -> Drill:  # fmt: skip
     """Apply `event` to a drill, or raise what stands against it. Repeatable by nobody: of two, one wins."""
     drill = await locked(session, drill_id)
-    if version is not None and version != drill.version:
-        raise Stale(say("access.stale", current=drill.version), current_version=drill.version)
+    Stale.unless(version, drill.version)
     state = DrillState(drill.state)
     to = TRANSITIONS.get((state, event))
     if to is None:
@@ -384,11 +383,14 @@ async def _check(session: AsyncSession, scheme: Scheme, at: datetime) -> None:
         elif name in taken:
             wrong.append((f"parts.{number}", say("drills.twice", name=name)))
         taken.add(name or "")
+    for number, inject in enumerate(scheme.scenario):
+        if inject.after >= scheme.lasts:
+            wrong.append((f"scenario.{number}.after", say("drills.after_the_end", lasts=scheme.lasts)))
+    if scheme.duty is not None and (await duties.found(session, scheme.duty)).clause != CLAUSE:
+        wrong.append(("duty", say("drills.other_duty", id=scheme.duty, clause=CLAUSE)))
     if wrong:
         errors = [{"path": path, "message": message} for path, message in wrong]
         raise WrongShape(say("drills.not_plannable", what=[message for _, message in wrong]), errors=errors)
-    if scheme.duty is not None:
-        await duties.found(session, scheme.duty)
 
 
 async def _approve(session: AsyncSession, drill: Drill, by: Principal, at: datetime) -> None:

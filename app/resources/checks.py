@@ -12,11 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
 from app.errors import NotFound, Refused
+from app.resources import reservation
 from app.resources.tables import Pool, Unit, UnitState
 from app.wording import say
 
 STOCKTAKE_DUE: Final = "stocktake.due"
 CHECK_DUE: Final = "check.due"
+FAILED: Final = "reservation.failed"
 SETTABLE: Final = frozenset({UnitState.READY, UnitState.FAULTY, UnitState.IN_REPAIR})
 
 
@@ -40,9 +42,19 @@ async def stock_taken(session: AsyncSession, pool: Pool, *, at: datetime) -> Non
 
 
 async def set_state(
-    session: AsyncSession, pool_id: str, name: str, state: UnitState, *, at: datetime, checked: bool = False
+    session: AsyncSession,
+    pool_id: str,
+    name: str,
+    state: UnitState,
+    *,
+    by: str,
+    at: datetime,
+    checked: bool = False,
 ) -> Unit:
-    """Say how an asset is: ready, faulty or in repair. `checked`: it was looked at on purpose, and the next look is due later."""
+    """Say how an asset is: ready, faulty or in repair; who holds one that fails is told.
+
+    `checked`: it was looked at on purpose, and the next look is due later.
+    """
     query = select(Unit).where(Unit.pool_id == pool_id, Unit.name == name).with_for_update()
     unit = await session.scalar(query.execution_options(populate_existing=True))
     if unit is None:
@@ -51,6 +63,10 @@ async def set_state(
         raise Refused(say("resources.no_asset"))
     if unit.state == UnitState.GONE or state not in SETTABLE:
         raise Refused(say("resources.asset_gone"), state=unit.state)
+    if state != UnitState.READY and unit.state == UnitState.READY:
+        for one in (await reservation.holdings(session)).get(unit.id, ()):
+            payload = {"reservation_id": one.reservation_id, "title": unit.title, "by": by}
+            outbox.put(session, FAILED, payload, ref=one.ref, at=at)
     unit.state = state
     if checked:
         await _checked(session, unit, at=at)

@@ -42,7 +42,7 @@ async def fail_over(
     if not exercise:
         for asset in assets:
             if asset.name == failed and asset.state == UnitState.READY:
-                await checks.set_state(session, asset.pool_id, asset.name, UnitState.FAULTY, at=at)
+                await checks.set_state(session, asset.pool_id, asset.name, UnitState.FAULTY, by="plan", at=at)
     return found
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
-from app.errors import NotFound, Refused
+from app.errors import NotFound, Refused, Stale
 from app.resources.tables import Reservation, ReservationState
 from app.wording import say
 
@@ -21,6 +21,9 @@ LATE: Final = "reservation.late"
 EXTENDED: Final = "reservation.extended"
 REMINDER: Final = timedelta(minutes=15)  # before the end; of a short lease, half of it
 GRACE: Final = timedelta(minutes=15)  # after it
+LONGEST: Final = timedelta(
+    days=30
+)  # from the moment of extending; then somebody looks again whether it is still needed
 
 
 async def arm(session: AsyncSession, held: Reservation, *, at: datetime) -> None:
@@ -44,7 +47,13 @@ async def still(session: AsyncSession, payload: Any) -> Reservation | None:
 
 
 async def extend(
-    session: AsyncSession, reservation_id: str, until: datetime, *, by: str, at: datetime
+    session: AsyncSession,
+    reservation_id: str,
+    until: datetime,
+    *,
+    by: str,
+    at: datetime,
+    version: int | None = None,
 ) -> Reservation:
     """Let it end later; what is given back cannot be."""
     held = await _locked(session, reservation_id)
@@ -52,8 +61,11 @@ async def extend(
         raise NotFound(say("resources.no_such_reservation"))
     if held.state != ReservationState.HELD:
         raise Refused(say("resources.given_back"), state=held.state)
+    Stale.unless(version, held.version)
     if until <= max(held.until, at):
         raise Refused(say("resources.not_later"), until=held.until)
+    if until > at + LONGEST:
+        raise Refused(say("resources.too_late", latest=at + LONGEST), latest=at + LONGEST)
     held.until, held.decision_id = until, None
     held.version += 1
     payload = {"reservation_id": held.id, "by": by, "until": until.isoformat()}

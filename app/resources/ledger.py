@@ -7,9 +7,9 @@ ledger right. People do not move by ledger: they are in a pool because of the po
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import NotFound, Refused
@@ -92,6 +92,14 @@ async def look_again(session: AsyncSession, pool_id: str, item: str, *, at: date
     """Some of an item may no longer be used: ask for more if what is left is less than the minimum."""
     pool, units = await _locked(session, pool_id, item)
     await replenishment.ask_if_low(session, pool, units, at=at)
+
+
+def of_pool(pool_id: str, *, item: str | None = None) -> Select[Any]:
+    """The entries of all units of a pool, or of all lots of one item."""
+    units = select(Unit.id).where(Unit.pool_id == pool_id)
+    return select(Movement).where(
+        Movement.unit_id.in_(units if item is None else units.where(Unit.name == item))
+    )
 
 
 async def movements(session: AsyncSession, unit_id: str) -> list[Movement]:

@@ -111,6 +111,13 @@ async def of_decision(session: AsyncSession, decision_id: str) -> Preemption | N
     return found
 
 
+async def open_for(session: AsyncSession, ref: str, ask: Sequence[Ask]) -> Preemption | None:
+    """The proposal for the same things that waits for its answer."""
+    query = select(Preemption).where(Preemption.ref == ref, Preemption.state == PreemptionState.PROPOSED)
+    asked = [one.model_dump(mode="json") for one in ask]
+    return next((one for one in await session.scalars(query) if one.asked == asked), None)
+
+
 def listing(*, state: PreemptionState | None = None) -> Select[Any]:
     query = select(Preemption)
     return query if state is None else query.where(Preemption.state == state)

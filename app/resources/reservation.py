@@ -159,10 +159,7 @@ async def reserve_or_refuse(
     at: datetime,
 ) -> Reservation:
     """The same for somebody who asks by hand, in a request of its own: pools exist, the end lies ahead, a shortage is refused."""
-    asked = {demand.pool for one in ask for demand in (one, *one.substitutes)}
-    known = set(await session.scalars(select(Pool.id).where(Pool.id.in_(asked))))
-    if unknown := sorted(asked - known):
-        raise NotFound(say("resources.no_such_pool", id=unknown[0]))
+    await refuse_unknown(session, ask)
     if until <= at:
         raise Refused(say("resources.until_is_past"))
     outcome = await reserve(
@@ -171,6 +168,14 @@ async def reserve_or_refuse(
     if isinstance(outcome, Shortage):
         raise Refused(outcome.wording(), shortage=outcome.as_data())
     return outcome
+
+
+async def refuse_unknown(session: AsyncSession, ask: Sequence[Ask]) -> None:
+    """Raise `NotFound` for a pool the plan does not have."""
+    asked = {demand.pool for one in ask for demand in (one, *one.substitutes)}
+    known = set(await session.scalars(select(Pool.id).where(Pool.id.in_(asked))))
+    if unknown := sorted(asked - known):
+        raise NotFound(say("resources.no_such_pool", id=unknown[0]))
 
 
 async def release(session: AsyncSession, reservation_id: str, *, by: str, at: datetime) -> bool:

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from app.access.edge import Edge, Now, Session, Who, problems
+from app.access.edge import Edge, IfMatch, Now, Session, Who, problems
 from app.access.paging import Page, Paging, paged
-from app.errors import NotFound, Refused
+from app.errors import NotFound, Refused, Stale
 from app.resources import checks, leases, ledger, pools, preemption, replenishment, reservation
 from app.resources.schemas import (
     ExtendReservation,
@@ -24,6 +24,7 @@ from app.resources.schemas import (
     WriteMovement,
 )
 from app.resources.tables import (
+    Movement,
     MovementKind,
     Preemption,
     PreemptionState,
@@ -49,6 +50,16 @@ async def list_pools(session: Session) -> Page[PoolRead]:
 async def read_pool(pool_id: Id, session: Session) -> PoolWithUnits:
     """One pool with its people, items or assets."""
     return PoolWithUnits.of(await pools.stock_of(session, pool_id))
+
+
+@router.get("/pools/{pool_id}/movements", response_model=Page[MovementRead], responses=problems(NotFound))
+async def list_movements(
+    pool_id: Id, session: Session, part: Paging, item: Annotated[str | None, Query(pattern=_PLAIN)] = None
+) -> Page[MovementRead]:
+    """The ledger of a pool, newest first; `item`: of one item, all its lots."""
+    await pools.stock_of(session, pool_id)
+    rows, following = await paged(session, ledger.of_pool(pool_id, item=item), Movement.id, part)
+    return Page(items=[MovementRead.of(row) for row in rows], next=following)
 
 
 @router.post(
@@ -88,7 +99,9 @@ async def take_stock(pool_id: Id, new: TakeStock, session: Session, who: Who, no
 )
 async def set_state(pool_id: Id, name: Id, new: SetState, session: Session, who: Who, now: Now) -> UnitRead:
     """Say how an asset is, and whether it was checked on purpose."""
-    unit = await checks.set_state(session, pool_id, name, UnitState(new.state), at=now, checked=new.checked)
+    unit = await checks.set_state(
+        session, pool_id, name, UnitState(new.state), by=who.name, at=now, checked=new.checked
+    )
     return UnitRead.of(unit)
 
 
@@ -105,10 +118,11 @@ async def list_replenishments(
     "/replenishments/{replenishment_id}/order", response_model=ReplenishmentRead, responses=problems(NotFound, Refused)
 )  # fmt: skip
 async def order_replenishment(
-    replenishment_id: Id, new: OrderReplenishment, session: Session, who: Who, now: Now
+    replenishment_id: Id, new: OrderReplenishment, session: Session, who: Who, now: Now, version: IfMatch
 ) -> ReplenishmentRead:
     """Note that the supplier was asked; again changes nothing."""
     asked = await replenishment.found(session, replenishment_id)
+    Stale.unless(version, asked.version)
     replenishment.order(asked, quantity=new.quantity, by=who.name, at=now)
     return ReplenishmentRead.of(asked)
 
@@ -117,10 +131,11 @@ async def order_replenishment(
     "/replenishments/{replenishment_id}/receive", response_model=ReplenishmentRead, responses=problems(NotFound, Refused)
 )  # fmt: skip
 async def receive_replenishment(
-    replenishment_id: Id, new: ReceiveReplenishment, session: Session, who: Who, now: Now
+    replenishment_id: Id, new: ReceiveReplenishment, session: Session, who: Who, now: Now, version: IfMatch
 ) -> ReplenishmentRead:
-    """Note that it came in, in the ledger as well."""
+    """Note that it came in, in the ledger as well. Of less than was ordered, what is still low is asked for anew."""
     asked = await replenishment.found(session, replenishment_id)
+    Stale.unless(version, asked.version)
     replenishment.receive(asked, by=who.name, at=now)
     lot = ledger.Lot(asked.item, new.place, new.batch, new.expires_on)
     await session.flush()  # it is no longer running: what is still low is asked for anew
@@ -141,11 +156,17 @@ async def list_reservations(
 
 
 @router.post(
-    "/reservations/{reservation_id}/release", response_model=ReservationRead, responses=problems(NotFound)
+    "/reservations/{reservation_id}/release",
+    response_model=ReservationRead,
+    responses=problems(NotFound, Stale),
 )
-async def release(reservation_id: Id, session: Session, who: Who, now: Now) -> ReservationRead:
+async def release(
+    reservation_id: Id, session: Session, who: Who, now: Now, version: IfMatch
+) -> ReservationRead:
     """Give everything back; again changes nothing."""
     held = await reservation.reservation(session, reservation_id)
+    if held.state == ReservationState.HELD:
+        Stale.unless(version, held.version)
     if await reservation.release(session, held.id, by=who.name, at=now):
         await session.refresh(held)
     return ReservationRead.of(held, (await reservation.lines_of(session, [held]))[held.id])
@@ -155,10 +176,10 @@ async def release(reservation_id: Id, session: Session, who: Who, now: Now) -> R
     "/reservations/{reservation_id}/extend", response_model=ReservationRead, responses=problems(NotFound, Refused)
 )  # fmt: skip
 async def extend(
-    reservation_id: Id, new: ExtendReservation, session: Session, who: Who, now: Now
+    reservation_id: Id, new: ExtendReservation, session: Session, who: Who, now: Now, version: IfMatch
 ) -> ReservationRead:
-    """Let it end later."""
-    held = await leases.extend(session, reservation_id, new.until, by=who.name, at=now)
+    """Let it end later, by thirty days from now at most."""
+    held = await leases.extend(session, reservation_id, new.until, by=who.name, at=now, version=version)
     return ReservationRead.of(held, (await reservation.lines_of(session, [held]))[held.id])
 
 

@@ -97,8 +97,7 @@ async def move(
 ) -> Improvement:  # fmt: skip
     """Apply `event` to an item, or raise what stands against it."""
     item = await locked(session, improvement_id)
-    if version is not None and version != item.version:
-        raise Stale(say("access.stale", current=item.version), current_version=item.version)
+    Stale.unless(version, item.version)
     state = ImprovementState(item.state)
     to = TRANSITIONS.get((state, event))
     if to is None:

@@ -125,8 +125,7 @@ async def _fix(session: AsyncSession, incident: Incident, review: Review, *, by:
 async def _held(session: AsyncSession, review: Review, version: int | None) -> Review:
     held = await draft.locked(session, review.incident_id)
     assert held is not None  # reviews are never deleted
-    if version is not None and version != held.version:
-        raise Stale(say("access.stale", current=held.version), current_version=held.version)
+    Stale.unless(version, held.version)
     return held
 
 

@@ -28,6 +28,7 @@ from app.people import holders
 from app.people.tables import Assignment
 from app.plan import revisions
 from app.risks import history, register
+from app.risks.register import RiskRetired
 from app.risks.tables import Assessment, AssessmentState, Assessor, Method, Risk
 from app.wording import Wording, kept, restored, say
 
@@ -83,6 +84,8 @@ async def ask(
         raise WrongShape(say("risks.due_in_the_past"), errors=[{"path": "due_at"}])
     if isinstance(subject, Incident) and subject.state not in OPEN_STATES:
         raise Refused(say("incidents.over"), state=subject.state)
+    if isinstance(subject, Risk) and subject.retired_at is not None:
+        raise RiskRetired(say("risks.retired"), retired_at=subject.retired_at)
     made = Assessment(
         id=new_id(at), risk_id=subject.id if isinstance(subject, Risk) else None,
         incident_id=subject.id if isinstance(subject, Incident) else None, method=method, state=S.OPEN,
@@ -95,7 +98,9 @@ async def ask(
         made.start = start or made.end - assessing_.period
         if made.start >= made.end:
             raise WrongShape(say("risks.from_not_before_to"), errors=[{"path": "from"}])
-        recorded, watched = await history.cases(session, made.type, start=made.start, end=made.end)
+        recorded, watched = await history.cases(
+            session, made.type, start=made.start, end=made.end, money=assessing_.money
+        )
         made.figures = _kept(assessing.by_figures(assessing_, recorded, watched=watched))
     session.add(made)
     await session.flush()

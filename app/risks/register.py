@@ -13,7 +13,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
-from app.errors import NotFound, Stale, WrongShape
+from app.errors import NotFound, Refused, Stale, WrongShape
 from app.ids import new_id
 from app.plan import revisions
 from app.plan.document import PlanDocument
@@ -46,6 +46,10 @@ async def add(session: AsyncSession, values: Mapping[str, Any], *, actor: str, a
     return await _put(session, plan, values, actor=actor, at=at)
 
 
+class RiskRetired(Refused, slug="risk-retired"):
+    """It is no longer a risk; bring it back first."""
+
+
 async def change(
     session: AsyncSession, risk: Risk, values: Mapping[str, Any], *, actor: str, at: datetime, reason: str | None = None,
     version: int | None = None, assessment_id: str | None = None,
@@ -54,8 +58,9 @@ async def change(
 
     So does an assessment, which puts the next review off by as long as the plan has it.
     """
-    if version is not None and version != risk.version:
-        raise Stale(say("access.stale", current=risk.version), current_version=risk.version)
+    Stale.unless(version, risk.version)
+    if risk.retired_at is not None and values.get("retired_at", risk.retired_at) is not None:
+        raise RiskRetired(say("risks.retired"), retired_at=risk.retired_at)
     _, plan = await revisions.in_force(session)
     _refuse_unknown(plan, values)
     if assessment_id is not None:

@@ -66,7 +66,7 @@ async def change_risk(
 ) -> RiskRead:  # fmt: skip
     """Change a risk, review it with a new date, or retire it. What was changed, by whom and why is kept."""
     risk = await register.found(session, risk_id, lock=True)
-    values = asked.values(risk, now)
+    values = asked.values(risk, language, now)
     await register.change(session, risk, values, actor=who.name, at=now, reason=asked.reason, version=version)
     return await _read(session, risk, language, response)
 

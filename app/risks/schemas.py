@@ -60,13 +60,15 @@ class ChangeRisk(_Asked):
     """No longer a risk: kept, and reminded of no more."""
     reason: Reason | None = None
 
-    def values(self, risk: Risk, at: datetime) -> dict[str, Any]:
+    def values(self, risk: Risk, language: str, at: datetime) -> dict[str, Any]:
+        """What is to stand there; a title is set in the language it is given in."""
         said = {name: getattr(self, name) for name in self.model_fields_set - {"reason", "retired", "title"}}
         said = {
             name: value for name, value in said.items() if value is not None or name in ("type", "playbook")
         }
         if self.title is not None:
-            said["title"] = {"zh": self.title, "en": self.title, "zh_hant": None}
+            tongue = {"zh-Hans": "zh", "zh-Hant": "zh_hant"}.get(language, "en")
+            said["title"] = {**risk.title, tongue: self.title}
         if self.retired is not None:
             said["retired_at"] = (risk.retired_at or at) if self.retired else None
         return said

@@ -3,6 +3,9 @@
 Their rooms know a reference only; here it is looked up, and whether the incident it names is still open.
 """
 
+import re
+from typing import Final
+
 from fastapi import APIRouter
 
 from app import outbox
@@ -10,15 +13,16 @@ from app.access.edge import Edge, Language, Now, Session, Who, problems
 from app.access.paging import Page, Paging
 from app.errors import NotFound, Refused
 from app.ids import new_id
-from app.incidents import authority, lifecycle, record
-from app.incidents.tables import OPEN_STATES, State, Status
+from app.incidents import authority, lifecycle, record, timeline
+from app.incidents.tables import OPEN_STATES, Incident, State, Status
 from app.notify import delivery_log
 from app.notify.schemas import NoticeRead
-from app.resources import reservation
+from app.resources import preemption, reservation
 from app.resources.schemas import HeldRead, PreemptionWanted, RequestUnits, ReservationRead, WantPreemption
 from app.wording import say
 
 router = APIRouter(prefix="/api/v1", route_class=Edge)
+_LIKE_A_NUMBER: Final = re.compile(r"^INC-", re.IGNORECASE)
 
 
 @router.get("/incidents/{incident_id}/notices", responses=problems(NotFound), tags=["notices"])
@@ -48,12 +52,18 @@ async def reservations(incident_id: str, session: Session, who: Who) -> Page[Hel
 )
 async def reserve(new: RequestUnits, session: Session, who: Who, now: Now) -> ReservationRead:
     """Reserve all that is asked for, or nothing: a shortage is 409 and says what there is."""
-    ref, exercise = await _ref(session, new.ref, new.exercise)
+    incident = await _open_one(session, new.ref)
+    ref = new.ref if incident is None else incident.id
+    exercise = new.exercise if incident is None else incident.status != Status.ACTUAL
     made = await reservation.reserve_or_refuse(
         session, ref=ref, key=f"hand:{ref}:{new.key or new_id(now)}", ask=new.ask, until=new.until,
         by=who.name, exercise=exercise, at=now,
     )  # fmt: skip
-    return ReservationRead.of(made, (await reservation.lines_of(session, [made]))[made.id])
+    lines = (await reservation.lines_of(session, [made]))[made.id]
+    if incident is not None and made.reserved_at == now:  # else it is the one an earlier call made
+        things = [say("flow.thing", quantity=line.quantity, title=line.title) for line in lines]
+        timeline.append(session, incident, "reservation.made", actor=who.name, at=now, things=things)
+    return ReservationRead.of(made, lines)
 
 
 @router.post(
@@ -68,9 +78,17 @@ async def want_preemption(
 ) -> PreemptionWanted:
     """Where the pools are short, ask the commander whether to take it from less grave incidents.
 
-    The question comes if those hold enough (`GET /api/v1/preemptions`); nothing is taken before the answer.
+    The question comes if those hold enough (`GET /api/v1/preemptions`), else the timeline says that they do not; nothing is taken
+    before the answer.
     """
-    ref, _ = await _ref(session, (await authority.seen(session, who, incident_id)).id, exercise=False)
+    incident = await _open_one(session, (await authority.seen(session, who, incident_id)).id)
+    assert incident is not None
+    ref = incident.id
+    if incident.status != Status.ACTUAL:
+        raise Refused(say("resources.exercise_takes_nothing"))
+    await reservation.refuse_unknown(session, new.ask)
+    if (asked := await preemption.open_for(session, ref, new.ask)) is not None:
+        raise Refused(say("resources.preemption_asked"), preemption=asked.id, decision=asked.decision_id)
     key = f"hand:{ref}:{new_id(now)}"
     wanted = {
         "incident_id": ref, "step": None, "key": key, "ask": [one.model_dump(mode="json") for one in new.ask],
@@ -82,17 +100,20 @@ async def want_preemption(
     return PreemptionWanted(incident_id=ref, key=key)
 
 
-async def _ref(session: Session, named: str, exercise: bool) -> tuple[str, bool]:
-    """The id of the incident named by id or number, and whether it is a drill; anything else stays as it is.
+async def _open_one(session: Session, named: str) -> Incident | None:
+    """The incident named by id or number; none: what is named so is something else, a meeting for instance.
 
-    The incident stays locked: one that ends at the same moment gives back what was taken for it before.
+    It stays locked: one that ends at the same moment gives back what was taken for it before. What looks like the number of an
+    incident and is none is refused: a slip of the finger takes nothing.
     """
     try:
         incident = await record.locked(session, named)
     except NotFound:
-        return named, exercise
+        if _LIKE_A_NUMBER.match(named):
+            raise
+        return None
     if incident.state not in OPEN_STATES:
         raise Refused(
             say("incidents.over"), state=incident.state, allowed=lifecycle.allowed(State(incident.state))
         )
-    return incident.id, incident.status != Status.ACTUAL
+    return incident

@@ -121,30 +121,64 @@ async def test_an_incident_as_grave_takes_nothing(world: World) -> None:
     assert await asked(world, second["id"], "preemption") is None
 
 
-async def test_a_lease_near_its_end_is_asked_about_and_goes_on(world: World) -> None:
+async def test_what_is_done_by_hand_stands_on_the_record_and_a_slip_takes_nothing(world: World) -> None:
     less = await lesser(world)
-    await world.advance(hours=1, minutes=46)
-    question = await asked(world, less["id"], "lease")
-    assert question is not None
+    assert "reservation.made" in await kinds(world, less["id"])
+    until = (world.clock.now() + timedelta(hours=2)).isoformat()
+    await world.post(
+        "/reservations", {"ref": "INC-2026-0999", "ask": STANDBY[:1], "until": until}, expect=404
+    )
+    stale = {"If-Match": '"7"'}
+    path = f"/reservations/{less['held']}"
+    refused = await world.post(f"{path}/release", headers=stale, expect=409)
+    assert refused["current_version"] == 1
+    far = (world.clock.now() + timedelta(days=31)).isoformat()
+    assert "latest" in await world.post(f"{path}/extend", {"until": far}, expect=409)
 
-    await choose(world, question, "extend")
-    await world.advance(minutes=30)
+    await world.post(f"{path}/release", headers={"If-Match": '"1"'})
+    await world.settle()
 
-    assert len(await held(world, less["id"])) == 2
-    assert "reservation.extended" in await kinds(world, less["id"])
+    assert "reservation.released" in await kinds(world, less["id"])
 
 
-async def test_a_lease_nobody_extends_is_late_then_goes_back(world: World) -> None:
+async def test_the_commander_hears_when_what_is_held_breaks(world: World) -> None:
     less = await lesser(world)
-    await world.advance(hours=2, minutes=1)
-    assert "reservation.late" in await kinds(world, less["id"])
-    assert len(await held(world, less["id"])) == 2, "late is not lost"
+    world.messages()
+    await world.post(
+        "/pools/standby_systems/assets/standby_telephony/state", {"state": "faulty"}, role="management"
+    )
+    await world.settle()
 
-    await world.advance(minutes=15)
+    assert "reservation.failed" in await kinds(world, less["id"])
+    assert any("Standby telephony" in one.text or "备用电话系统" in one.text for one in world.messages())
 
-    assert await held(world, less["id"]) == []
-    assert "reservation.returned" in await kinds(world, less["id"])
-    assert await asked(world, less["id"], "lease") is None, "nothing to decide any more"
-    again = await world.post(f"/reservations/{less['held']}/release")
-    assert again["state"] == "released", "giving back twice is giving back once"
-    await world.nothing_failed()
+
+async def test_asking_to_take_what_cannot_be_taken_is_answered(world: World) -> None:
+    await lesser(world)
+    grave = await graver(world)
+    await choose(world, await asked(world, grave["id"], "preemption"), "leave")
+    until = (world.clock.now() + timedelta(hours=2)).isoformat()
+    path, wish = f"/incidents/{grave['id']}/preemptions", {"ask": STANDBY[:1], "until": until}
+    await world.post(path, {**wish, "ask": [{"pool": "zzz", "quantity": 1}]}, expect=404)
+
+    await world.post(path, wish, expect=202)
+    await world.settle()
+    again = await world.post(path, wish, expect=409)
+    assert again["decision"] == (await asked(world, grave["id"], "preemption"))["id"]
+
+    await world.post(
+        path, {**wish, "ask": [{"pool": "service_supplies", "item": "backup_phone", "quantity": 900}]}
+    )
+    await world.settle()
+    assert "preemption.impossible" in await kinds(world, grave["id"])
+
+
+async def test_the_ledger_of_a_pool_can_be_read(world: World) -> None:
+    before = (await world.get("/pools/service_supplies/movements?item=backup_phone"))["items"]
+    assert [one["kind"] for one in before] == ["opening"]
+    await world.advance(minutes=1)
+    new = {"item": "backup_phone", "kind": "in", "quantity": 5}
+    await world.post("/pools/service_supplies/movements", new, role="management")
+    after = (await world.get("/pools/service_supplies/movements?item=backup_phone"))["items"]
+    assert [(one["kind"], one["change"]) for one in after] == [("in", 5), ("opening", 20)]
+    await world.get("/pools/zzz/movements", expect=404)

@@ -137,6 +137,19 @@ async def test_whoever_planned_it_does_not_approve_it_and_whoever_takes_part_doe
     assert {one["path"] for one in wrong["errors"]} == {"type", "parts.0"}
 
 
+async def test_what_would_happen_after_the_end_and_the_duty_of_others_are_refused(world: World) -> None:
+    await world.advance(days=170)
+    async with world.parts.db.transaction() as session:
+        await duties.fire_due(session, at=world.clock.now())
+    await world.settle()
+    others = next(d for d in (await world.get("/duties"))["items"] if d["clause"] != "EP-8.3")
+    late = [{"after": "PT1H", "text": "Another line is dead"}, {"after": "PT8H", "text": "Too late"}]
+    refused = await world.post(
+        "/drills", scheme(world, scenario=late, lasts="PT2H", duty=others["key"]), expect=422
+    )
+    assert {one["path"] for one in refused["errors"]} == {"scenario.1.after", "duty"}
+
+
 async def test_who_takes_part_gives_no_points_and_an_observer_does(world: World) -> None:
     drill = await started(world)
     people = {one["name"]: one["id"] for one in (await world.get("/people"))["items"]}

@@ -92,6 +92,24 @@ async def test_its_commander_moves_it_and_what_that_changes_is_said_and_done(
         await world.the_auditor_finds_nothing()
 
 
+async def test_a_step_that_comes_back_with_its_level_comes_back_in_the_words_of_the_new_revision(
+    begin: Begin, tmp_path: Path
+) -> None:
+    steps = [task("look"), wait("held"), task("later", needs=["held"]), task("grave", levels=[1, 2])]
+
+    def reworded(plan: Any) -> None:
+        plan["plan"]["version"] = "1.1"
+        plan["playbooks"]["trial"]["steps"][3]["title"] = {"zh": "新", "en": "New words"}
+
+    async with begin(steps, level=2) as trial:
+        await trial.apply("relevel", level=3, reason="less than it looked")
+        assert (await trial.states())["grave"] == "withdrawn"
+        await enforced(trial.world, tmp_path, reworded, steps)
+        await move(trial)
+        await trial.apply("relevel", level=2, reason="worse again")
+        assert (await trial.step("grave"))["title"]["en"] == "New words"
+
+
 async def test_moving_it_never_puts_off_the_update_that_is_owed(begin: Begin, tmp_path: Path) -> None:
     async with begin(STEPS) as trial:
         [owed] = [one for one in (await trial.read())["obligations"] if one["state"] == "owed"]

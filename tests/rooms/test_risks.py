@@ -7,7 +7,10 @@ from sqlalchemy import select
 
 from app.access import keys
 from app.access.tables import Role
+from app.incidents.tables import Incident
+from app.levels.document import Assessing
 from app.people.tables import Person
+from app.risks.history import case
 from tests.world import NIGHT, World
 
 LEAK = {
@@ -301,3 +304,33 @@ async def test_time_that_has_not_passed_yet_is_not_counted_as_watched(world: Wor
     assert made["figures"]["days"] == 31
     refused = await ask(world, **quantitative, **{"from": "2029-01-01T00:00:00Z"}, expect=422)
     assert refused["errors"][0]["path"] == "from"
+
+
+async def test_a_new_title_is_set_in_the_language_it_is_given_in_and_the_others_are_kept(
+    world: World,
+) -> None:
+    path, chinese = "/risks/core_system_fails", {"Accept-Language": "zh-Hans"}
+    before = (await world.get(path, headers=chinese))["title"]
+    await world.call("PATCH", path, {"title": "The core fails"}, headers={"Accept-Language": "en"})
+    assert (await world.get(path, headers={"Accept-Language": "en"}))["title"] == "The core fails"
+    assert (await world.get(path, headers=chinese))["title"] == before
+
+
+async def test_a_retired_risk_is_brought_back_before_it_is_changed_or_assessed(world: World) -> None:
+    path = "/risks/core_system_fails"
+    await world.call("PATCH", path, {"retired": True})
+    refused = await world.call("PATCH", path, {"impact": 2}, expect=409)
+    assert refused["type"].endswith("risk-retired")
+    assert '"retired": false' in refused["detail"]
+    await ask(world, expect=409)
+    await world.call("PATCH", path, {"retired": False, "impact": 2})
+    await ask(world)
+
+
+async def test_only_losses_of_money_are_added_up_as_money(world: World) -> None:
+    losses = {"Refunds": 1000, "赔偿": {"现金": 200, "代金券": 300}, "complaints": 500, "customers": 30000}
+    await closed(world, customers=10, minutes=30)
+    async with world.parts.db.reading() as session:
+        incident = (await session.scalars(select(Incident))).one()
+    assert case(incident, losses, Assessing().money).loss == 1500
+    assert case(incident, {"complaints": 500}, Assessing().money).loss is None

@@ -198,11 +198,13 @@ async def test_half_a_stocktake_does_not_move_the_due_date(db: Database) -> None
 
 async def test_what_is_faulty_is_not_reserved_until_a_check_finds_it_ready(db: Database) -> None:
     async with db.transaction() as session:
-        await checks.set_state(session, "systems", "main", UnitState.FAULTY, at=AT)
+        await checks.set_state(session, "systems", "main", UnitState.FAULTY, by="test", at=AT)
     assert await reserve(db, 2, pool="systems") == []
     later = AT + timedelta(days=2)
     async with db.transaction() as session:
-        main = await checks.set_state(session, "systems", "main", UnitState.READY, at=later, checked=True)
+        main = await checks.set_state(
+            session, "systems", "main", UnitState.READY, by="test", at=later, checked=True
+        )
     assert (main.checked_at, main.check_due_at) == (later, later + timedelta(days=7))
     assert await reserve(db, 2, pool="systems") == [("main", 1), ("standby", 1)]
 
@@ -210,7 +212,7 @@ async def test_what_is_faulty_is_not_reserved_until_a_check_finds_it_ready(db: D
 @pytest.mark.parametrize("kind", ["adjust", "stocktake"])
 async def test_counting_what_is_faulty_does_not_repair_it(db: Database, kind: str) -> None:
     async with db.transaction() as session:
-        await checks.set_state(session, "systems", "main", UnitState.FAULTY, at=AT)
+        await checks.set_state(session, "systems", "main", UnitState.FAULTY, by="test", at=AT)
     async with db.transaction() as session:
         if kind == "stocktake":
             await ledger.take_stock(session, "systems", [Count(Lot("main"), 1)], by="Ada", at=AT)

@@ -20,3 +20,15 @@ async def test_the_owner_hears_that_stock_has_expired_and_what_is_then_low_is_as
     said = [one.subject for one in world.messages() if one.who == "Sto"]
     assert [one for one in said if "Expired: Thermometer" in one]
     assert [one for one in (await world.get("/replenishments"))["items"] if one["item"] == "thermometer"]
+
+
+async def test_where_nobody_keeps_the_store_whoever_answers_for_the_rest_hears_that_it_is_low(
+    world: World,
+) -> None:
+    await world.settle()
+    world.messages()
+    out = {"item": "thermometer", "kind": "out", "quantity": 25}
+    await world.post("/pools/protective_supplies/movements", out, role="management")
+    await world.settle()
+    (heard,) = [one for one in world.messages() if "Thermometer" in one.subject]
+    assert heard.who == "Lin"
