@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from app.commands import (
     audit,
+    channels,
     demo,
     drills,
     incidents,
@@ -80,6 +81,7 @@ app.command("raise")(incidents.raise_incident)
 app.command()(incidents.incidents)
 app.command("on-call")(rosters.on_call)
 app.command("signing-secret")(serving.signing_secret)
+app.add_typer(channels.commands, name="channels")
 app.add_typer(keys.commands, name="keys")
 app.add_typer(revisions.commands, name="plan")
 app.add_typer(sources.commands, name="sources")

@@ -22,6 +22,7 @@ from app.clock import Clock, DatabaseClock, SystemClock, keep_in_step
 from app.console.drilling import router as drill_pages
 from app.console.planning import router as plan_pages
 from app.console.pools import router as pool_pages
+from app.console.reaching import router as reaching_pages
 from app.console.risking import router as risk_pages
 from app.console.rostering import router as roster_pages
 from app.console.routes import router as console_routes
@@ -32,13 +33,16 @@ from app.door import BodyLimit
 from app.engine import Engine
 from app.hints import KEEP_EVERY, Hints
 from app.incidents.routes import router as incident_routes
+from app.intake.certified import Certified
 from app.intake.lane import StraightLane
 from app.intake.receiving import router as receiving_routes
 from app.intake.routes import router as intake_routes
 from app.levels.routes import router as level_routes
 from app.notify.channel import Channel
 from app.notify.channels import registry
+from app.notify.channels.chat import Chat
 from app.notify.channels.mail import MailSettings, Security
+from app.notify.channels.providers import Gateway
 from app.notify.routes import router as notify_routes
 from app.outgoing import Outgoing
 from app.people.roster_routes import router as roster_routes
@@ -60,7 +64,7 @@ from app.service.problem_pages import router as problem_routes
 from app.service.requests import RequestLog
 from app.service.stream import router as stream_routes
 from app.service.vitals import router as vital_routes
-from app.settings import Settings
+from app.settings import Settings, Telephone
 from app.simulation.routes import pages as simulation_pages
 from app.simulation.routes import router as simulation_routes
 from app.vault import Vault
@@ -74,7 +78,7 @@ ROUTERS: Sequence[APIRouter] = (
     review_routes, risk_routes, level_routes, plan_routes, plan_change_routes, simulation_routes, people_routes,
     roster_routes, readiness_routes,
     intake_routes, access_routes, parked_routes, watch_routes, holding_routes, stream_routes, vital_routes, problem_routes,
-    console_routes, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages, risk_pages, simulation_pages,
+    console_routes, reaching_pages, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages, risk_pages, simulation_pages,
 )  # fmt: skip
 
 _ALL: Final = APIRouter()  # what they come to is worked out once, not for each app of a process
@@ -116,8 +120,20 @@ def channels_of(settings: Settings, vault: Vault, outgoing: Outgoing) -> Mapping
         )  # fmt: skip
     secrets = signing_secrets(settings, vault)
     return registry.channels(
-        outgoing, mail=mail, webhook_secrets=lambda _to: secrets, deadline=settings.request_deadline
-    )
+        outgoing, mail=mail, webhook_secrets=lambda _to: secrets, deadline=settings.request_deadline,
+        chats=_chats(settings), sms=_gateway(settings.sms), voice=_gateway(settings.voice),
+    )  # fmt: skip
+
+
+def _chats(settings: Settings) -> registry.Chats:
+    found: dict[str, dict[str, Chat]] = {}
+    for name, chat in settings.chats.items():
+        found.setdefault(chat.channel, {})[name] = Chat(chat.url, chat.secret)
+    return found
+
+
+def _gateway(account: Telephone | None) -> Gateway | None:
+    return Gateway(**{name: getattr(account, name) for name in Telephone.model_fields}) if account else None
 
 
 def signing_secrets(settings: Settings, vault: Vault) -> Sequence[bytes]:
@@ -151,6 +167,7 @@ def create_app(
     )  # fmt: skip
     app.state.parts, app.state.engine, app.state.running = parts, engine, set()
     app.state.guard = Guard(parts, engine, reach.outgoing)
+    app.state.certified = Certified(reach.outgoing)
     app.router.routes.extend(_ALL.routes)
     app.mount("/static", static_files(), name="static")
     refusals.install(app)

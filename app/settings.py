@@ -41,6 +41,31 @@ class Connection(BaseModel):
     token: SecretStr | None = None
 
 
+class Chat(BaseModel):
+    """A group of a service people talk in, under the name that contact points use."""
+
+    channel: Literal["dingtalk", "wecom", "feishu", "slack", "teams", "ntfy", "apprise"]
+    url: SecretStr
+    secret: SecretStr | None = None
+
+
+class Telephone(BaseModel):
+    """An account with a provider of short messages or calls."""
+
+    provider: Literal["aliyun", "tencent", "twilio", "other"]
+    account: str = ""
+    secret: SecretStr = SecretStr("")
+    sender: str = ""
+    template: str = ""
+    app: str = ""
+    region: str = ""
+    url: str = ""
+    headers: dict[str, str] = Field(default_factory=dict)
+    body: Any = None
+    variables: dict[str, str] | list[str] | None = None
+    good: str = ""
+
+
 class Settings(BaseSettings):
     """Read once, in `main` or `cli`, and passed on."""
 
@@ -85,6 +110,14 @@ class Settings(BaseSettings):
     smtp_password: SecretStr = SecretStr("")
     smtp_security: Literal["none", "starttls", "tls"] = "none"
     mail_from: str = "muster@localhost"
+    chats: dict[str, Chat] = Field(default_factory=dict)
+    """Groups and services that contact points name: `MUSTER_CHATS__NAME__CHANNEL` (dingtalk, wecom, feishu, slack, teams, ntfy,
+    apprise), `…__URL`, `…__SECRET` (what signs, or a token)."""
+    sms: Telephone | None = None
+    """Account for short messages: `MUSTER_SMS__PROVIDER` (aliyun, tencent, twilio, other), `…__ACCOUNT`, `…__SECRET`, `…__SENDER`,
+    `…__TEMPLATE`, `…__APP`, `…__VARIABLES`; for other `…__URL`, `…__HEADERS`, `…__BODY` (JSON), `…__GOOD`."""
+    voice: Telephone | None = None
+    """Account for calls; as `MUSTER_SMS`."""
     poll_every: Span = timedelta(seconds=1)
     """How often the engine looks for what is due when nothing wakes it."""
     lease: Span = timedelta(seconds=8)
@@ -130,6 +163,13 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The database's address, the embedded default filled in."""
         return self.database_url or f"sqlite:///{self.data_dir / 'muster.db'}"
+
+    @property
+    def channels(self) -> frozenset[str]:
+        """The channels that something is set up for and that reach people; webhooks always leave signed, so they always do."""
+        found = {"webhook"} | {chat.channel for chat in self.chats.values()}
+        one_each = (("mail", self.smtp_host), ("sms", self.sms), ("voice", self.voice))
+        return frozenset(found | {name for name, is_set in one_each if is_set})
 
     def key(self) -> bytes:
         """The secret key; made on first use where none is set, readable by the owner only."""

@@ -144,4 +144,17 @@ class LocalisedTemplate(Part):
         return self.zh_hant or self.zh if language == "zh-Hant" else self.zh
 
 
-ChannelName = Literal["mail", "webhook", "log"]
+ChannelName = Literal[
+    "mail",
+    "webhook",
+    "sms",
+    "voice",
+    "dingtalk",
+    "wecom",
+    "feishu",
+    "slack",
+    "teams",
+    "ntfy",
+    "apprise",
+    "log",
+]

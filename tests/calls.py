@@ -127,6 +127,7 @@ class Scene:
             ("PATCH", "/api/v1/sources/{slug}"): {"expect_every": "15m"},
             ("POST", "/api/v1/sources/{slug}/try"): ALERT,
             ("POST", "/intake/{slug}"): ALERT,
+            ("PUT", "/intake/{slug}"): ALERT,
             ("POST", "/v2/enqueue"): event,
             ("POST", "/v2/alerts"): {"message": "IVR down", "alias": "ivr"},
             ("POST", "/v2/alerts/{alias}/close"): {"source": "prom"},
@@ -273,7 +274,8 @@ async def set_the_scene(world: World) -> Scene:
         {
             "incident_id": busy, "task_id": tasks[0]["id"], "decision_id": decisions[0]["id"] if decisions else "none",
             "slug": "prom", "receipt_id": receipt["receipt"], "delivery_id": delivery, "mark": mark,
-            "person_id": people[0]["id"], "pool_id": pools[0]["id"], "reservation_id": held["id"],
+            "person_id": people[0]["id"], "contact_id": people[0]["contacts"][0]["id"],
+            "pool_id": pools[0]["id"], "reservation_id": held["id"],
             "revision_id": plan["revision"]["id"], "key": "none", "improvement_id": "none", "key_id": str(key),
             "parked_id": "1", "alias": "ivr", "name": "standby", "replenishment_id": "none",
             "due_id": "none", "drill_id": drill["id"], "year": "2026",

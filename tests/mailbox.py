@@ -1,6 +1,7 @@
 """A real SMTP server on this machine that keeps the mails it gets, or refuses them as told."""
 
 import asyncio
+import ssl
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -15,10 +16,19 @@ class Mailbox:
     """`async with Mailbox() as mailbox:` - then send to `mailbox.port`, and read `mailbox.mails`.
 
     `refuse_recipient` and `refuse_mail` are SMTP replies ("550 no such user"); with `hang` the mail is
-    read and never answered; with `hang_up_at_quit` the line is cut when the sender says goodbye.
+    read and never answered; with `hang_up_at_quit` the line is cut when the sender says goodbye. `tls` encrypts
+    from the first byte, `starttls` when asked for it and takes no mail before.
     """
 
-    def __init__(self, *, password: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        password: str | None = None,
+        tls: ssl.SSLContext | None = None,
+        starttls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._tls = tls
+        self._starttls = starttls
         self._password = password
         self.mails: list[EmailMessage] = []
         self.recipients: list[str] = []
@@ -32,7 +42,7 @@ class Mailbox:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._session, "127.0.0.1", 0)
+        self._server = await loop.create_server(self._session, "127.0.0.1", 0, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -47,6 +57,17 @@ class Mailbox:
         # One turn of the loop for the sessions to notice.
         await asyncio.gather(*(_ended(session) for session in self._sessions))
 
+    @property
+    def connections(self) -> int:
+        """How many there have been."""
+        return len(self._sessions)
+
+    def cut_lines(self) -> None:
+        """As a server does that has waited long enough for the next mail."""
+        for session in self._sessions:
+            if session.transport is not None:
+                session.transport.close()
+
     def _session(self) -> SMTP:
         # A name of its own: the server would otherwise look this machine's name up, which may take seconds.
         with catch_warnings():
@@ -59,6 +80,8 @@ class Mailbox:
                 authenticator=self._signed_in,
                 auth_required=self._password is not None,
                 auth_require_tls=False,
+                tls_context=self._starttls,
+                require_starttls=self._starttls is not None,
             )
         self._sessions.append(session)
         return session

@@ -103,13 +103,14 @@ async def _drip_bytes(line: Line, drop: bytes) -> None:
 class Receiver:
     """`async with Receiver() as receiver:` - then call `receiver.url()`, and read `receiver.received`.
 
-    Queued `answers` are given once each, in turn; after them `always`.
+    Queued `answers` are given once each, in turn; after them what `judge` says, or `always`.
     """
 
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
         self.received: list[Received] = []
         self.answers: deque[Answer] = deque()
         self.always: Answer = status(200)
+        self.judge: Callable[[Received], Answer] | None = None  # decides by the request, where it is set
         self.port = 0
         self._tls = tls
         self._hung_up = asyncio.Event()
@@ -142,8 +143,10 @@ class Receiver:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             try:
                 while not writer.is_closing():
-                    self.received.append(await _read(reader))
-                    answer = self.answers.popleft() if self.answers else self.always
+                    request = await _read(reader)
+                    self.received.append(request)
+                    usual = self.judge(request) if self.judge else self.always
+                    answer = self.answers.popleft() if self.answers else usual
                     await answer(Line(writer, self._hung_up))
                     await writer.drain()
             finally:

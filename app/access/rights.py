@@ -55,6 +55,8 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/api/v1/receipts"): OVERSEES,
     ("GET", "/api/v1/receipts/{receipt_id}"): OVERSEES,
     ("POST", "/intake/{slug}"): Open.SOURCE,
+    ("PUT", "/intake/{slug}"): Open.SOURCE,
+    ("OPTIONS", "/intake/{slug}"): Open.SOURCE,
     ("POST", "/v2/enqueue"): Open.SOURCE,
     ("POST", "/v2/alerts"): Open.SOURCE,
     ("POST", "/v2/alerts/{alias}/close"): Open.SOURCE,
@@ -69,6 +71,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     # notify
     ("GET", "/api/v1/incidents/{incident_id}/notices"): READS,
     ("GET", "/api/v1/deliveries"): READS,
+    ("GET", "/api/v1/deliveries/{delivery_id}"): READS,
     ("GET", "/a/page.css"): Open.PUBLIC,
     ("GET", "/a/{delivery_id}/{mark}"): Open.PUBLIC,
     ("POST", "/a/{delivery_id}/{mark}"): Open.PUBLIC,
@@ -79,6 +82,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/api/v1/people/{person_id}"): READS,
     ("PATCH", "/api/v1/people/{person_id}"): MANAGES,
     ("POST", "/api/v1/people/{person_id}/leave"): MANAGES,
+    ("POST", "/api/v1/people/{person_id}/contacts/{contact_id}/test"): MANAGES,
     ("GET", "/api/v1/departments"): READS,
     ("POST", "/api/v1/departments"): MANAGES,
     ("GET", "/api/v1/positions"): READS,
@@ -226,8 +230,13 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/people/import"): MANAGES,
     ("POST", "/people/sample"): MANAGES,
     ("POST", "/people/{person_id}/availability"): MANAGES,
+    ("GET", "/people/{person_id}"): READS,
+    ("POST", "/people/{person_id}/reaching"): ACTS,  # their own; management everybody's
+    ("POST", "/people/{person_id}/contacts/{contact_id}/test"): ACTS,  # likewise
     ("GET", "/parked"): OVERSEES,
     ("GET", "/sources"): OVERSEES,
+    ("GET", "/sources/{slug}/try"): MANAGES,
+    ("POST", "/sources/{slug}/try"): MANAGES,
     ("GET", "/plan/check"): MANAGES,
     ("POST", "/parked/{parked_id}/retry"): MANAGES,
     # the service itself

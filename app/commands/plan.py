@@ -14,7 +14,7 @@ from app.plan import reading
 from app.plan.document import PlanDocument
 from app.plan.outlook import organisation_file, report, standing
 from app.plan.outlook.organisation_file import BadOrganisation
-from app.plan.outlook.snapshot import Snapshot, reaching
+from app.plan.outlook.snapshot import Snapshot
 from app.plan.outlook.written import Source, Written, unread
 from app.plan.reading import BadPlan, read, written_schema
 from app.wording import negotiate
@@ -90,7 +90,7 @@ def _organisation(
     if named == DATABASE:
 
         async def look(parts: Parts) -> Snapshot:
-            channels = reaching(mail=bool(parts.settings.smtp_host))
+            channels = parts.settings.channels
             async with parts.db.reading() as session:
                 return await standing.snapshot(session, begins=begins, ends=ends, channels=channels)
 

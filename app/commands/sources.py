@@ -1,6 +1,10 @@
-"""Monitoring sources."""
+"""Monitoring sources, and the end of a mail server's pipe."""
 
-from typing import Annotated
+import asyncio
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 
@@ -8,6 +12,11 @@ from app.access.parts import Parts
 from app.commands.answering import Json, answer, do, shaped
 from app.intake import enrolment
 from app.intake.schemas import EnrolSource
+from app.outgoing import LOCAL, CallFailed, Outgoing
+
+_TRY_AGAIN: Final = 75  # EX_TEMPFAIL: the mail server keeps the mail and comes again
+_KEPT: Final = frozenset({400, 413})  # nothing would be different the next time
+_WITHIN: Final = timedelta(seconds=20)
 
 commands = typer.Typer(no_args_is_help=True, help="Monitoring sources.")
 
@@ -33,3 +42,40 @@ def create_source(
 
     shown = do(work)
     answer({"slug": asked.slug, "key": shown}, as_json, shown)
+
+
+@commands.command("mail")
+def take_mail(
+    url: Annotated[
+        str, typer.Argument(help="The address of a source of the kind mail: https://…/intake/slug.")
+    ],
+    key_file: Annotated[Path, typer.Option(help="The file with the key of the source.")],
+) -> None:
+    """Post the mail on standard input to a source, for a mail server's pipe.
+
+    Ends with 0 once the service has it, and with 75 otherwise, after which the mail server tries again: no alarm is lost because
+    the service is away or the key is wrong.
+    """
+    try:
+        key = key_file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        print(f"{key_file}: the key cannot be read: {error}", file=sys.stderr)
+        raise typer.Exit(_TRY_AGAIN) from error
+    failure = asyncio.run(_post_mail(url, key, sys.stdin.buffer.read()))
+    if failure is not None:
+        print(failure, file=sys.stderr)
+        raise typer.Exit(_TRY_AGAIN)
+
+
+async def _post_mail(url: str, key: str, mail: bytes) -> str | None:
+    """Why the service does not have it; `None` if it has."""
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "message/rfc822"}
+    # The address is the administrator's own, so it may be one of this machine or this house.
+    async with Outgoing(allow=LOCAL) as outgoing:
+        try:
+            reply = await outgoing.request("POST", url, headers=headers, content=mail, deadline=_WITHIN)
+        except CallFailed as failed:
+            return str(failed)
+    if reply.status < 300 or reply.status in _KEPT:
+        return None
+    return f"not taken: status {reply.status}; check the address and the key, and the log of the service"

@@ -51,10 +51,13 @@ _DONE: Final = frozenset(
         "review_saved",
         "review_published",
         "retried",
+        "mapping",
         "checked_in",
         "absence_asked",
         "swap_offered",
         "answered",
+        "reaching",
+        "tried",
     }
 )
 

@@ -1,25 +1,30 @@
 """The pages of what the product noticed.
 
-What was set aside, with a button to try each again; when sources were last heard; and what the check of the
-plan says of the days to come.
+What was set aside, with a button to try each again; when sources were last heard, and what a sample would give if one
+sent it; and what the check of the plan says of the days to come.
 """
 
+import json
 from datetime import timedelta
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import door
 from app.access.edge import Edge, Here, Now, Session, Who
 from app.access.paging import Paging, Slice
-from app.console.forms import posted
+from app.console.forms import Form, posted, shaped
 from app.console.pages import draw, go, in_local_time
-from app.intake import enrolment
+from app.errors import WrongShape
+from app.intake import enrolment, trying
+from app.intake.sources import generic
 from app.intake.tables import Source
+from app.intake.trying import Trial
 from app.plan.outlook import standing
 from app.plan.outlook.report import DAYS
 from app.watch import set_aside, silence
-from app.wording import Wording, spoken_span
+from app.wording import Wording, say, spoken_span
 
 router = APIRouter(route_class=Edge, include_in_schema=False)
 _MOST_SOURCES: Final = 500
@@ -57,12 +62,54 @@ async def show_sources(request: Request, session: Session, now: Now) -> Response
     return draw(request, "sources.html", sources=sources, silent=silent, write_time=_span)
 
 
+Slug = Annotated[str, Path(max_length=63)]
+
+
+@router.api_route("/sources/{slug}/try", methods=["GET", "HEAD"])
+async def show_try(slug: Slug, request: Request, session: Session) -> Response:
+    """Where a sample can be pasted, to see what would come of it."""
+    return await _trial(request, session, slug, None)
+
+
+@router.post("/sources/{slug}/try")
+async def try_sample(slug: Slug, request: Request, session: Session) -> Response:
+    """What the sample gives, read by the mapping as it is typed; or that mapping kept for what comes."""
+
+    async def again(session: AsyncSession) -> Response:
+        return await _trial(request, session, slug, None)
+
+    form = await posted(request, again, here=f"/sources/{slug}/try")
+    source, mapping = await enrolment.found(session, slug), _mapping(form)
+    if form.one("do") == "keep":
+        enrolment.read_by(source, mapping)
+        return go(f"/sources/{slug}/try?done=mapping")
+    sample = (form.one("sample") or "").encode()
+    return await _trial(request, session, slug, trying.tried(source, sample, {}, mapping))
+
+
+def _mapping(form: Form) -> generic.Mapping | None:
+    said = form.one("mapping")
+    if said is None:
+        return None
+    document = door.parse_json(said.encode())
+    if not isinstance(document, dict):
+        raise WrongShape(say("console.try.no_object"))
+    return shaped(generic.Mapping, document)
+
+
+async def _trial(request: Request, session: AsyncSession, slug: str, trial: Trial | None) -> Response:
+    await in_local_time(request, session)
+    source = await enrolment.found(session, slug)
+    mapping = json.dumps(source.mapping, ensure_ascii=False, indent=1) if source.mapping else ""
+    return draw(request, "try.html", source=source, trial=trial, mapping=mapping)
+
+
 @router.api_route("/plan/check", methods=["GET", "HEAD"])
 async def show_outlook(request: Request, session: Session, parts: Here, now: Now) -> Response:
     """Whether the plan in force would hold over the coming days, with a counter-example for each finding."""
     await in_local_time(request, session)
     async with standing.alone(parts.checks):
-        looked = await standing.look_ahead(session, at=now, days=DAYS, mail=bool(parts.settings.smtp_host))
+        looked = await standing.look_ahead(session, at=now, days=DAYS, channels=parts.settings.channels)
     return draw(request, "outlook.html", looked=looked, days=DAYS)
 
 

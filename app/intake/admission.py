@@ -4,12 +4,10 @@ Every other caller gets the same 401, whether the source exists or not and whose
 learns by trying which sources there are. Nothing of what was shown is logged or kept.
 """
 
-import base64
-import hashlib
-import hmac
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from ipaddress import ip_address, ip_network
 from typing import Final
 
 from sqlalchemy import bindparam, select
@@ -19,11 +17,11 @@ from app.access import keys
 from app.access.tables import Key, Role
 from app.errors import Forbidden, Problem, Unauthenticated
 from app.intake import enrolment
+from app.intake.kinds import KINDS
 from app.intake.tables import Source
 from app.vault import Vault
 from app.wording import say
 
-SIGNED_WITHIN: Final = timedelta(minutes=5)  # either side of now
 _SEEN_TO_THE: Final = timedelta(minutes=1)
 _NOBODY: Final = (None, None)
 # Made once: making it takes as long as asking it.
@@ -36,11 +34,12 @@ _OF_KEYS: Final = (
 
 @dataclass(frozen=True, repr=False)
 class Shown:
-    """What a request shows of itself: a key, or the three headers of a signature over the body."""
+    """What a request shows of itself: a key, or the headers of a signature over the body; and where it comes from."""
 
     key: str | None
     headers: Mapping[str, str]
     body: bytes
+    address: str | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -102,8 +101,10 @@ def _admitted(
         source = by_slug.get(asking.slug)
         if source is None or not _is_signed(source, shown, vault, at):
             return not_admitted()
-    elif source is None or source.slug != asking.slug:
+    elif source is None or source.slug != asking.slug or _is_signed_wrongly(source, shown, vault, at):
         return not_admitted()
+    if source.addresses is not None and not _is_among(shown.address, source.addresses):
+        return Forbidden(say("intake.address", slug=source.slug))
     if source.disabled_at is not None:
         return Forbidden(say("intake.disabled", slug=source.slug))
     if key is not None:
@@ -121,23 +122,25 @@ def not_admitted() -> Unauthenticated:
 
 
 def _is_signed(source: Source, shown: Shown, vault: Vault, at: datetime) -> bool:
-    """Whether the body bears a Standard Webhooks signature of this source, made about now."""
-    message, sent, signatures = (
-        shown.headers.get(f"webhook-{part}", "") for part in ("id", "timestamp", "signature")
-    )
-    if (
-        source.signing_sealed is None
-        or not message
-        or not (sent.isascii() and sent.isdigit())
-        or len(sent) > 11
-    ):
+    """Whether the body bears a signature of this source, as its kind signs."""
+    scheme = KINDS[source.kind].signed
+    if source.signing_sealed is None or not scheme.is_shown(shown.headers):
         return False
-    if abs(at - datetime.fromtimestamp(int(sent), UTC)) > SIGNED_WITHIN:
+    secret = scheme.secret_bytes(vault.unseal(source.signing_sealed))
+    return scheme.is_right(secret, shown.headers, shown.body, at)
+
+
+def _is_signed_wrongly(source: Source, shown: Shown, vault: Vault, at: datetime) -> bool:
+    """Whether it bears a signature beside its key that a secret of ours does not confirm."""
+    if source.signing_sealed is None or not KINDS[source.kind].signed.is_shown(shown.headers):
         return False
-    secret = enrolment.secret_bytes(vault.unseal(source.signing_sealed))
-    content = f"{message}.{sent}.".encode("latin-1") + shown.body
-    wanted = base64.b64encode(hmac.new(secret, content, hashlib.sha256).digest())
-    for version, _, mark in (one.partition(",") for one in signatures.split(" ")[:8]):
-        if version == "v1" and hmac.compare_digest(wanted, mark.encode("latin-1")):
-            return True
-    return False
+    return not _is_signed(source, shown, vault, at)
+
+
+def _is_among(address: str | None, networks: Sequence[str]) -> bool:
+    try:
+        found = ip_address(address or "")
+    except ValueError:
+        return False
+    found = getattr(found, "ipv4_mapped", None) or found
+    return any(found in ip_network(network) for network in networks)

@@ -5,7 +5,6 @@ perhaps a secret with which it signs instead. A key is shown once, to the one wh
 the first is replaced.
 """
 
-import base64
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access import keys
 from app.access.tables import Key, Role
-from app.errors import NotFound, Refused, WrongShape
+from app.errors import NotFound, Refused
 from app.ids import new_id
 from app.intake import ourselves
 from app.intake.kinds import KINDS, Kind, kind_named
@@ -27,8 +26,6 @@ from app.vault import Vault
 from app.wording import say
 
 SLUG: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
-_SECRET_BYTES: Final = range(24, 65)  # what the Standard Webhooks format asks of a secret
-_MARK: Final = "whsec_"
 
 
 @dataclass(frozen=True)
@@ -42,17 +39,19 @@ class Enrolment:
     default_type: str = "other"
     signing_secret: str | None = None
     expect_every: timedelta | None = None
+    addresses: Sequence[str] | None = None  # networks; nothing is taken from elsewhere
+    topics: Sequence[str] | None = None  # of SNS
 
 
 async def enrol(
     session: AsyncSession, said: Enrolment, *, vault: Vault, by: str, at: datetime
 ) -> tuple[Source, str]:
     """Make a source. The second value is its key, and this is the only time anybody sees it."""
-    kind_named(said.kind)
+    kind = kind_named(said.kind)
     if await named(session, said.slug) is not None:
         raise Refused(say("intake.slug_taken", slug=said.slug))
     if said.signing_secret is not None:
-        secret_bytes(said.signing_secret)
+        kind.signed.secret_bytes(said.signing_secret)
     source = Source(
         id=new_id(at),
         slug=said.slug,
@@ -60,10 +59,12 @@ async def enrol(
         name=said.name,
         default_type=said.default_type,
         created_at=at,
-        mapping=said.mapping.model_dump(mode="json", exclude_none=True) if said.mapping else None,
         signing_sealed=vault.seal(said.signing_secret) if said.signing_secret else None,
         expect_every=_seconds(said.expect_every),
+        addresses=list(said.addresses) if said.addresses is not None else None,
+        topics=list(said.topics) if said.topics is not None else None,
     )
+    read_by(source, said.mapping)
     session.add(source)
     await session.flush()
     return source, await another_key(session, source, by=by, at=at)
@@ -85,6 +86,11 @@ def disable(source: Source, *, at: datetime) -> None:
 def expect(source: Source, every: timedelta | None) -> None:
     """From now on something is expected of it this often; none: it may be quiet for as long as it likes."""
     source.expect_every = _seconds(every)
+
+
+def read_by(source: Source, mapping: generic.Mapping | None) -> None:
+    """From now on its bodies are read by this mapping; none: as its kind has it."""
+    source.mapping = mapping.model_dump(mode="json", exclude_none=True) if mapping else None
 
 
 def _seconds(every: timedelta | None) -> int | None:
@@ -133,14 +139,3 @@ async def live_keys(
 def reading_of(source: Source) -> tuple[Kind, generic.Mapping | None]:
     """How bodies of this source are read."""
     return KINDS[source.kind], generic.Mapping.model_validate(source.mapping) if source.mapping else None
-
-
-def secret_bytes(secret: str) -> bytes:
-    """The bytes of a signing secret, written `whsec_` and base64."""
-    try:
-        found = base64.b64decode(secret.removeprefix(_MARK), validate=True)
-    except ValueError:
-        found = b""
-    if len(found) not in _SECRET_BYTES:
-        raise WrongShape(say("intake.signing_secret"), errors=[{"path": "signing_secret"}])
-    return found

@@ -19,12 +19,13 @@ from app.db import Database
 from app.errors import Problem
 from app.intake import inbox
 from app.intake.inbox import Kept, Told
-from app.intake.kinds import KINDS
+from app.intake.kinds import KINDS, Kind
 from app.rush import Rush
 from app.vault import Vault
 
 AT_ONCE: Final = 200  # requests of one transaction: the engine waits no longer than this takes
 WAITING: Final = 1000  # requests in the queue; the next one is told to come again
+_RESERVE: Final = 4  # times as many, for senders that never come again
 _LONGEST: Final = 8.0  # seconds for one group; senders hang up after ten
 _UNKNOWN: Final = KINDS["generic"]  # for a source that this process has not heard of yet
 _REMEMBERED: Final = 1000  # slugs
@@ -50,7 +51,7 @@ class Groups:
 
     async def keep(self, told: Told) -> Kept:
         """What became of it, once that is committed. Raises the refusal of the caller, or that of an overload."""
-        if len(self._waiting) >= self._bound:
+        if len(self._waiting) >= self._bound * (1 if self._kind_of(told).comes_again else _RESERVE):
             raise self._overloaded(told)
         answer: asyncio.Future[Kept] = asyncio.get_running_loop().create_future()
         self._waiting.append((told, answer))
@@ -122,9 +123,12 @@ class Groups:
                 answer.set_exception(self._overloaded(told))
 
     def _overloaded(self, told: Told) -> Problem:
+        return self._kind_of(told).overloaded()
+
+    def _kind_of(self, told: Told) -> Kind:
         asking = told.asking
         name = asking.kind if asking.slug is None else self._kinds.get(asking.slug)
-        return (KINDS[name] if name is not None else _UNKNOWN).overloaded()
+        return KINDS[name] if name is not None else _UNKNOWN
 
     def _remember(self, told: Told, kept: Kept) -> None:
         if len(self._kinds) >= _REMEMBERED:

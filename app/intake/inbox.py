@@ -17,11 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
 from app import door, outbox
-from app.errors import Malformed, NotFound, Problem
+from app.errors import Forbidden, Malformed, NotFound, Problem
 from app.ids import new_id
 from app.intake import admission, enrolment, ourselves
 from app.intake.admission import Asking
-from app.intake.kinds import Kind
+from app.intake.envelopes import document_of, standing_alone
+from app.intake.kinds import KINDS, Kind
 from app.intake.signals import NotUnderstood, Signal, packed
 from app.intake.tables import Receipt, ReceiptState, Source, Verdict
 from app.outbox import Urgency
@@ -32,16 +33,6 @@ from app.wording import kept, say
 TOPIC: Final = "signal.received"
 _RECEIPTS: Final = cast(Table, Receipt.__table__)
 _REMOVED: Final = b"[removed]"
-_FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
-
-
-def document_of(body: bytes, content_type: str | None) -> Any:
-    """The JSON in a body, whatever its content type says it is. Raises `NotUnderstood`."""
-    try:
-        return door.parse_json(body, lenient_keys=True)
-    except Malformed as error:
-        is_form = (content_type or "").lower().startswith(_FORMS)
-        raise NotUnderstood(say("intake.form") if is_form else error.detail) from error
 
 
 def signals_of(source: Source, document: Any) -> list[Signal]:
@@ -58,11 +49,12 @@ class Told:
     content_type: str | None
     document: Any = None
     refusal: NotUnderstood | None = None  # the body is no document
+    body: bytes | None = None  # what is kept, where the request says more than its body
+    is_verified: bool = False  # it is signed with a certificate, and that was looked at
 
-    @property
-    def secrets(self) -> list[str]:
+    def secrets(self, kind: Kind) -> list[str]:
         """What must not be kept with the body."""
-        found = (self.asking.shown.key, routing_key(self.document))
+        found = (self.asking.shown.key, routing_key(self.document), *kind.secrets(self.document))
         return [secret for secret in dict.fromkeys(found) if secret]
 
 
@@ -78,10 +70,11 @@ class Kept:
 
 def read(asking: Asking, content_type: str | None) -> Told:
     """The request, its body read once. Raises nothing: what cannot be read says so in its `refusal`."""
+    body, content_type = standing_alone(asking.shown.body, content_type, asking.shown.headers)
     try:
-        return Told(asking, content_type, document_of(asking.shown.body, content_type))
+        return Told(asking, content_type, document_of(body, content_type), body=body)
     except NotUnderstood as refusal:
-        return Told(asking, content_type, refusal=refusal)
+        return Told(asking, content_type, refusal=refusal, body=body)
 
 
 def routing_key(document: Any) -> str | None:
@@ -105,6 +98,9 @@ async def keep(
         if isinstance(source, Problem):
             answers.append(source)
             continue
+        if KINDS[source.kind].is_certified and not one.is_verified:
+            answers.append(Forbidden(say("intake.sns.signature")))
+            continue
         kept = _understood(one, source, at)
         answers.append(kept)
         signals = [packed(signal) for signal in kept.signals]
@@ -117,8 +113,8 @@ async def keep(
 
 
 def _understood(told: Told, source: Source, at: datetime) -> Kept:
-    kind, _ = enrolment.reading_of(source)
-    refusal, signals = told.refusal, list[Signal]()
+    kind = KINDS[source.kind]
+    refusal, signals = (None if kind.reads_anything else told.refusal), list[Signal]()
     if refusal is None:
         try:
             signals = signals_of(source, told.document)
@@ -137,7 +133,9 @@ def _receipt(
         "source_id": source.id,
         "received_at": at,
         "content_type": told.content_type[:200] if told.content_type else None,
-        "body": _without(told.asking.shown.body, told.secrets),
+        "body": _without(
+            told.asking.shown.body if told.body is None else told.body, told.secrets(kept_as.kind)
+        ),
         "signals": signals,
         "unjudged": bool(signals),
         "state": ReceiptState.UNDERSTOOD if refusal is None else ReceiptState.NOT_UNDERSTOOD,

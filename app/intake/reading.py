@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from app.intake.signals import SignalState
 
@@ -56,10 +57,11 @@ def first_text(*values: Any) -> str:
     return next((found for value in values if (found := text(value))), "")
 
 
-def moment(value: Any) -> datetime | None:
+def moment(value: Any, zone: str | None = None) -> datetime | None:
     """An RFC 3339 time or a count of seconds or milliseconds since 1970.
 
-    A time without an offset is no moment, and year 1 is how Go writes "not yet".
+    A time without an offset is meant in `zone` (an IANA name that exists), and no moment where that is not known. Year 1 is
+    how Go writes "not yet".
     """
     try:
         match value:
@@ -69,10 +71,18 @@ def moment(value: Any) -> datetime | None:
                 return datetime.fromtimestamp(value / 1000 if value >= _MILLISECONDS_FROM else value, UTC)
             case str():
                 found = datetime.fromisoformat(value.strip())
+                if found.tzinfo is None and zone is not None:
+                    found = found.replace(tzinfo=ZoneInfo(zone))
                 return None if found.tzinfo is None or found.year <= 1 else found.astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         pass  # outside the calendar, or not a time at all: both mean that we were told none
     return None
+
+
+def seconds(value: Any) -> datetime | None:
+    """A count of seconds or milliseconds since 1970 that may travel as text; nought is how many write "never"."""
+    count = number_or_text(value.strip()) if isinstance(value, str) else value
+    return moment(count) if isinstance(count, int | float) and count > 0 else None
 
 
 def level(value: Any, words: Mapping[str, int] = LEVEL_WORDS) -> int | None:

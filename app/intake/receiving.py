@@ -7,17 +7,21 @@ answer 400 without raising: what was authenticated and could not be understood i
 """
 
 import json
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, cast
 
 from fastapi import APIRouter, Query, Request, Response
 
 from app.access.edge import Edge, problems, shown_key
 from app.access.parts import Parts
-from app.errors import Forbidden, Malformed, Problem, TooMany, Unauthenticated, Unavailable
-from app.intake import inbox
+from app.errors import Forbidden, Malformed, NotFound, Problem, TooMany, Unauthenticated, Unavailable
+from app.intake import admission, enrolment, inbox
 from app.intake.admission import Asking, Shown
+from app.intake.certified import Certified
+from app.intake.envelopes import document_of
 from app.intake.groups import Groups
 from app.intake.inbox import Kept, Told
+from app.intake.kinds import KINDS
 from app.intake.schemas import Accepted, Enqueued, InvalidEvent, Requested
 from app.intake.signals import NotUnderstood
 from app.intake.sources import opsgenie
@@ -31,25 +35,57 @@ _ANY_BODY: Final[dict[str, Any]] = {
 }
 
 
-@router.post(
-    "/intake/{slug}",
-    response_model=Accepted,
-    responses=problems(TooMany, Unavailable),
-    openapi_extra=_ANY_BODY,
-)
+_INTAKE: Final[dict[str, Any]] = {
+    "response_model": Accepted,
+    "responses": problems(TooMany, Unavailable),
+    "openapi_extra": _ANY_BODY,
+}
+_Key = Annotated[str | None, Query(description="For senders that can show a key in no other way.")]
+_IntegrationKey = Annotated[
+    str | None, Query(description="The same, by the name that FlashDuty's senders use.")
+]
+
+
+@router.post("/intake/{slug}", **_INTAKE)
 async def take_in(
-    slug: str,
-    request: Request,
-    key: Annotated[str | None, Query(description="For senders that can show a key in no other way.")] = None,
+    slug: str, request: Request, key: _Key = None, integration_key: _IntegrationKey = None
 ) -> Response:
     """A monitoring webhook, in the format of the source's kind. The answer means that it is stored.
 
     The source's key comes as bearer, basic password, `X-API-Key` or `?key=`; or the body is signed, as
-    Standard Webhooks has it.
+    Standard Webhooks has it, or as the source's kind does.
     """
-    shown = shown_key(request) or key or request.query_params.get("key")
-    asking = Asking(Shown(shown, request.headers, await request.body()), slug=slug)
-    kept = await _keep(request, _read(request, asking))
+    return await _take_in(slug, request)
+
+
+@router.put("/intake/{slug}", **_INTAKE)
+async def put_in(
+    slug: str, request: Request, key: _Key = None, integration_key: _IntegrationKey = None
+) -> Response:
+    """The same, for senders that can be told to PUT."""
+    return await _take_in(slug, request)
+
+
+@router.options("/intake/{slug}", status_code=204, responses=problems(NotFound))
+async def may_deliver(slug: str, request: Request) -> Response:
+    """The handshake of CloudEvents' webhooks: whoever asks may deliver, if what it then posts shows the key.
+
+    Says the same for every address that a source might have, whether there is one or not.
+    """
+    if not enrolment.may_be_slug(slug):
+        raise NotFound(say("intake.no_such_source", slug=slug[:63]))
+    origin = request.headers.get("webhook-request-origin", "")
+    headers = {"Allow": "POST, PUT, OPTIONS"}
+    if origin:
+        headers |= {"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*"}
+    return Response(status_code=204, headers=headers)
+
+
+async def _take_in(slug: str, request: Request) -> Response:
+    said = request.query_params
+    shown = shown_key(request) or said.get("key") or said.get("integration_key")
+    asking = Asking(_shown(request, shown, await request.body()), slug=slug)
+    kept = await _keep(request, await _verified(request, _read(request, asking)))
     if kept.refusal is not None:
         return _told_why(request, kept, kept.refusal)
     answer = Accepted(receipt=kept.receipt_id, signals=len(kept.signals))
@@ -67,11 +103,11 @@ async def enqueue(request: Request) -> Response:
     """
     body, language = await request.body(), request.state.language
     try:
-        document = inbox.document_of(body, request.headers.get("content-type"))
+        document = document_of(body, request.headers.get("content-type"))
     except NotUnderstood as refusal:
         # The key is somewhere inside: nobody can say whose words these are, and strangers' are not kept.
         return _invalid_event([refusal.detail], language)
-    asking = Asking(Shown(inbox.routing_key(document), request.headers, body), kind="pagerduty")
+    asking = Asking(_shown(request, inbox.routing_key(document), body), kind="pagerduty")
     try:
         kept = await _keep(request, Told(asking, request.headers.get("content-type"), document))
     except (Unauthenticated, Forbidden) as refused:
@@ -129,7 +165,7 @@ async def describe_alert(alias: str, request: Request, identifier: _Identifier =
 
 
 async def _alert(request: Request, action: str, alias: str | None) -> Response:
-    asking = Asking(Shown(shown_key(request), request.headers, await request.body()), kind="opsgenie")
+    asking = Asking(_shown(request, shown_key(request), await request.body()), kind="opsgenie")
     told = _read(request, asking)
     if alias is not None:
         told = _addressed(request, told, action, alias)
@@ -150,6 +186,29 @@ def _addressed(request: Request, told: Told, action: str, alias: str) -> Told:
     return Told(
         told.asking, told.content_type, opsgenie.addressed(action, alias, told.document), told.refusal
     )
+
+
+def _shown(request: Request, key: str | None, body: bytes) -> Shown:
+    return Shown(key, request.headers, body, request.client.host if request.client else None)
+
+
+async def _verified(request: Request, told: Told) -> Told:
+    """The same; and where its sender signs with a certificate, only once that was verified: the one call made while taking in."""
+    if not isinstance(told.document, dict) or "SigningCertURL" not in told.document:
+        return told
+    parts, session = _parts(request), request.state.session
+    if session is not None:
+        (source,) = await admission.admit_all(session, [told.asking], vault=parts.vault, at=request.state.now)
+    else:
+        async with parts.db.transaction() as own:
+            (source,) = await admission.admit_all(own, [told.asking], vault=parts.vault, at=parts.clock.now())
+    if isinstance(source, Problem):
+        raise source
+    if not KINDS[source.kind].is_certified:
+        return told
+    certified = cast(Certified, request.app.state.certified)
+    await certified.take(told.document, topics=source.topics, at=parts.clock.now())
+    return replace(told, is_verified=True)
 
 
 def _read(request: Request, asking: Asking) -> Told:

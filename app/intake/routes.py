@@ -7,23 +7,19 @@ from fastapi import APIRouter, Request
 from app.access.edge import Edge, Here, Language, Now, Session, Who, problems
 from app.access.paging import Page, Paging, paged
 from app.errors import NotFound, Refused
-from app.intake import enrolment, inbox
+from app.intake import enrolment, inbox, trying
 from app.intake.enrolment import Enrolment
-from app.intake.recognition import looks_like
 from app.intake.schemas import (
     ChangeSource,
     EnrolSource,
     KeyMade,
     ReceiptRead,
     ReceiptSummary,
-    SignalRead,
     SourceMade,
     SourceRead,
     Tried,
 )
-from app.intake.signals import NotUnderstood
 from app.intake.tables import Receipt, ReceiptState, Source
-from app.wording import render
 
 router = APIRouter(route_class=Edge, tags=["intake"])
 
@@ -43,6 +39,8 @@ async def enrol_source(asked: EnrolSource, session: Session, here: Here, who: Wh
         default_type=asked.default_type,
         signing_secret=asked.signing_secret.get_secret_value() if asked.signing_secret else None,
         expect_every=asked.expect_every,
+        addresses=asked.addresses,
+        topics=asked.topics,
     )
     source, shown = await enrolment.enrol(session, said, vault=here.vault, by=who.name, at=now)
     of = await enrolment.live_keys(session, [source], at=now)
@@ -59,9 +57,17 @@ async def list_sources(session: Session, now: Now, part: Paging) -> Page[SourceR
 
 @router.patch("/api/v1/sources/{slug}", responses=problems(NotFound))
 async def change_source(slug: str, asked: ChangeSource, session: Session, now: Now) -> SourceRead:
-    """How often something is expected of a source."""
+    """What is expected of a source, how its bodies are read, and where it may come from."""
     source = await enrolment.found(session, slug)
-    enrolment.expect(source, asked.expect_every)
+    said = asked.model_fields_set
+    if "expect_every" in said:
+        enrolment.expect(source, asked.expect_every)
+    if "mapping" in said:
+        enrolment.read_by(source, asked.mapping)
+    if "addresses" in said:
+        source.addresses = asked.addresses
+    if "topics" in said:
+        source.topics = asked.topics
     of = await enrolment.live_keys(session, [source], at=now)
     return SourceRead.of(source, of[source.id])
 
@@ -86,25 +92,7 @@ async def disable_source(slug: str, session: Session, now: Now) -> SourceRead:
 async def try_body(slug: str, request: Request, session: Session, language: Language) -> Tried:
     """What this body would give if the source sent it. Nothing is kept, nobody is told."""
     source = await enrolment.found(session, slug)
-    document: Any = None
-    try:
-        document = inbox.document_of(await request.body(), request.headers.get("content-type"))
-        signals = inbox.signals_of(source, document)
-    except NotUnderstood as refusal:
-        return Tried(
-            understood=False,
-            signals=[],
-            looks_like=looks_like(document),
-            reason=render(refusal.detail, language),
-            errors=[render(error, language) for error in refusal.errors],
-        )
-    return Tried(
-        understood=True,
-        signals=[SignalRead.of(signal) for signal in signals],
-        looks_like=looks_like(document),
-        reason=None,
-        errors=[],
-    )
+    return Tried.of(trying.tried(source, await request.body(), request.headers), language)
 
 
 @router.get("/api/v1/receipts", responses=problems(NotFound))

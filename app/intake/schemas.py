@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from ipaddress import ip_network
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
@@ -11,6 +12,7 @@ from app.intake.enrolment import SLUG
 from app.intake.signals import Signal, SignalState, packed
 from app.intake.sources import generic
 from app.intake.tables import Outcome, Receipt, ReceiptState, Source, Verdict
+from app.intake.trying import Trial
 from app.vocabulary import Slug, Span
 from app.wording import render, restored, spoken
 
@@ -24,13 +26,26 @@ def _on_one_line(text: str) -> str:
 Expected = Annotated[Span, Field(ge=timedelta(minutes=2), le=timedelta(days=31))]
 
 
+def _network(text: str) -> str:
+    return str(ip_network(text.strip(), strict=False))
+
+
+Network = Annotated[str, Field(max_length=64), AfterValidator(_network)]
+
+
 class ChangeSource(BaseModel):
-    """What may be changed of a source."""
+    """What may be changed of a source; what is not named stays."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
-    expect_every: Expected | None
+    expect_every: Expected | None = None
     """Something is expected of it at least this often; null: it may be quiet."""
+    mapping: generic.Mapping | None = None
+    """How its bodies are read from now on; null: as its kind has it."""
+    addresses: Annotated[list[Network], Field(max_length=1_000)] | None = None
+    """The networks it comes from; null: from anywhere."""
+    topics: Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=100)] | None = None
+    """The topics of SNS it may bring; null: any."""
 
 
 class EnrolSource(BaseModel):
@@ -47,7 +62,12 @@ class EnrolSource(BaseModel):
     default_type: Slug = "other"
     """The type of incident where the source says none."""
     signing_secret: SecretStr | None = None
-    """`whsec_…` of Standard Webhooks, for a source that signs instead of showing a key."""
+    """For a source that signs instead of showing a key: `whsec_…` of Standard Webhooks; for Grafana and Sentry, which sign in
+    their own way, the secret as it stands there."""
+    addresses: Annotated[list[Network], Field(max_length=1_000)] | None = None
+    """Networks it comes from (CIDR); nothing is taken from elsewhere."""
+    topics: Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=100)] | None = None
+    """For SNS: the ARNs of the topics it may bring."""
     expect_every: Expected | None = None
     """Something is expected of it at least this often, such as `15m`; silent for longer, an incident is raised."""
 
@@ -73,6 +93,10 @@ class SourceRead(BaseModel):
     default_type: str
     signs: bool
     """Whether it may sign instead of showing a key."""
+    addresses: list[str] | None
+    """The networks it comes from; null: from anywhere."""
+    topics: list[str] | None
+    """The topics of SNS it may bring; null: any."""
     keys: list[KeyOfSource]
     """The valid ones; revoke one with `POST /api/v1/keys/{id}/revoke`."""
     created_at: datetime
@@ -92,6 +116,8 @@ class SourceRead(BaseModel):
             mapping=source.mapping,
             default_type=source.default_type,
             signs=source.signing_sealed is not None,
+            addresses=source.addresses,
+            topics=source.topics,
             created_at=source.created_at,
             keys=[KeyOfSource.of(key) for key in keys],
             disabled_at=source.disabled_at,
@@ -142,11 +168,28 @@ class Tried(BaseModel):
 
     understood: bool
     signals: list[SignalRead]
+    declared: str
+    """The kind of the source."""
     looks_like: str | None
     """The product the body most likely comes from."""
+    hint: str | None
+    """In words, should that be of another kind than was declared."""
     reason: str | None
     """Why it was not understood."""
     errors: list[str]
+
+    @classmethod
+    def of(cls, trial: Trial, language: str) -> Self:
+        refusal = trial.refusal
+        return cls(
+            understood=refusal is None,
+            signals=[SignalRead.of(signal) for signal in trial.signals],
+            declared=trial.declared,
+            looks_like=trial.looks_like,
+            hint=render(trial.hint, language) if trial.hint else None,
+            reason=render(refusal.detail, language) if refusal else None,
+            errors=[render(error, language) for error in refusal.errors] if refusal else [],
+        )
 
 
 class Accepted(BaseModel):

@@ -19,7 +19,9 @@ class Source(Base):
     kind: Mapped[str] = mapped_column(String(32))
     name: Mapped[str] = mapped_column(String(200))
     mapping: Mapped[dict[str, Any] | None]  # generic: where in the body things stand
-    signing_sealed: Mapped[str | None] = mapped_column(Text)  # Standard Webhooks secret, where it signs
+    signing_sealed: Mapped[str | None] = mapped_column(Text)  # the secret it signs with, where it signs
+    addresses: Mapped[list[Any] | None]  # networks it comes from, and from nowhere else
+    topics: Mapped[list[Any] | None]  # of SNS, and no others
     default_type: Mapped[str] = mapped_column(String(63), default="other")
     created_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]

@@ -263,7 +263,7 @@ async def _drafts(
     return [
         delivery
         for position in dict.fromkeys(hop.tell)
-        for who in await receivers.at_position(session, position, via=hop.via, at=at)
+        for who in await receivers.at_position(session, position, via=hop.via, level=told.level, at=at)
         for delivery in _to_person(told, notice, hop, who, at=at)
     ]
 
@@ -274,7 +274,8 @@ def _to_person(told: Round, notice: Notice, hop: Hop, who: Receiver, *, at: date
     Where there is none, one to say so.
     """
     contacts: Sequence[Contact | None] = who.contacts or [None]
-    waits = contact_times(len(contacts), within=hop.within, wait=hop.contact_wait)
+    wait = who.wait if who.wait is not None else hop.contact_wait
+    waits = contact_times(len(contacts), within=hop.within, wait=wait)
     rung = Rung(told.id, told.lap, told.hop)
     return [
         pipeline.draft(notice, who, contact, rung=rung, asks=True, not_before=at, after=wait, at=at)

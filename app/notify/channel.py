@@ -19,6 +19,8 @@ _FAULT_OF_THE_ADDRESS = frozenset({FailureKind.BAD_URL, FailureKind.REFUSED_ADDR
 SELF: Final = "self"
 """The channel to our own receiver, of the self-test; it reaches nobody and has no address."""
 
+_BYTES: Final = {"utf-8": 1, "utf-16-be": 2, "utf-32-be": 4}
+
 
 @dataclass(frozen=True)
 class Message:
@@ -102,3 +104,13 @@ def as_told(message: Message) -> Message:
         subject=render(say("channel.exercise.subject", subject=message.subject), message.language),
         text=render(say("channel.exercise.text", text=message.text), message.language),
     )
+
+
+def shortened(text: str, most: int, *, unit: str = "utf-8") -> str:
+    """The text within `most` bytes of UTF-8, or characters as another `unit` counts them; what is cut ends in "…"."""
+    size = _BYTES[unit]
+    written = text.encode(unit, errors="replace")
+    if len(written) <= most * size:
+        return text
+    room = max(most * size - len("…".encode(unit)), 0)
+    return written[:room].decode(unit, errors="ignore") + "…"

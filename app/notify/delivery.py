@@ -242,7 +242,8 @@ async def record(session: AsyncSession, claimed: Claimed, outcome: Outcome, *, a
         delivery.reason = kept(reason)
         delivery.not_before = at + pause
         await session.flush()
-        if outcome.result is Result.UNTRIED and delivery.level in GRAVE:
+        if delivery.level in GRAVE:
+            # It may come late, or not at all: the next way is not kept waiting for it.
             await chain.try_next_contact(session, delivery, at=at)
     await session.flush()
     return True

@@ -11,9 +11,11 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.paging import Slice, paged
+from app.errors import NotFound
 from app.notify.chain import HOPEFUL
 from app.notify.channel import SELF
 from app.notify.tables import Attempt, Delivery, DeliveryState, Notice, Round
+from app.wording import say
 
 # Ids made within one millisecond sort by chance; what was decided together is shown by position and person.
 _AS_TOLD = (
@@ -68,6 +70,22 @@ async def deliveries(
     ids = {delivery.notice_id for delivery in found}
     numbers = {one.id: one.number for one in await session.scalars(select(Notice).where(Notice.id.in_(ids)))}
     return await _with_attempts(session, found, numbers), cursor
+
+
+async def delivery(session: AsyncSession, delivery_id: str) -> LoggedDelivery:
+    """One delivery."""
+    found = await session.get(Delivery, delivery_id)
+    if found is None or found.channel == SELF:
+        raise NotFound(say("notify.no_such_delivery"))
+    notice = await session.get_one(Notice, found.notice_id)
+    [logged] = await _with_attempts(session, [found], {notice.id: notice.number})
+    return logged
+
+
+async def latest_tests(session: AsyncSession, person_id: str) -> dict[str, Delivery]:
+    """The last test of each contact point of somebody."""
+    query = select(Delivery).where(Delivery.person_id == person_id, Delivery.ref == f"person:{person_id}")
+    return {str(one.contact_id): one for one in await session.scalars(query.order_by(Delivery.id))}
 
 
 async def people_told(session: AsyncSession, notice_id: str) -> list[str]:

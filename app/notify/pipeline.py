@@ -135,7 +135,7 @@ async def tell(
     people = [
         who
         for position in dict.fromkeys(positions)
-        for who in await receivers.at_position(session, position, via=via, at=at)
+        for who in await receivers.at_position(session, position, via=via, level=news.level, at=at)
     ]
     return await tell_people(session, news, people=people, at=at, asks=asks)
 

@@ -6,12 +6,13 @@ with the reason. It chooses nobody: the plan names positions, `people` says who 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.people import holders
+from app.people import contact_rules, holders
+from app.people.contact_rules import Rule
 from app.people.holders import Contact
 from app.people.rota import Quiet
 from app.people.tables import Position
@@ -30,22 +31,25 @@ class Receiver:
     reason: Wording | None = None
     note: Wording | None = None
     quiet: Quiet | None = None  # hours in which they are not told what can wait
+    wait: timedelta | None = None  # between two contact points; none: as the plan says
 
 
 async def at_position(
-    session: AsyncSession, position: str, *, via: Sequence[str] = (), at: datetime
+    session: AsyncSession, position: str, *, via: Sequence[str] = (), level: int | None = None, at: datetime
 ) -> list[Receiver]:
     """Everybody the position stands for at this moment.
 
-    Never empty, so that "why was nobody told" has an answer.
+    With a `level` their own rules say which contact point is first. Never empty, so that "why was nobody told" has an answer.
     """
     answer = await holders.answer(session, position, at=at)
     found = []
     for holder in answer.holders:
-        contacts, note = contacts_via(holder.contacts, via)
+        rule = contact_rules.in_force(holder.rules, level, at) if level is not None else None
+        contacts, note = contacts_via(holder.contacts, via, rule)
         found.append(
             Receiver(
-                position, holder.person_id, holder.name, holder.language, contacts, note=note, quiet=holder.quiet
+                position, holder.person_id, holder.name, holder.language, contacts, note=note, quiet=holder.quiet,
+                wait=rule.wait if rule is not None else None,
             )
         )  # fmt: skip
     found += [Receiver(position, one.person_id, one.name, reason=one.why) for one in answer.passed_over]
@@ -59,16 +63,18 @@ async def somebody(session: AsyncSession, person_id: str, *, position: str) -> R
     return Receiver(position, person.id, person.name, person.language, contacts, reason=gone)
 
 
-def contacts_via(contacts: Sequence[Contact], via: Sequence[str]) -> tuple[Sequence[Contact], Wording | None]:
-    """The contact points on the plan's channels, in the plan's order; where there is none, all of them, and a
-    note of it.
+def contacts_via(
+    contacts: Sequence[Contact], via: Sequence[str], rule: Rule | None = None
+) -> tuple[Sequence[Contact], Wording | None]:
+    """The contact points on the plan's channels, in the person's order or else the plan's; where there is none, all
+    of them, and a note of it.
 
     A person who cannot be reached as the plan wishes is reached as they can be.
     """
-    if not via or not contacts:
-        return contacts, None
-    wanted = [contact for channel in dict.fromkeys(via) for contact in contacts if contact.channel == channel]
-    return (wanted, None) if wanted else (contacts, say("notify.other_channel", channels=list(via)))
+    places = contact_rules.order([contact.channel for contact in contacts], via, rule)
+    as_wished = not via or not contacts or any(contact.channel in via for contact in contacts)
+    note = None if as_wished else say("notify.other_channel", channels=list(via))
+    return [contacts[place] for place in places], note
 
 
 async def title(session: AsyncSession, position: str) -> dict[str, Any] | str:

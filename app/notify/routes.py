@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from app.access.edge import Edge, Here, Language, Now, Session, problems
 from app.access.paging import Page, Paging
 from app.errors import NotFound
-from app.notify import acknowledgement, delivery_log, page
+from app.notify import acknowledgement, delivery_log, page, trying
 from app.notify.acknowledgement import Card
 from app.notify.schemas import DeliveryRead
 from app.notify.tables import DeliveryState
@@ -26,6 +26,26 @@ async def deliveries(
     """Deliveries of every incident, for whoever operates the service; `?state=failed` for those set aside."""
     found, cursor = await delivery_log.deliveries(session, state, part)
     return Page(items=[DeliveryRead.of(one, language) for one in found], next=cursor)
+
+
+@router.post(
+    "/api/v1/people/{person_id}/contacts/{contact_id}/test",
+    status_code=202,
+    responses=problems(NotFound),
+    tags=["people"],
+)
+async def try_contact(
+    person_id: str, contact_id: str, session: Session, now: Now, language: Language
+) -> DeliveryRead:
+    """Send a test message by one contact point; `GET /api/v1/deliveries/{id}` says what came of it."""
+    delivery = await trying.try_contact(session, person_id, contact_id, at=now)
+    return DeliveryRead.of(await delivery_log.delivery(session, delivery.id), language)
+
+
+@router.get("/api/v1/deliveries/{delivery_id}", responses=problems(NotFound), tags=["notices"])
+async def delivery(delivery_id: str, session: Session, language: Language) -> DeliveryRead:
+    """One delivery, with each attempt."""
+    return DeliveryRead.of(await delivery_log.delivery(session, delivery_id), language)
 
 
 @router.get("/a/page.css", include_in_schema=False)

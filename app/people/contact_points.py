@@ -24,6 +24,10 @@ MOST: Final = 20
 """Contact points one person may have."""
 _LONGEST: Final = 2000
 _MAIL: Final = re.compile(r"[^\s@<>,;:\"()\[\]\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_NUMBER: Final = re.compile(r"\+[1-9]\d{6,14}")  # E.164
+_IN_A_CHAT: Final = re.compile(
+    r"[a-z][a-z0-9_]{0,62}(?:/[^\s/<>&]{1,128})?"
+)  # a group of the settings, and whom of it to call
 
 Check = Callable[[str, str], Wording | None]
 """Why a channel (first) cannot use an address (second), or `None`."""
@@ -40,6 +44,12 @@ def shape_problem(channel: str, address: str) -> Wording | None:
             well_formed = _MAIL.fullmatch(address) is not None and ".." not in address
         case "webhook":
             well_formed = _is_web_address(address)
+        case "sms" | "voice":
+            well_formed = _NUMBER.fullmatch(address) is not None
+        case "ntfy":
+            well_formed = "/" in address and _IN_A_CHAT.fullmatch(address) is not None
+        case _ if channel != "log":
+            well_formed = _IN_A_CHAT.fullmatch(address) is not None
         case _:
             well_formed = True
     return None if well_formed else say("people.contact.address", channel=channel)
@@ -56,6 +66,11 @@ def masked(channel: str, address: str) -> str:
             parts = urlsplit(address)
             port = f":{parts.port}" if parts.port else ""
             return f"{parts.scheme}://{parts.hostname}{port}/…"[:200]
+        case "sms" | "voice":
+            return f"…{address[-2:]}"
+        case _ if channel != "log":
+            group, slash, _ = address.partition("/")
+            return f"{group}/…" if slash else group
         case _:
             return channel
 

@@ -13,7 +13,8 @@ from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import NotFound
-from app.people import discretion, rosters, rota
+from app.people import contact_rules, discretion, rosters, rota
+from app.people.contact_rules import Rule
 from app.people.rota import Absent, Away, Called, Post, Quiet, Why
 from app.people.tables import (
     REACHABLE,
@@ -61,6 +62,7 @@ class Holder:
     instead_of: str | None = None  # the name of whose turn it would be
     availability: Availability = Availability.ON_DUTY
     quiet: Quiet | None = None  # hours in which they are not told what can wait
+    rules: tuple[Rule, ...] = ()  # which contact point is tried first, by level and hour
 
 
 @dataclass(frozen=True)
@@ -458,6 +460,7 @@ def _holder(
     return Holder(
         person.id, person.name, person.language, tuple(contacts[person.id]), now.why, now.rotation, instead,
         Availability.REMOTE if _is_remote(found, person.id, at) else Availability.ON_DUTY, quiet_of(person),
+        contact_rules.read(person.contact_rules or ()),
     )  # fmt: skip
 
 

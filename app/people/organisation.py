@@ -70,6 +70,7 @@ class Said(TypedDict, total=False):
     skills: Sequence[str]
     certificates: Sequence[Mapping[str, Any]]  # skill, number, expires_on as ISO text
     quiet_hours: Mapping[str, Any] | None  # begins, ends, time_zone
+    contact_rules: Sequence[Mapping[str, Any]]  # order, levels, hours, wait
     availability: Availability
     contacts: Sequence[tuple[str, str]]  # channel and address, the first tried first
 
@@ -252,6 +253,11 @@ def mistakes(said: Said, known: Known) -> list[tuple[str, Wording]]:
         found.append(("quiet_hours", say("people.roster.zone", zone=echoed(quiet["time_zone"]))))
     if quiet is not None and quiet["begins"] == quiet["ends"]:
         found.append(("quiet_hours", say("people.quiet_all_day")))  # levels 3 and 4 would wait for ever
+    for index, rule in enumerate(said.get("contact_rules", ())):
+        hours = rule.get("hours")
+        if hours is not None and not is_zone(hours["time_zone"]):
+            zone = echoed(hours["time_zone"])
+            found.append((f"contact_rules.{index}", say("people.roster.zone", zone=zone)))
     contacts = said.get("contacts", ())
     if len(contacts) > contact_points.MOST:
         found.append(("contacts", say("people.contact.too_many", limit=contact_points.MOST)))
@@ -341,6 +347,7 @@ def _new(said: Said, at: datetime) -> Person:
         available_since=None,
         certificates=list(said.get("certificates", ())),
         quiet_hours=said.get("quiet_hours"),
+        contact_rules=list(said.get("contact_rules", ())),
         skills=_once_each(said.get("skills", ())),
         left_at=None,
         created_at=at,
@@ -364,6 +371,7 @@ _COLUMNS: Final[Sequence[tuple[str, str, Callable[[Any], Any]]]] = (
     ("skills", "skills", _once_each),
     ("certificates", "certificates", list),
     ("quiet_hours", "quiet_hours", _as_is),
+    ("contact_rules", "contact_rules", list),
 )
 
 

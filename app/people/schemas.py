@@ -11,7 +11,7 @@ from app.people.holders import Answer
 from app.people.organisation import PersonView
 from app.people.rota import Why
 from app.people.tables import Availability, Department, Position
-from app.vocabulary import Layer, Localised, Slug
+from app.vocabulary import ChannelName, Layer, LevelNumber, Localised, Slug, Span
 from app.wording import render
 
 
@@ -60,6 +60,19 @@ class QuietHours(_In):
     time_zone: Annotated[str, Field(max_length=64, examples=["Asia/Shanghai"])]
 
 
+class ContactRule(_In):
+    """Which channels somebody is tried by first; the first rule that fits counts, and without one the plan's order."""
+
+    order: Annotated[list[ChannelName], Field(min_length=1, max_length=20)]
+    """Contact points of other channels come after."""
+    levels: Annotated[list[LevelNumber], Field(max_length=4)] = Field(default_factory=list)
+    """None: all."""
+    hours: QuietHours | None = None
+    """None: always."""
+    wait: Span | None = None
+    """Between two contact points, within what their rung has; none: as the plan says."""
+
+
 class AddPerson(_In):
     """Somebody new."""
 
@@ -72,6 +85,7 @@ class AddPerson(_In):
     skills: Annotated[list[_Skill], Field(max_length=100)] = Field(default_factory=list)
     certificates: Annotated[list[Certificate], Field(max_length=100)] = Field(default_factory=list)
     quiet_hours: QuietHours | None = None
+    contact_rules: Annotated[list[ContactRule], Field(max_length=20)] = Field(default_factory=list)
     availability: Availability = Availability.ON_DUTY
     contacts: Annotated[list[ContactGiven], Field(max_length=20)] = Field(default_factory=list)
     """Tried in this order."""
@@ -88,6 +102,7 @@ class ChangePerson(_In):
     skills: Annotated[list[_Skill], Field(max_length=100)] = Field(default_factory=list)
     certificates: Annotated[list[Certificate], Field(max_length=100)] = Field(default_factory=list)
     quiet_hours: QuietHours | None = None
+    contact_rules: Annotated[list[ContactRule], Field(max_length=20)] = Field(default_factory=list)
     availability: Availability = Availability.ON_DUTY
     contacts: Annotated[list[ContactGiven], Field(max_length=20)] = Field(default_factory=list)
     """All of them, in order, in place of those there were."""
@@ -113,6 +128,7 @@ class PersonRead(BaseModel):
     skills: list[str]
     certificates: list[Certificate]
     quiet_hours: QuietHours | None
+    contact_rules: list[ContactRule]
     contacts: list[ContactRead]
     left_at: datetime | None
     version: int
@@ -131,6 +147,7 @@ class PersonRead(BaseModel):
             skills=person.skills,
             certificates=[Certificate.model_validate(one) for one in person.certificates],
             quiet_hours=QuietHours.model_validate(person.quiet_hours) if person.quiet_hours else None,
+            contact_rules=[ContactRule.model_validate(one) for one in person.contact_rules or ()],
             contacts=contacts, left_at=person.left_at, version=person.version,
         )  # fmt: skip
 

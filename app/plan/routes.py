@@ -74,7 +74,7 @@ async def check_outlook(
     """Check the plan in force together with the people, rosters and stock of the coming days (EP-10.3)."""
     async with standing.alone(parts.checks):
         looked = await standing.look_ahead(
-            session, at=since or now, days=days, mail=bool(parts.settings.smtp_host)
+            session, at=since or now, days=days, channels=parts.settings.channels
         )
     return OutlookRead.of(looked, language)
 
@@ -98,11 +98,17 @@ async def check_plan(
 
     A text that is no plan at all is answered 422. One check runs at a time; the next is told when to come again.
     """
-    mail = bool(parts.settings.smtp_host)
+    channels = parts.settings.channels
     with _told_in(language):
         async with standing.alone(parts.checks):
             looked = await standing.look_at(
-                parts.db, text, file=_FILE, at=since or now, days=days, mail=mail, organisation=organisation
+                parts.db,
+                text,
+                file=_FILE,
+                at=since or now,
+                days=days,
+                channels=channels,
+                organisation=organisation,
             )
     if form == "sarif":
         return Response(Written(looked.report, looked.source, None, language).sarif(), media_type=_SARIF)

@@ -66,7 +66,7 @@ async def look_ahead(parts: Parts) -> None:
     async with parts.db.reading() as session:
         if await installation.held(session) is not None:
             return  # nobody is to be told of what was restored
-    await nightly.look(parts.db, at=parts.clock.now(), mail=bool(parts.settings.smtp_host))
+    await nightly.look(parts.db, at=parts.clock.now(), channels=parts.settings.channels)
 
 
 async def fire_duties(parts: Parts) -> None:

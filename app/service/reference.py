@@ -21,8 +21,12 @@ from app.flow import NOBODY_CARES, REACTIONS
 from app.incidents import lifecycle, tasks
 from app.incidents.tables import State, TaskState
 from app.intake.kinds import KINDS
+from app.notify.channel import Channel
+from app.notify.channels import registry
 from app.notify.channels.log import LogChannel
 from app.notify.channels.mail import MailChannel
+from app.notify.channels.services import AppriseChannel
+from app.notify.channels.telephone import SmsChannel
 from app.notify.channels.webhook import WebhookChannel
 from app.plan import revisions
 from app.plan.finding import Severity
@@ -38,7 +42,9 @@ from app.wording import catalogue, known, render, say
 
 _HEAD: Final = "<!-- Printed from the code by `make docs`; change it there. -->\n\n"
 _MEMBER: Final = re.compile(r'^ +([A-Z_0-9]+) = \(?"([^"]*)"\)?(?: +# (.*))?$', re.MULTILINE)
-_CHANNELS: Final = (WebhookChannel, MailChannel, LogChannel)
+_CHANNELS: Final[Sequence[type[Channel]]] = (
+    WebhookChannel, MailChannel, SmsChannel, *registry.CHATS, AppriseChannel, LogChannel,
+)  # fmt: skip
 _ROLES: Final = tuple(Role)
 
 

@@ -20,7 +20,7 @@ from app.people.rota import Rotation
 from app.people.tables import Availability
 from app.plan.document import PlanDocument
 from app.plan.outlook import organisation_file
-from app.plan.outlook.organisation_file import OrganisationFile, Staff
+from app.plan.outlook.organisation_file import OrganisationFile, Staff, written_rules
 from app.resources.tables import Unit
 from app.vault import Vault
 
@@ -70,6 +70,7 @@ def _said(number: int, staff: Staff, zone: ZoneInfo) -> Said:
         quiet_hours=None
         if quiet is None
         else {"begins": quiet.begins, "ends": quiet.ends, "time_zone": zone.key},
+        contact_rules=written_rules(staff, zone.key),
         contacts=[(channel, f"{channel} {number}") for channel in staff.contacts],
     )  # fmt: skip
 

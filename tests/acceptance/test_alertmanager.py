@@ -67,15 +67,14 @@ class Alertmanager:
 
 
 @asynccontextmanager
-async def an_alertmanager(service: Served, key: str, directory: Path) -> AsyncIterator[Alertmanager]:
+async def a_running_alertmanager(file: Path) -> AsyncIterator[Alertmanager]:
     program = shutil.which(PROGRAM)
     if program is None:
         missing(f"Alertmanager (the Debian package {PROGRAM})")
-    file = configured(directory, service, key)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     process = await asyncio.create_subprocess_exec(
-        program, f"--config.file={file}", f"--storage.path={directory / 'data'}", "--cluster.listen-address=",
+        program, f"--config.file={file}", f"--storage.path={file.parent / 'data'}", "--cluster.listen-address=",
         f"--web.listen-address={address}",
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
@@ -102,9 +101,8 @@ async def service(
 
 @pytest.fixture
 async def alertmanager(service: Served, tmp_path: Path) -> AsyncIterator[Alertmanager]:
-    async with an_alertmanager(
-        service, await service.source("alertmanager", "prom"), tmp_path / "am"
-    ) as made:
+    file = configured(tmp_path / "am", service, await service.source("alertmanager", "prom"))
+    async with a_running_alertmanager(file) as made:
         yield made
 
 
@@ -140,5 +138,52 @@ async def test_an_alert_there_is_an_incident_here_and_its_end_there_is_seen_here
     await until(recovered)
     states = {name: (await service.get(f"/incidents/{i['id']}"))["state"] for name, i in found.items()}
     assert states == {"hz": "detected", "sh": "cancelled"}, "what a person holds, a machine does not close"
+    receipts = (await service.get("/receipts"))["items"]
+    assert {receipt["state"] for receipt in receipts} == {"understood"}
+
+
+def receivers_of_others(directory: Path, service: Served, pager: str, genie: str) -> Path:
+    """As a client of PagerDuty and of Opsgenie, each of which it believes to be here."""
+    common = {"send_resolved": True, "http_config": {}}
+    document = {
+        "global": {"pagerduty_url": f"{service.url}/v2/enqueue", "opsgenie_api_url": f"{service.url}/", "opsgenie_api_key": genie},
+        "route": {
+            "receiver": "both", "group_by": ["alertname"], "group_wait": "0s", "group_interval": "1s", "repeat_interval": "1h",
+        },
+        "receivers": [{
+            "name": "both",
+            "pagerduty_configs": [{**common, "routing_key": pager, "severity": "critical"}],
+            "opsgenie_configs": [{**common, "priority": "P2"}],
+        }],
+    }  # fmt: skip
+    directory.mkdir()
+    file = directory / "alertmanager.yml"
+    file.write_text(json.dumps(document))
+    return file
+
+
+@pytest.mark.parametrize("service", ["sqlite"], indirect=True)
+async def test_as_a_client_of_pagerduty_and_of_opsgenie_it_is_understood_too(
+    service: Served, tmp_path: Path
+) -> None:
+    pager, genie = await service.source("pagerduty", "pager"), await service.source("opsgenie", "genie")
+    file = receivers_of_others(tmp_path / "am", service, pager, genie)
+    now = datetime.now(UTC)  # noqa: TID251 - Alertmanager lives by the real clock
+    began = now - timedelta(minutes=2)
+    async with a_running_alertmanager(file) as alertmanager:
+        await alertmanager.say(since=began, until=now + FOREVER)
+
+        async def both() -> list[dict[str, Any]] | None:
+            found = await service.open_incidents()
+            return found if len(found) == 2 else None
+
+        titles = {incident["title"] for incident in await until(both)}
+        assert all("CallCentreDown" in title for title in titles), titles
+        await alertmanager.say(since=began, until=now - timedelta(seconds=1))
+
+        async def ended() -> bool:
+            return await service.open_incidents() == []
+
+        await until(ended)
     receipts = (await service.get("/receipts"))["items"]
     assert {receipt["state"] for receipt in receipts} == {"understood"}

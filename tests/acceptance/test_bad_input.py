@@ -287,7 +287,11 @@ async def test_odd_names_in_addresses_lead_nowhere(world: World, scene: Scene, a
                     what=f"{name}: {what}",
                     headers={"Content-Type": kind},
                 )
-                assert answer.status_code >= 400 or answer.is_redirect, f"{method} {template}, {name}: {what}"
+                # A handshake tells nobody which sources there are: it is the same for every name that might be one.
+                may_be_any = method == "OPTIONS" and answer.status_code == 204
+                assert may_be_any or answer.status_code >= 400 or answer.is_redirect, (
+                    f"{method} {template}, {name}: {what}"
+                )
     assert await rows(world) == before
     await attacker.look_up_every_type()
 

@@ -14,6 +14,7 @@ from babel.messages.pofile import read_po
 from app.errors import every_problem
 from app.incidents.lifecycle import TRANSITIONS, Event
 from app.incidents.tables import State, TaskState
+from app.intake.signals import SignalState
 from app.main import ROUTERS
 from app.plan.differences.notes import Group
 from app.plan.tables import Reason, RevisionState
@@ -29,7 +30,7 @@ PUT_TOGETHER_IN_TEMPLATES = re.compile(r"""\bt\(\s*["']([\w-]+(?:\.[\w-]+)*\.)["
 # A key is put together from these values; each has its word.
 FAMILIES: Mapping[str, type[StrEnum]] = {
     "state": State, "event": Event, "task_state": TaskState, "revision_state": RevisionState,
-    "improvement_state": ImprovementState, "reason": Reason, "console.group": Group,
+    "improvement_state": ImprovementState, "reason": Reason, "signal_state": SignalState, "console.group": Group,
 }  # fmt: skip
 
 # Simplified in some words and traditional in others; the ones we use are the traditional ones: 批准, 占, 游標, 控制台.

@@ -284,7 +284,7 @@ def test_every_text_of_the_templates_is_in_the_catalogue(language: str) -> None:
     used = {
         key
         for template in TEMPLATES.glob("*.html")
-        for key in re.findall(r"t\('([a-z0-9_.]+)'(?! ~)", template.read_text(encoding="utf-8"))
+        for key in re.findall(r"\bt\('([a-z0-9_.]+)'(?! ~)", template.read_text(encoding="utf-8"))
     }
     assert used - set(catalogue(language)) == set()
 

@@ -294,7 +294,7 @@ async def test_a_failing_contact_point_does_not_hurry_another_that_is_to_be_left
     await world.call(three_rungs(contact_wait=timedelta(seconds=1)))
     world.fake.failure = DeliveryError(BUSY.wording, retry_after=minutes(3))
     await world.settle()
-    patient = await world.row(Delivery.attempts == 1)
+    patient = await world.row(Delivery.address_masked == "m…")
     await world.advance(timedelta(seconds=1))
     assert (await world.row(Delivery.id == patient.id)).not_before == patient.not_before
 

@@ -225,6 +225,10 @@ BAD: list[tuple[bytes, str]] = [
     (b"null", "text/plain"),
     (b'{"version": "4"}', "application/json"),
     (b"alert=1&state=down", "application/x-www-form-urlencoded"),
+    (b"title=%00", "application/x-www-form-urlencoded"),
+    (b"a=1", "multipart/form-data"),
+    (b"--x\r\n", "multipart/form-data; boundary=x"),
+    (b"no mail at all", "message/rfc822"),
 ]
 
 
@@ -257,7 +261,7 @@ async def test_the_reason_is_told_in_the_readers_language(world: World, http: ht
     answer = await http.post(
         "/intake/prom", content="a=1", headers={**headers, "Content-Type": "multipart/form-data"}
     )
-    assert answer.json()["detail"] == "收到的是表單，請以 JSON 傳送告警。"
+    assert answer.json()["detail"] == "這是表單，但讀不出任何欄位；請以 JSON 傳送告警，或檢查 Content-Type。"
 
 
 # ── PagerDuty ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -145,25 +145,25 @@ async def worsened(centre: Centre) -> list[Any]:
 
 
 async def test_what_is_newly_grave_is_told_once_a_night(centre: Centre) -> None:
-    assert not await nightly.look(centre.db, at=AT, mail=False)  # nobody could be told
+    assert not await nightly.look(centre.db, at=AT, channels=frozenset({"webhook"}))  # nobody could be told
     async with centre.db.transaction() as session:
         chief = await add(session, "Gao", "general_manager", "deputy_general_manager")
         lead = await add(session, "Wei", "duty_lead", "customer_service_head", "technical_head")
-    assert await nightly.look(centre.db, at=AT, mail=False)
-    assert not await nightly.look(centre.db, at=AT + timedelta(hours=2), mail=False)
+    assert await nightly.look(centre.db, at=AT, channels=frozenset({"webhook"}))
+    assert not await nightly.look(centre.db, at=AT + timedelta(hours=2), channels=frozenset({"webhook"}))
     (first,) = await worsened(centre)
-    assert await nightly.look(centre.db, at=AT + timedelta(days=1), mail=False)
+    assert await nightly.look(centre.db, at=AT + timedelta(days=1), channels=frozenset({"webhook"}))
     assert await worsened(centre) == [first]
     async with centre.db.transaction() as session:
         await organisation.leave(session, lead, at=AT + timedelta(days=1))
-    assert await nightly.look(centre.db, at=AT + timedelta(days=2), mail=False)
+    assert await nightly.look(centre.db, at=AT + timedelta(days=2), channels=frozenset({"webhook"}))
     _, new = await worsened(centre)
     assert new["number"] >= 1
     assert "department_head_never_told" in str(new["found"])
     async with centre.db.transaction() as session:
         gao = await organisation.person(session, chief)
         organisation.make_available(session, gao, Availability.ILL, at=AT + timedelta(days=2))
-    assert await nightly.look(centre.db, at=AT + timedelta(days=3), mail=False)
+    assert await nightly.look(centre.db, at=AT + timedelta(days=3), channels=frozenset({"webhook"}))
     *_, last = await worsened(centre)
     assert "outlook.away.away" in str(last["found"])
     assert "outlook.away.ill" not in str(last["found"]), "the position that is told need not manage"

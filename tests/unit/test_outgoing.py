@@ -5,16 +5,12 @@ import logging
 import socket
 import ssl
 from datetime import timedelta
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
-from app.clock import SystemClock
 from app.outgoing import CallFailed, FailureKind, Outgoing, Reply, is_permitted
 from tests import receiver as far_side
 from tests.receiver import Receiver
@@ -221,33 +217,6 @@ async def test_nobody_listening_is_a_failure_to_connect() -> None:
     async with Receiver() as receiver:
         url = receiver.url()
     assert (await failure_of(url)).kind is FailureKind.CONNECT
-
-
-@pytest.fixture
-def self_signed(tmp_path: Path) -> Path:
-    """A certificate for 127.0.0.1 that nobody vouches for, with its key in the same file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "receiver")])
-    now = SystemClock().now()
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = tmp_path / "receiver.pem"
-    pem.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    return pem
 
 
 async def test_a_far_side_without_a_trusted_certificate_is_not_talked_to(self_signed: Path) -> None:

@@ -115,17 +115,19 @@ def test_a_title_is_one_bounded_line_and_only_pages_are_links() -> None:
     assert signal.links == ("http://ok/",)
 
 
-def test_four_kinds_exist_and_another_is_refused_with_their_names() -> None:
-    assert {name: (kind.success, kind.overload) for name, kind in KINDS.items()} == {
-        "alertmanager": (200, 503),
-        "pagerduty": (202, 429),
-        "opsgenie": (202, 429),
-        "generic": (202, 503),
-    }
+def test_each_kind_answers_as_its_sender_needs_it_and_another_kind_is_refused_with_their_names() -> None:
+    codes = {name: (kind.success, kind.overload) for name, kind in KINDS.items()}
+    taken_as_202 = {"pagerduty", "opsgenie", "cloudevents", "mail", "generic"}
+    again_after_429 = {"pagerduty", "opsgenie", "nightingale", "cloudevents", "flashduty"}
+    assert {name for name, (success, _) in codes.items() if success == 202} == taken_as_202
+    assert {name for name, (_, overload) in codes.items() if overload == 429} == again_after_429
+    assert set(codes.values()) <= {(success, overload) for success in (200, 202) for overload in (429, 503)}
+    never_again = {name for name, kind in KINDS.items() if not kind.comes_again}
+    assert never_again == {"grafana", "uptime_kuma", "sentry"}
     with pytest.raises(UnknownKind) as refusal:
-        kind_named("zabbix")
-    assert refusal.value.members["kinds"] == ["alertmanager", "pagerduty", "opsgenie", "generic"]
-    assert "zabbix" in str(refusal.value.detail)
+        kind_named("nagios_xi")
+    assert refusal.value.members["kinds"] == list(KINDS)
+    assert "nagios_xi" in str(refusal.value.detail)
 
 
 @pytest.mark.parametrize(

@@ -33,16 +33,17 @@ _FACT: Final = "fact_"
 def parse(body: Any, *, mapping: generic.Mapping | None = None) -> list[Signal]:
     """The alerts of one notification. A custom payload is read by the source's `mapping`, if it has one."""
     if not isinstance(body, dict) or body.get("version") != "4":
-        if mapping is not None:
+        if mapping is not None and mapping.says_where:
             return generic.parse(body, mapping=mapping)
         raise NotUnderstood(say("source.alertmanager.not_v4", looks_like=looks_like(body)))
     alerts = body.get("alerts")
     if not isinstance(alerts, list):
         raise NotUnderstood(wrong_kind("/alerts", "array", alerts))
-    return [_signal(alert, body, f"/alerts/{index}") for index, alert in enumerate(alerts)]
+    return [Signal(**said_by(alert, body, f"/alerts/{index}", mapping)) for index, alert in enumerate(alerts)]
 
 
-def _signal(alert: Any, body: dict[str, Any], where: str) -> Signal:
+def said_by(alert: Any, body: dict[str, Any], where: str, mapping: generic.Mapping | None) -> dict[str, Any]:
+    """What one alert of a notification says, as the fields of a signal; Grafana's says the same and more."""
     if not isinstance(alert, dict):
         raise NotUnderstood(wrong_kind(where, "object", alert))
     status = reading.text(alert.get("status"))
@@ -53,27 +54,27 @@ def _signal(alert: Any, body: dict[str, Any], where: str) -> Signal:
     started_at = reading.moment(alert.get("startsAt"))
     truncated = body.get("truncatedAlerts")
     is_truncated = isinstance(truncated, int) and truncated > 0
-    return Signal(
-        dedup_key=reading.text(alert.get("fingerprint")) or _fingerprint(labels),
-        occurrence=started_at.isoformat() if started_at else reading.text(alert.get("startsAt")),
-        state=state,
-        title=_title(labels, annotations),
-        text=reading.first_text(annotations.get("description"), annotations.get("message")),
-        level_hint=reading.level(labels.get("severity")),
-        type_hint=labels.get("incident_type") or annotations.get("incident_type"),
-        labels=labels,
-        annotations={**annotations, **_of_the_group(body)},
-        facts=_facts(labels, annotations) | ({"truncated_alerts": truncated} if is_truncated else {}),
-        links=reading.links(
+    return {
+        "dedup_key": reading.text(alert.get("fingerprint")) or _fingerprint(labels),
+        "occurrence": started_at.isoformat() if started_at else reading.text(alert.get("startsAt")),
+        "state": state,
+        "title": _title(labels, annotations),
+        "text": reading.first_text(annotations.get("description"), annotations.get("message")),
+        "level_hint": generic.level_of(labels.get("severity"), mapping),
+        "type_hint": labels.get("incident_type") or annotations.get("incident_type"),
+        "labels": labels,
+        "annotations": {**annotations, **_of_the_group(body)},
+        "facts": _facts(labels, annotations) | ({"truncated_alerts": truncated} if is_truncated else {}),
+        "links": reading.links(
             annotations.get("runbook_url"),
             annotations.get("dashboard_url"),
             alert.get("generatorURL"),
             body.get("externalURL"),
         ),
-        started_at=started_at,
-        ended_at=reading.moment(alert.get("endsAt")) if state is SignalState.RECOVERED else None,
-        note=f"truncatedAlerts={truncated}" if is_truncated else None,
-    )
+        "started_at": started_at,
+        "ended_at": reading.moment(alert.get("endsAt")) if state is SignalState.RECOVERED else None,
+        "note": f"truncatedAlerts={truncated}" if is_truncated else None,
+    }
 
 
 def _title(labels: dict[str, str], annotations: dict[str, str]) -> str:

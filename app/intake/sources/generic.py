@@ -19,13 +19,16 @@ know is not guessed.
 """
 
 import collections.abc
+from collections.abc import Mapping as Words
 from functools import lru_cache
 from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app import expressions
 from app.intake import reading
+from app.intake.recognition import looks_like
 from app.intake.signals import NotUnderstood, Signal, SignalState, unknown_word, wrong_kind
 from app.wording import say
 
@@ -59,12 +62,23 @@ def _compiled(source: str) -> expressions.Value:
     return expressions.value_of(source)
 
 
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError) as error:  # each of them, by what is wrong with the name
+        raise ValueError(str(say("source.generic.zone", zone=name[:80]))) from error
+    return name
+
+
 Place = Annotated[str, Field(max_length=4_000), AfterValidator(_checked)]
 Places = Annotated[dict[str, Place], Field(max_length=100)]
 
 
 class Mapping(BaseModel):
-    """Where a source keeps what we want to know: JSON pointers or `{{ expressions }}` over `body`."""
+    """Where a source keeps what we want to know: JSON pointers or `{{ expressions }}` over `body`.
+
+    `states`, `levels` and `zone` hold for every kind of source; places only for bodies that are not of its kind's format.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -80,6 +94,32 @@ class Mapping(BaseModel):
     facts: Place | Places | None = None
     states: dict[str, SignalState] = Field(default_factory=dict)  # this sender's words, before the usual ones
     levels: dict[str, Annotated[int, Field(ge=1, le=4)]] = Field(default_factory=dict)
+    zone: Annotated[str, Field(max_length=64), AfterValidator(_known_zone)] | None = (
+        None  # of times without an offset
+    )
+
+    @property
+    def says_where(self) -> bool:
+        """Whether it names a place in a body, and so can read one that is not of the kind's format."""
+        return any(
+            getattr(self, name) is not None
+            for name in type(self).model_fields
+            if name not in {"states", "levels", "zone"}
+        )
+
+
+def another_format(kind: str, body: Any, mapping: Mapping | None) -> list[Signal]:
+    """A body that is not of its source's format: read where the mapping says, or `NotUnderstood` with whose it looks like."""
+    if mapping is not None and mapping.says_where:
+        return parse(body, mapping=mapping)
+    raise NotUnderstood(say("source.not_of_this_kind", kind=kind, looks_like=looks_like(body) or "?"))
+
+
+def level_of(value: Any, mapping: Mapping | None, words: Words[str, int] = reading.LEVEL_WORDS) -> int | None:
+    """The level a sender's word hints at: this source's own words before the usual ones of its kind."""
+    word = reading.text(value)
+    own = mapping.levels.get(word) if mapping is not None and mapping.levels else None
+    return own or words.get(word.casefold())
 
 
 def parse(body: Any, *, mapping: Mapping | None = None) -> list[Signal]:
@@ -99,19 +139,20 @@ def _signal(body: Any, mapping: Mapping, where: str) -> Signal:
     if not key:
         raise NotUnderstood(say("source.generic.nothing_to_say", where=where))
     start = _first(mapping.started_at, body, (*_STARTS, "timestamp", "time"))
+    zone = mapping.zone
     return Signal(
         dedup_key=key,
         occurrence=_occurrence(body, mapping),
         state=_state(_first(mapping.state, body, _STATES), mapping, where),
         title=title,
         text=reading.text(_first(mapping.text, body, _TEXTS)),
-        level_hint=_level(_first(mapping.level, body, _LEVELS), mapping),
+        level_hint=level_of(_first(mapping.level, body, _LEVELS), mapping),
         type_hint=reading.text(_first(mapping.type, body, ("type", "incident_type"))) or None,
         labels=reading.texts(_object(mapping.labels, body, ("labels", "tags"))),
         facts=reading.scalars(_object(mapping.facts, body, ("facts", "custom_details", "details"))),
         links=reading.links(*_under(body, _LINKS), *_members(body.get("links"))),
-        started_at=reading.moment(start),
-        ended_at=reading.moment(_first(None, body, _ENDS)),
+        started_at=reading.moment(start, zone),
+        ended_at=reading.moment(_first(None, body, _ENDS), zone),
         note=reading.text(body.get("note")) or None,
     )
 
@@ -119,7 +160,7 @@ def _signal(body: Any, mapping: Mapping, where: str) -> Signal:
 def _occurrence(body: dict[str, Any], mapping: Mapping) -> str:
     """What tells this time from the last. A `timestamp` may be the time of sending, so it does not count."""
     found = _first(mapping.occurrence, body, ("occurrence", *_STARTS))
-    when = reading.moment(found)
+    when = reading.moment(found, mapping.zone)
     return when.isoformat() if when and isinstance(found, str) else reading.text(found)
 
 
@@ -132,10 +173,6 @@ def _state(value: Any, mapping: Mapping, where: str) -> SignalState:
         known = [*mapping.states, *reading.STATE_WORDS]
         raise NotUnderstood(unknown_word(f"{where}/state", word, known))
     return found
-
-
-def _level(value: Any, mapping: Mapping) -> int | None:
-    return mapping.levels.get(reading.text(value)) or reading.level(value)
 
 
 def _first(place: str | None, body: dict[str, Any], usual: tuple[str, ...]) -> Any:

@@ -30,6 +30,7 @@ ACTIONS: Final[Mapping[str, SignalState]] = {
     "description": SignalState.INFO,
 }
 PRIORITIES: Final = {"P1": 1, "P2": 2, "P3": 3, "P4": 4, "P5": 4}
+_LEVELS: Final = {word.casefold(): level for word, level in PRIORITIES.items()}
 
 
 def random_alias() -> str:
@@ -44,7 +45,7 @@ def addressed(action: str, alias: str, body: Any) -> Any:
 def parse(
     body: Any, *, mapping: generic.Mapping | None = None, new_alias: Callable[[], str] = random_alias
 ) -> list[Signal]:
-    """The one signal of a call, or `NotUnderstood` with every mistake. The format is fixed: a `mapping` changes nothing."""
+    """The one signal of a call, or `NotUnderstood` with every mistake. Of a `mapping` only its levels count."""
     if not isinstance(body, dict):
         raise NotUnderstood(wrong_kind("/", "object", body))
     action = reading.text(body.get("action")) or CREATE
@@ -62,7 +63,7 @@ def parse(
         text=reading.first_text(
             body.get("description"), note if action == "notes" else "", body.get("message")
         ),
-        level_hint=PRIORITIES.get(reading.text(body.get("priority"))),
+        level_hint=generic.level_of(body.get("priority"), mapping, _LEVELS),
         type_hint=reading.text(facts.pop("incident_type", None)) or None,
         labels=reading.texts({name: body.get(name) for name in ("source", "entity")}),
         annotations=reading.texts(

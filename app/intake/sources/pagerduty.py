@@ -41,14 +41,14 @@ def parse(
 ) -> list[Signal]:
     """The one signal of an event, or `NotUnderstood` with every mistake for the answer's `errors`.
 
-    The format is fixed, so a `mapping` changes nothing.
+    The format is fixed: of a `mapping` only its levels count.
     """
     if not isinstance(body, dict):
         raise NotUnderstood(wrong_kind("/", "object", body))
     if mistakes := _mistakes(body):
         raise NotUnderstood(say("source.pagerduty.invalid", looks_like=looks_like(body)), errors=mistakes)
     payload = body.get("payload")
-    return [_signal(body, payload if isinstance(payload, dict) else {}, new_key)]
+    return [_signal(body, payload if isinstance(payload, dict) else {}, new_key, mapping)]
 
 
 def _mistakes(body: dict[str, Any]) -> list[Wording]:
@@ -81,7 +81,9 @@ def _not_among(where: str, value: Any, known: dict[str, Any]) -> list[Wording]:
     return [] if word in known else [unknown_word(where, word, known)]
 
 
-def _signal(body: dict[str, Any], payload: dict[str, Any], new_key: Callable[[], str]) -> Signal:
+def _signal(
+    body: dict[str, Any], payload: dict[str, Any], new_key: Callable[[], str], mapping: generic.Mapping | None
+) -> Signal:
     details = payload.get("custom_details")
     facts = reading.scalars(details)
     named = {name: payload.get(name) for name in ("source", "component", "group", "class")}
@@ -92,7 +94,7 @@ def _signal(body: dict[str, Any], payload: dict[str, Any], new_key: Callable[[],
         state=ACTIONS[reading.text(body["event_action"])],
         title=reading.text(payload.get("summary")),
         text=reading.text(details),
-        level_hint=SEVERITIES.get(reading.text(payload.get("severity"))),
+        level_hint=generic.level_of(payload.get("severity"), mapping, SEVERITIES),
         type_hint=reading.text(facts.pop("incident_type", None)) or None,
         labels=reading.texts(named),
         annotations=reading.texts({"client": body.get("client")}),

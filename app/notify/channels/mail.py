@@ -1,5 +1,6 @@
 """Mail over SMTP: plain text with the link written out, and the same as a small page with a button.
 
+A connection serves the next mail too, for a few seconds: the greeting and the handshake cost more than the mail.
 The mail server is the operator's own and named in the settings, so the egress guard has no part in it.
 Nothing of a message can become a header of its own: addresses with anything unusual are refused, subjects are
 put on one line.
@@ -10,7 +11,7 @@ import hashlib
 import re
 import socket
 import ssl
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from email.message import EmailMessage
@@ -29,6 +30,8 @@ from app.notify.channel import DeliveryError, Message, Receipt, as_told
 from app.wording import Wording, say
 
 DEADLINE: Final = timedelta(seconds=20)
+_KEPT_FOR: Final = timedelta(seconds=4)  # shorter than servers wait for the next mail
+_AT_ONCE: Final = 40  # connections; common servers take fifty of one client and turn the others away
 # For the polite goodbye after the server has taken the mail; nothing depends on it.
 _GOODBYE: Final = timedelta(seconds=1)
 # Everything in seven bits: not every relay on the way knows 8BITMIME.
@@ -82,6 +85,8 @@ class MailChannel:
         self._destination = f"{settings.host}:{settings.port}"
         self._breakers = breakers or Breakers()
         self._clock = clock or SystemClock()
+        self._idle: list[aiosmtplib.SMTP] = []
+        self._lines = asyncio.Semaphore(_AT_ONCE)
 
     def address_problem(self, to: str) -> Wording | None:
         if len(to) <= 254 and _ADDRESS.fullmatch(to) and ".." not in to:
@@ -117,15 +122,42 @@ class MailChannel:
 
     async def _hand_over(self, to: str, message: Message) -> Receipt:
         mail = written(as_told(message), sender=self._settings.sender, to=to)
-        client = self._client()
-        try:
-            async with asyncio.timeout(self._settings.deadline.total_seconds()):
-                await client.connect()
+        async with asyncio.timeout(self._settings.deadline.total_seconds()), self._lines:
+            client = await self._connected()
+            with ExitStack() as unless_taken:
+                # What it would say next is the answer to something else.
+                unless_taken.callback(client.close)
                 await client.sendmail(self._sender, [to], mail.as_bytes())
-            await _say_goodbye(client)
-        finally:
-            client.close()
+                unless_taken.pop_all()
+        self._keep(client)
         return Receipt(str(mail["Message-ID"]))
+
+    async def _connected(self) -> aiosmtplib.SMTP:
+        """A connection that was kept, if the server still knows it, or a new one."""
+        while self._idle:
+            kept = self._idle.pop()
+            with suppress(aiosmtplib.SMTPException, OSError), ExitStack() as unless_alive:
+                unless_alive.callback(kept.close)
+                # Asked before anything of the mail is sent: a line that is dead now has taken nothing.
+                await kept.rset()
+                unless_alive.pop_all()
+                return kept
+        client = self._client()
+        with ExitStack() as unless_connected:
+            unless_connected.callback(client.close)
+            await client.connect()
+            unless_connected.pop_all()
+        return client
+
+    def _keep(self, client: aiosmtplib.SMTP) -> None:
+        self._idle.append(client)
+        asyncio.get_running_loop().call_later(_KEPT_FOR.total_seconds(), self._let_go, client)
+
+    def _let_go(self, client: aiosmtplib.SMTP) -> None:
+        # In use just now: it has a later call that lets it go.
+        with suppress(ValueError):
+            self._idle.remove(client)
+            _leave(client)
 
     def _client(self) -> aiosmtplib.SMTP:
         settings = self._settings
@@ -190,10 +222,20 @@ def _domain(sender: str) -> str:
     return parseaddr(sender)[1].rpartition("@")[2]
 
 
+_LEAVING: Final[set[asyncio.Task[None]]] = set()
+
+
+def _leave(client: aiosmtplib.SMTP) -> None:
+    task = asyncio.create_task(_say_goodbye(client))
+    _LEAVING.add(task)
+    task.add_done_callback(_LEAVING.discard)
+
+
 async def _say_goodbye(client: aiosmtplib.SMTP) -> None:
     with suppress(aiosmtplib.SMTPException, OSError):
         async with asyncio.timeout(_GOODBYE.total_seconds()):
             await client.quit()
+    client.close()
 
 
 def _turns_everybody_away(error: Exception) -> bool:
@@ -217,7 +259,8 @@ def _translated(error: Exception) -> DeliveryError:
             return _by_code(error.code)
         case aiosmtplib.SMTPNotSupported():
             return DeliveryError(say("channel.mail.unsupported"), permanent=True)
-        case ssl.SSLError():
+        # The library wraps it where the line is encrypted from the first byte.
+        case _ if isinstance(error, ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError):
             return DeliveryError(say("channel.mail.tls"))
         case TimeoutError():
             return DeliveryError(say("channel.mail.timeout"))

@@ -19,12 +19,12 @@ import hmac
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 from app.notify.channel import DeliveryError, Message, Receipt, as_told
-from app.outgoing import CallFailed, Outgoing, Reply, retry_after
+from app.notify.channels import answer
+from app.outgoing import CallFailed, Outgoing, Reply
 from app.wording import Wording, say
 
 DEADLINE: Final = timedelta(seconds=10)
@@ -74,7 +74,7 @@ class WebhookChannel:
                 raise DeliveryError.from_call(error) from error
             # The answer's body was no good, but we only need its first line: a 2xx is not to be sent again.
             reply = Reply(error.status, {}, b"")
-        return _judged(reply, message.sent_at)
+        return answer.by_status(reply, message.sent_at)
 
 
 def signature_headers(key: str, at: datetime, body: bytes, secrets: Sequence[bytes]) -> Mapping[str, str]:
@@ -108,14 +108,3 @@ def _body(message: Message) -> bytes:
         },
     }
     return json.dumps(content, allow_nan=False).encode()
-
-
-def _judged(reply: Reply, at: datetime) -> Receipt:
-    if 200 <= reply.status < 300:
-        return Receipt(str(reply.status))
-    again = reply.status >= 500 or reply.status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
-    raise DeliveryError(
-        say("channel.webhook.status", status=reply.status),
-        permanent=not again,
-        retry_after=retry_after(reply.headers, at=at) if again else None,
-    )

@@ -14,6 +14,8 @@ from typing import Final, NamedTuple
 
 from app.notify.chain import SHORTEST_LAP, contact_times
 from app.notify.document import Chain, Hop
+from app.people import contact_rules
+from app.people.contact_rules import Rule
 from app.plan.outlook import spans
 from app.plan.outlook.snapshot import SILENT, Absent, Away, Person, Snapshot
 from app.plan.outlook.spans import Interval, Spans
@@ -126,10 +128,20 @@ class Directory:
         posts = self.snapshot.posts
         return frozenset(person for name in positions if name in posts for person in posts[name].assigned)
 
-    def reached(self, person: str, hop: Hop | None = None) -> tuple[bool, int | None]:
-        """Whether a message to them keeps a rung waiting, and after how long it arrives, if it does."""
+    def reached(
+        self, person: str, hop: Hop | None = None, level: int | None = None
+    ) -> tuple[bool, int | None]:
+        """Whether a message to them keeps a rung waiting, and after how long it arrives, if it does.
+
+        Where rules of their own change the order by the hour, as late as it is at the worst hour.
+        """
         known = self.snapshot.people.get(person)
-        return _reached(known, hop, self.snapshot.channels) if known is not None else (False, None)
+        if known is None:
+            return False, None
+        rules = contact_rules.possible(known.rules, level) if level is not None else [None]
+        ways = [_reached(known, hop, rule, self.snapshot.channels) for rule in rules]
+        arrivals = [after for _, after in ways if after is not None]
+        return any(waits for waits, _ in ways), max(arrivals, default=None)
 
     def reachable(self, position: str) -> Spans:
         """When somebody is called for the position whom a message can reach."""
@@ -138,19 +150,19 @@ class Directory:
             if any(self.reached(person)[1] is not None for person in seat.people)
         )  # fmt: skip
 
-    def tellings(self, hop: Hop) -> tuple[Telling, ...]:
+    def tellings(self, hop: Hop, level: int) -> tuple[Telling, ...]:
         """What the rung does, without a gap, as far as is looked."""
         rows = [self.seats(position) for position in dict.fromkeys(hop.tell)]
-        return tuple(self._told(rows, hop))
+        return tuple(self._told(rows, hop, level))
 
-    def _told(self, rows: Sequence[Sequence[Seat]], hop: Hop) -> Iterator[Telling]:
+    def _told(self, rows: Sequence[Sequence[Seat]], hop: Hop, level: int) -> Iterator[Telling]:
         places = [0] * len(rows)
         begins = self.begins
         while begins < self.ends:
             here = [row[place] for row, place in zip(rows, places, strict=True)]
             ends = min(seat.ends for seat in here)
             people = dict.fromkeys(person for seat in here for person in seat.people)
-            ways = {person: self.reached(person, hop) for person in people}
+            ways = {person: self.reached(person, hop, level) for person in people}
             told = tuple((person, after) for person, (_, after) in ways.items() if after is not None)
             yield Telling(begins, ends, any(waits for waits, _ in ways.values()), told)
             places = [
@@ -170,7 +182,7 @@ class Walk:
 
     @cached_property
     def rungs(self) -> tuple[tuple[Telling, ...], ...]:
-        return tuple(self.directory.tellings(hop) for hop in self.chain.hops)
+        return tuple(self.directory.tellings(hop, self.level) for hop in self.chain.hops)
 
     def told(self, whom: frozenset[str] | None, starts: Interval) -> list[Told]:
         """When one of `whom` (none: anybody) is told, for every start of the interval; several may cover one start.
@@ -335,17 +347,17 @@ def _pieces(row: Sequence[Telling], span: Spans, after: int) -> Iterator[tuple[T
         place = min(place, len(row) - 1)
 
 
-def _reached(person: Person, hop: Hop | None, channels: frozenset[str]) -> tuple[bool, int | None]:
-    """As `notify.chain` does it: by the plan's channels if they have one of them, else in their own order.
+def _reached(
+    person: Person, hop: Hop | None, rule: Rule | None, channels: frozenset[str]
+) -> tuple[bool, int | None]:
+    """As `notify.chain` does it: by the plan's channels if they have one of them, in the order of their own rule.
 
     A contact point whose channel is not set up fails when its turn comes, and the next is tried at once.
     """
-    contacts = list(person.contacts)
-    via: Sequence[str] = list(dict.fromkeys(hop.via)) if hop is not None else []
-    if wanted := [contact for channel in via for contact in contacts if contact == channel]:
-        contacts = wanted
+    via: Sequence[str] = hop.via if hop is not None else []
+    contacts = [person.contacts[place] for place in contact_rules.order(person.contacts, via, rule)]
     at_once = [timedelta()] * len(contacts)
-    times = at_once if hop is None else contact_times(len(contacts), within=hop.within, wait=hop.contact_wait)
+    times = at_once if hop is None else contact_times(len(contacts), within=hop.within, wait=_wait(hop, rule))
     waits = any(contact in channels or contact in SILENT for contact in contacts)
     turn: timedelta | None = None
     for contact, time in zip(contacts, times, strict=True):
@@ -355,3 +367,7 @@ def _reached(person: Person, hop: Hop | None, channels: frozenset[str]) -> tuple
         if contact in SILENT:
             turn = None
     return waits, None
+
+
+def _wait(hop: Hop, rule: Rule | None) -> timedelta | None:
+    return rule.wait if rule is not None and rule.wait is not None else hop.contact_wait

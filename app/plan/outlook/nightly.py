@@ -31,7 +31,7 @@ _AWAY: Final = "plan.outlook.away.away"
 _WHY: Final = frozenset({"plan.outlook.away.leave", "plan.outlook.away.ill"})
 
 
-async def look(db: Database, *, at: datetime, mail: bool) -> bool:
+async def look(db: Database, *, at: datetime, channels: frozenset[str]) -> bool:
     """Look once a night, from two o'clock on; says whether this call was the one that did.
 
     1. Nothing is done before there is a plan in force and anybody who could be told.
@@ -42,7 +42,7 @@ async def look(db: Database, *, at: datetime, mail: bool) -> bool:
         day = await _due(session, at)
         if day is None:
             return False
-        looked = await standing.look_ahead(session, at=at, days=DAYS, mail=mail)
+        looked = await standing.look_ahead(session, at=at, days=DAYS, channels=channels)
     grave = [one for one in looked.report.findings if one.severity is Severity.ERROR]
     async with db.transaction() as session:
         before = await session.scalar(select(PlanOutlook).order_by(PlanOutlook.day.desc()).limit(1))

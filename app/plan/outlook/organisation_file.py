@@ -6,20 +6,20 @@ somebody can be reached by is all the check needs.
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, ValidationError
 
 from app.errors import WrongShape
-from app.people import rota
+from app.people import contact_rules, rota
 from app.plan import strict_yaml
 from app.plan.document import PlanDocument
 from app.plan.outlook.snapshot import Absent, Away, Lot, Person, Post, Snapshot, stretch_of
 from app.plan.outlook.supply import full
 from app.plan.strict_yaml import Mistake
 from app.resources.document import MaterialsPool, TechnologyPool
-from app.vocabulary import ChannelName, Moment, Part, Slug
+from app.vocabulary import ChannelName, LevelNumber, Moment, Part, Slug, Span, write_span
 from app.wording import Wording, say
 
 _DAY: Final = timedelta(days=1)
@@ -52,6 +52,19 @@ class Quiet(Part):
     ends: Clock
 
 
+class Rule(Part):
+    """Which channel is tried first, for some levels and some hours; the first rule that fits counts."""
+
+    order: Annotated[list[ChannelName], Field(min_length=1)]
+    """Channels that are not named come after."""
+    levels: list[LevelNumber] = Field(default_factory=list)
+    """None: all."""
+    hours: Quiet | None = None
+    """None: always."""
+    wait: Span | None = None
+    """Between two contact points; none: as the plan says."""
+
+
 class Staff(Part):
     """Somebody of the centre."""
 
@@ -63,6 +76,7 @@ class Staff(Part):
     """Each with the last day of its certificate, if it rests on one."""
     leave: list[Leave] = Field(default_factory=list)
     quiet: Quiet | None = None
+    rules: list[Rule] = Field(default_factory=list)
     left: date | None = None
     """From this day on they are no longer with the centre."""
 
@@ -152,6 +166,7 @@ def snapshot(
             staff.name, tuple(staff.contacts),
             {skill: None if last is None else _midnight(last + _DAY, zone) for skill, last in staff.skills.items()},
             away[name], tuple(_quiet(staff.quiet, plan.plan.time_zone, begins, ends)) if staff.quiet is not None else (),
+            contact_rules.read(written_rules(staff, plan.plan.time_zone)),
         )
         for name, staff in organisation.people.items()
     }  # fmt: skip
@@ -221,6 +236,17 @@ def _away(staff: Staff, zone: ZoneInfo) -> Iterator[Away]:
         yield Away(_midnight(staff.left, zone), None, Absent.LEFT)
     for one in staff.leave:
         yield Away(_midnight(one.first, zone), _midnight(one.last + _DAY, zone), Absent(one.why))
+
+
+def written_rules(staff: Staff, zone: str) -> list[dict[str, Any]]:
+    """Their rules as they are kept with a person."""
+    return [
+        {
+            "order": list(one.order), "levels": list(one.levels), "wait": write_span(one.wait) if one.wait else None,
+            "hours": {"begins": one.hours.begins, "ends": one.hours.ends, "time_zone": zone} if one.hours else None,
+        }
+        for one in staff.rules
+    ]  # fmt: skip
 
 
 def _quiet(quiet: Quiet, zone: str, begins: datetime, ends: datetime) -> list[tuple[datetime, datetime]]:

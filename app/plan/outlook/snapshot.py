@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from app.people.contact_rules import Rule
 from app.people.rota import Called
 
 SILENT: Final = frozenset({"log"})
@@ -47,6 +48,8 @@ class Person:
     away: tuple[Away, ...] = ()
     quiet: tuple[tuple[datetime, datetime], ...] = ()
     """When messages of levels 3 and 4 wait for the end of their quiet hours."""
+    rules: tuple[Rule, ...] = ()
+    """Which of their contact points is tried first, by level and hour."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +92,6 @@ class Snapshot:
     """None: what the plan says the pools hold when full."""
     channels: frozenset[str] = USABLE
     """Those that are set up; a message by another fails at once, and the next way is tried."""
-
-
-def reaching(*, mail: bool) -> frozenset[str]:
-    """The channels of an installation that reach people; mail only where a server is named."""
-    return USABLE if mail else USABLE - {"mail"}
 
 
 def stretch_of(called: Called) -> Stretch:

@@ -16,14 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.away import TooBusy
 from app.db import Database
 from app.errors import TooMany
-from app.people import holders, rota
+from app.people import contact_rules, holders, rota
 from app.people import tables as people_tables
 from app.people.tables import ContactPoint
 from app.plan import reading, revisions
 from app.plan.document import PlanDocument
 from app.plan.outlook import report
 from app.plan.outlook.report import Report
-from app.plan.outlook.snapshot import USABLE, Absent, Away, Lot, Person, Post, Snapshot, reaching, stretch_of
+from app.plan.outlook.snapshot import USABLE, Absent, Away, Lot, Person, Post, Snapshot, stretch_of
 from app.plan.outlook.written import Source
 from app.resources.tables import Reservation, ReservationLine, Unit, UnitState
 from app.turns import Turns
@@ -40,18 +40,18 @@ class Looked:
     source: Source
 
 
-async def look_ahead(session: AsyncSession, *, at: datetime, days: int, mail: bool) -> Looked:
-    """Check the plan in force with everybody and everything there is; `mail`: whether it is set up."""
+async def look_ahead(session: AsyncSession, *, at: datetime, days: int, channels: frozenset[str]) -> Looked:
+    """Check the plan in force with everybody and everything there is; `channels`: those that are set up."""
     revision_id, document = await revisions.in_force(session)
     text = (await revisions.found(session, revision_id)).source
     begins = _whole_minute(at)
-    known = await _over(session, begins, days, mail=mail)
+    known = await _over(session, begins, days, channels=channels)
     looked, source = await asyncio.to_thread(_looked, document, known, begins, days, text)
     return Looked(revision_id, looked, source)
 
 
 async def look_at(
-    db: Database, text: str, *, file: str, at: datetime, days: int, mail: bool, organisation: bool = True
+    db: Database, text: str, *, file: str, at: datetime, days: int, channels: frozenset[str], organisation: bool = True
 ) -> Looked:  # fmt: skip
     """Check a plan that is not stored, with everybody and everything there is, or alone; no session is open while it reckons.
 
@@ -62,7 +62,7 @@ async def look_at(
     known: Snapshot | None = None
     if organisation:
         async with db.request(writing=False) as session:
-            known = await _over(session, begins, days, mail=mail)
+            known = await _over(session, begins, days, channels=channels)
     looked, source = await asyncio.to_thread(_looked, document, known, begins, days, text, file)
     return Looked(None, looked, source)
 
@@ -82,9 +82,9 @@ def _whole_minute(at: datetime) -> datetime:
     return at.replace(second=0, microsecond=0)
 
 
-async def _over(session: AsyncSession, begins: datetime, days: int, *, mail: bool) -> Snapshot:
+async def _over(session: AsyncSession, begins: datetime, days: int, *, channels: frozenset[str]) -> Snapshot:
     ends = begins + timedelta(days=days) + report.BEYOND
-    return await snapshot(session, begins=begins, ends=ends, channels=reaching(mail=mail))
+    return await snapshot(session, begins=begins, ends=ends, channels=channels)
 
 
 def _looked(
@@ -109,6 +109,7 @@ async def snapshot(
             one.name, tuple(contacts[one.id]), _skills(one),
             (*(Away(each.begins, each.ends, Absent(each.why)) for each in away[one.id]), *held.get(one.id, ())),
             tuple(rota.quiet_spells(quiet, begins, ends)) if (quiet := holders.quiet_of(one)) else (),
+            contact_rules.read(one.contact_rules or ()),
         )
         for one in staff
     }  # fmt: skip

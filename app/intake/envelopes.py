@@ -1,0 +1,141 @@
+"""In what a body comes: JSON, a form, a mail, or the headers of a binary CloudEvent; inside is one JSON value.
+
+What is kept of a request is a body and its content type, and these two are enough to read it again: what stands only in headers is
+written into the body first. Which kind of source it belongs to is not known here.
+"""
+
+import base64
+import io
+import json
+from collections.abc import Mapping
+from email import policy
+from email.parser import BytesParser
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote
+
+import python_multipart
+from python_multipart.exceptions import FormParserError
+
+from app import door
+from app.errors import Malformed
+from app.intake.signals import NotUnderstood
+from app.wording import say
+
+STRUCTURED: Final = "application/cloudevents+json"
+_URLENCODED: Final = "application/x-www-form-urlencoded"
+_MULTIPART: Final = "multipart/form-data"
+_MAIL: Final = "message/rfc822"
+_VERSION: Final = "ce-specversion"
+_MOST_FIELDS: Final = 1_000
+_LONGEST_TEXT: Final = 20_000  # characters of a mail; a signal keeps half of it
+
+
+def document_of(body: bytes, content_type: str | None) -> Any:
+    """The JSON value in a body. JSON is tried first, whatever the content type says. Raises `NotUnderstood`."""
+    kind = (content_type or "").partition(";")[0].strip().lower()
+    if kind == _MAIL:
+        return _strict(_opened(body))
+    try:
+        return door.parse_json(body, lenient_keys=True)
+    except Malformed as error:
+        if kind not in (_URLENCODED, _MULTIPART):
+            raise NotUnderstood(error.detail) from error
+    fields = _fields(body, kind, content_type or "")
+    if set(fields) == {"data"}:
+        return document_of(fields["data"].encode(), None)
+    return _strict(fields)
+
+
+def standing_alone(
+    body: bytes, content_type: str | None, headers: Mapping[str, str]
+) -> tuple[bytes, str | None]:
+    """Body and content type that say all the request said: a binary CloudEvent is written as a structured one."""
+    if _VERSION not in headers:
+        return body, content_type
+    event: dict[str, Any] = {
+        name.removeprefix("ce-"): unquote(value) for name, value in headers.items() if name.startswith("ce-")
+    }
+    if content_type:
+        event["datacontenttype"] = content_type
+    if body.strip():
+        try:
+            event["data"] = door.parse_json(body, lenient_keys=True)
+        except Malformed:
+            event |= _as_text(body)
+    return json.dumps(event, ensure_ascii=False).encode("utf-8", "backslashreplace"), STRUCTURED
+
+
+def _as_text(body: bytes) -> dict[str, str]:
+    try:
+        return {"data": body.decode()}
+    except UnicodeDecodeError:
+        return {"data_base64": base64.b64encode(body).decode()}
+
+
+def _strict(value: Any) -> Any:
+    """The same, held to what the door demands of any text."""
+    try:
+        return door.parse_json(json.dumps(value).encode(), lenient_keys=True)
+    except Malformed as error:
+        raise NotUnderstood(error.detail) from error
+
+
+def _fields(body: bytes, kind: str, content_type: str) -> dict[str, str]:
+    """The fields of a form; a file in it is nothing that an alert has."""
+    try:
+        found = (
+            dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+            if kind == _URLENCODED
+            else _parts(body, content_type)
+        )
+    except (ValueError, FormParserError) as error:
+        raise NotUnderstood(say("intake.form")) from error
+    if not found:
+        raise NotUnderstood(say("intake.form"))
+    return found
+
+
+def _parts(body: bytes, content_type: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+
+    def keep(field: Any) -> None:
+        if len(found) < _MOST_FIELDS and field.field_name is not None:
+            found[field.field_name.decode()] = (field.value or b"").decode()
+
+    headers = {"Content-Type": content_type.encode("latin-1", "replace")}
+    python_multipart.parse_form(headers, io.BytesIO(body), keep, lambda file: None)
+    return found
+
+
+def _opened(body: bytes) -> dict[str, Any]:
+    """What a mail says, in words: nothing in it is followed, and attachments are left alone."""
+    mail = BytesParser(policy=policy.default).parsebytes(body)
+    try:
+        text = mail.get_body(("plain", "html"))
+        content = text.get_content() if text is not None else ""
+        said = {place: str(mail[name]) for place, name in _HEADERS.items() if mail[name] is not None}
+    except (LookupError, ValueError, AttributeError, TypeError, IndexError) as error:
+        raise NotUnderstood(say("intake.mail")) from error  # what is no mail breaks the library in many ways
+    if "from" not in said and "subject" not in said:
+        raise NotUnderstood(say("intake.mail"))
+    said = {"from": "", "subject": "", **said}
+    return {**_clean(said), **_clean({"text": str(content)[:_LONGEST_TEXT]}), "date": _date(said.get("date"))}
+
+
+_HEADERS: Final = {
+    "subject": "Subject", "from": "From", "message_id": "Message-ID", "auto_submitted": "Auto-Submitted",
+    "date": "Date",
+}  # fmt: skip
+
+
+def _clean(said: dict[str, str]) -> dict[str, str]:
+    return {name: value.encode("utf-8", "replace").decode().replace("\0", "") for name, value in said.items()}
+
+
+def _date(value: str | None) -> str | None:
+    try:
+        moment = parsedate_to_datetime(value) if value else None
+    except ValueError:
+        return None
+    return moment.isoformat() if moment is not None and moment.tzinfo is not None else None

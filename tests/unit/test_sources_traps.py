@@ -1,0 +1,64 @@
+"""What is peculiar to one sender, and has cost somebody else a night."""
+
+from datetime import UTC, datetime
+
+from app.intake.kinds import KINDS
+from app.intake.signals import Signal, SignalState
+from app.intake.sources import generic
+from tests.conformance.sources import ALARM, AZURE, CASES, GRAFANA, KUMA, ZABBIX, changed, sns
+
+
+def only(kind: str, body: object, mapping: generic.Mapping | None = None) -> Signal:
+    (signal,) = KINDS[kind].parse(body, mapping=mapping)
+    return signal
+
+
+def test_where_grafana_cannot_ask_it_is_monitoring_that_fails_unless_the_source_says_more() -> None:
+    for name in ("DatasourceNoData", "DatasourceError"):
+        body = changed(GRAFANA, "alerts.0", labels={"alertname": name, "severity": "critical"})
+        assert only("grafana", body).level_hint == 4
+        assert only("grafana", body, generic.Mapping(levels={name: 2})).level_hint == 2
+    assert only("grafana", GRAFANA).facts == {"value_B": 44.2, "value_C": 1}
+
+
+def test_zabbix_times_are_meant_in_the_zone_of_the_source() -> None:
+    assert only("zabbix", ZABBIX).started_at is None, "a time without a zone is no moment"
+    there = only("zabbix", ZABBIX, generic.Mapping(zone="Asia/Shanghai"))
+    assert there.started_at == datetime(2026, 11, 22, 2, 57, 49, tzinfo=UTC)
+    assert there.labels["scope"] == "客服"
+
+
+def test_a_reminder_of_uptime_kuma_is_no_new_occurrence_and_an_end_is_later_than_its_beginning() -> None:
+    reminder = changed(KUMA, "heartbeat", important=False, time="2026-11-22 12:29:39.593")
+    assert only("uptime_kuma", reminder).occurrence == ""
+    down, up = only("uptime_kuma", KUMA), only("uptime_kuma", CASES["uptime_kuma"].resolved)
+    assert down.occurrence < up.occurrence
+
+
+def test_an_alarm_delivered_late_belongs_to_its_own_time_and_an_ok_to_a_later_one() -> None:
+    ok = only("sns", CASES["sns"].resolved)
+    assert only("sns", sns(ALARM)).occurrence < ok.occurrence
+    (confirmed,) = [KINDS["sns"].parse({"Type": "SubscriptionConfirmation"})]
+    assert confirmed == []
+
+
+def test_an_alert_id_of_azure_may_have_any_form() -> None:
+    for key in ("b9569717", "/a/b", "a b"):
+        assert only("azure", changed(AZURE, "data.essentials", alertId=key)).dedup_key == key
+
+
+def test_a_mail_is_matched_by_the_words_that_are_left_in_whatever_language() -> None:
+    begun, ended, stated = (
+        only("mail", {"subject": subject, "from": "monit@ivr", "text": ""})
+        for subject in ("【告警】IVR 无应答", "回复：【已恢复】IVR 无应答", "IVR 无应答")
+    )
+    assert begun.dedup_key == ended.dedup_key == stated.dedup_key == "IVR 无应答"
+    assert (begun.state, ended.state) == (SignalState.PROBLEM, SignalState.RECOVERED)
+    assert stated.state is SignalState.PROBLEM
+    bounce = {"subject": "PROBLEM undelivered", "from": "MAILER-DAEMON@mx", "text": ""}
+    assert only("mail", bounce).state is SignalState.INFO
+
+
+def test_a_mapping_with_levels_alone_reads_no_other_format() -> None:
+    assert not generic.Mapping(levels={"5": 1}, zone="UTC", states={"x": SignalState.PROBLEM}).says_where
+    assert generic.Mapping(title="/a").says_where
