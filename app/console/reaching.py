@@ -81,7 +81,7 @@ def _rules(form: Form) -> list[dict[str, Any]]:
         found.append(
             {
                 "order": list(dict.fromkeys(order)), "levels": form.many(f"levels_{row}"), "hours": hours,
-                "wait": f"{wait}m" if wait is not None else None,
+                "wait": f"{wait}m" if wait is not None else None, "steps_down_after": form.whole(f"steps_down_{row}"),
             }
         )  # fmt: skip
     return found
@@ -97,7 +97,14 @@ async def _posted(request: Request, person_id: str) -> Form:
 async def _page(request: Request, session: AsyncSession, person_id: str) -> Response:
     await in_local_time(request, session)
     [view] = await organisation.described(session, [await organisation.person(session, person_id)])
-    blank: dict[str, Any] = {"order": [], "levels": [], "hours": None, "wait": None, "minutes": None}
+    blank: dict[str, Any] = {
+        "order": [],
+        "levels": [],
+        "hours": None,
+        "wait": None,
+        "minutes": None,
+        "steps_down_after": None,
+    }
     rules = [
         {
             **blank,
