@@ -38,7 +38,7 @@ async def test_every_kind_is_taken_at_its_door_with_the_code_its_sender_needs(
     world: World, http: httpx.AsyncClient
 ) -> None:
     app_of(http).state.certified = Amazon()
-    for name in ("grafana", "nightingale", "uptime_kuma", "mail", "cloudevents", "heartbeat"):
+    for name in ("grafana", "nightingale", "uptime_kuma", "mail", "cloudevents", "heartbeat", "cap"):
         key = await world.enrol(name.replace("_", "-"), name)
         body, kind = (
             (json.dumps(CASES[name].firing).encode(), "application/json") if name in CASES else (b"", "")
