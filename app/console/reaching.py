@@ -113,7 +113,12 @@ async def _page(request: Request, session: AsyncSession, person_id: str) -> Resp
         }
         for rule in view.person.contact_rules or ()
     ]
-    channels = list(dict.fromkeys(point.channel for point in view.contacts))
+    # A rule may name a channel they have no contact point on now; saving the form must not lose it.
+    channels = list(
+        dict.fromkeys(
+            [*(point.channel for point in view.contacts), *(one for rule in rules for one in rule["order"])]
+        )
+    )
     return draw(
         request, "person.html", one=view, person=view.person, rules=rules + [blank] * _SPARE_ROWS, channels=channels,
         tests=await delivery_log.latest_tests(session, person_id),

@@ -764,6 +764,7 @@ def upgrade() -> None:
         sa.Column("item", sa.String(length=63), nullable=False),
         sa.Column("supplier", sa.String(length=63), nullable=True),
         sa.Column("quantity", sa.Integer(), nullable=False),
+        sa.Column("received", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ordered_at", sa.DateTime(timezone=True), nullable=True),

@@ -41,6 +41,16 @@ async def test_rules_are_set_by_the_form_and_a_row_that_names_no_channel_is_none
     assert 'value="5"' in browser.page
 
 
+async def test_a_rule_by_a_way_they_no_longer_have_is_kept_by_the_form(
+    browser: Browser, world: World
+) -> None:
+    at = await lin(world)
+    await world.call("PATCH", at, {"contact_rules": [{"order": ["voice", "mail"], "levels": [1]}]})
+    await browser.sign_in("management")
+    await browser.get(at)
+    assert '<option value="voice" selected>' in browser.page
+
+
 async def test_a_way_is_tried_by_its_button_and_the_page_says_what_came_of_it(
     browser: Browser, world: World
 ) -> None:
