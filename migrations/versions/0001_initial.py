@@ -736,9 +736,18 @@ def upgrade() -> None:
         sa.Column("signals", JSON, nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("unjudged", sa.Boolean(), nullable=False),
+        sa.Column("delivery", sa.String(length=255), nullable=True),
         sa.Column("error", JSON, nullable=True),
         sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("fk_receipts_source_id_sources")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_receipts")),
+    )
+    op.create_index(
+        "ix_receipts_delivery",
+        "receipts",
+        ["source_id", "delivery"],
+        unique=False,
+        postgresql_where=sa.text("delivery IS NOT NULL"),
+        sqlite_where=sa.text("delivery IS NOT NULL"),
     )
     op.create_index(
         "ix_receipts_not_understood",
@@ -1468,6 +1477,12 @@ def downgrade() -> None:
         table_name="receipts",
         postgresql_where=sa.text("state = 'not_understood'"),
         sqlite_where=sa.text("state = 'not_understood'"),
+    )
+    op.drop_index(
+        "ix_receipts_delivery",
+        table_name="receipts",
+        postgresql_where=sa.text("delivery IS NOT NULL"),
+        sqlite_where=sa.text("delivery IS NOT NULL"),
     )
     op.drop_table("receipts")
     op.drop_index(op.f("ix_problems_incident_id"), table_name="problems")
