@@ -8,9 +8,6 @@ import base64
 import io
 import json
 from collections.abc import Mapping
-from email import policy
-from email.parser import BytesParser
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
@@ -19,26 +16,24 @@ from python_multipart.exceptions import FormParserError
 
 from app import door
 from app.errors import Malformed
-from app.intake import markup
+from app.intake import mails, markup
 from app.intake.signals import NotUnderstood
 from app.wording import say
 
 STRUCTURED: Final = "application/cloudevents+json"
 _URLENCODED: Final = "application/x-www-form-urlencoded"
 _MULTIPART: Final = "multipart/form-data"
-_MAIL: Final = "message/rfc822"
 _VERSION: Final = "ce-specversion"
 _BLANK: Final = b"\xef\xbb\xbf \t\r\n"
 _LOOKED_AT: Final = 100  # bytes from the beginning
 _MOST_FIELDS: Final = 1_000
-_LONGEST_TEXT: Final = 20_000  # characters of a mail; a signal keeps half of it
 
 
 def document_of(body: bytes, content_type: str | None) -> Any:
     """The JSON value in a body. JSON is tried first, whatever the content type says. Raises `NotUnderstood`."""
     kind = (content_type or "").partition(";")[0].strip().lower()
-    if kind == _MAIL:
-        return _strict(_opened(body))
+    if kind == mails.CONTENT_TYPE:
+        return _strict(mails.opened(body))
     try:
         return door.parse_json(body, lenient_keys=True)
     except Malformed as error:
@@ -116,36 +111,3 @@ def _parts(body: bytes, content_type: str) -> dict[str, str]:
     headers = {"Content-Type": content_type.encode("latin-1", "replace")}
     python_multipart.parse_form(headers, io.BytesIO(body), keep, lambda file: None)
     return found
-
-
-def _opened(body: bytes) -> dict[str, Any]:
-    """What a mail says, in words: nothing in it is followed, and attachments are left alone."""
-    mail = BytesParser(policy=policy.default).parsebytes(body)
-    try:
-        text = mail.get_body(("plain", "html"))
-        content = text.get_content() if text is not None else ""
-        said = {place: str(mail[name]) for place, name in _HEADERS.items() if mail[name] is not None}
-    except (LookupError, ValueError, AttributeError, TypeError, IndexError) as error:
-        raise NotUnderstood(say("intake.mail")) from error  # what is no mail breaks the library in many ways
-    if "from" not in said and "subject" not in said:
-        raise NotUnderstood(say("intake.mail"))
-    said = {"from": "", "subject": "", **said}
-    return {**_clean(said), **_clean({"text": str(content)[:_LONGEST_TEXT]}), "date": _date(said.get("date"))}
-
-
-_HEADERS: Final = {
-    "subject": "Subject", "from": "From", "message_id": "Message-ID", "auto_submitted": "Auto-Submitted",
-    "date": "Date",
-}  # fmt: skip
-
-
-def _clean(said: dict[str, str]) -> dict[str, str]:
-    return {name: value.encode("utf-8", "replace").decode().replace("\0", "") for name, value in said.items()}
-
-
-def _date(value: str | None) -> str | None:
-    try:
-        moment = parsedate_to_datetime(value) if value else None
-    except ValueError:
-        return None
-    return moment.isoformat() if moment is not None and moment.tzinfo is not None else None
