@@ -8,9 +8,9 @@
 
 The door opens the mail: `{"subject", "from", "message_id", "auto_submitted", "date", "text"}`. A subject names its state as a tag:
 in brackets (`[RESOLVED]`, 【告警恢复】), before or behind a colon, a bar or a dash (`OK: …`, `… - 已恢复`), or in capitals as
-its first or last word (`RECOVERY Service Alert: …`). A word inside a sentence is no tag ("Disk usage up to 98%", "SIP trunk is not
-OK", 网络未恢复); without a tag, and in doubt, it is a problem. What is left of the subject is the key, so that the mail which ends it must bear the
-same words; or a line `Key: …` of the text is. Lines `Level:` and `Type:` give these. An answer written by a machine
+its first or last word (`RECOVERY Service Alert: …`). A word inside a sentence is no tag ("Disk usage up to 98%", 网络未恢复);
+without a tag, and in doubt, it is a problem. What is left of the subject is the key, so that the mail which ends it must bear
+the same words; or a line `Key: …` of the text is. Lines `Level:` and `Type:` give these. An answer written by a machine
 (`Auto-Submitted: auto-replied`) and a bounce raise nothing.
 """
 
