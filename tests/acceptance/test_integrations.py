@@ -30,6 +30,7 @@ async def notify(url: str, key_file: Path, **said: str) -> int:
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "MUSTER_URL": url,
         "MUSTER_KEY_FILE": str(key_file),
+        "MUSTER_RETRY_DELAY": "0",
         **SAID,
         **said,
     }
@@ -51,7 +52,14 @@ async def test_the_command_for_icinga_and_nagios_posts_what_is_read_as_a_problem
         assert await notify(receiver.url("/intake/icinga"), key_file) != 0, (
             "a refusal is an error to the caller"
         )
-    first, second, _ = receiver.received
+        receiver.always = status(200)
+        receiver.answers.extend([hang_up, status(503)])
+        assert await notify(receiver.url("/intake/icinga"), key_file) == 0, "it comes again until it is taken"
+        assert len(receiver.received) == 6, "a refused key is not shown again"
+    assert await notify(receiver.url("/intake/icinga"), key_file) == 75, (
+        "nobody listens: not for want of trying"
+    )
+    first, second, *_ = receiver.received
     assert first.headers["authorization"] == "Bearer mst_a_key"
     (problem,) = KINDS["icinga2"].parse(document_of(first.body, first.headers["content-type"]))
     (ended,) = KINDS["nagios"].parse(document_of(second.body, second.headers["content-type"]))

@@ -2,8 +2,10 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
 from app.intake.kinds import KINDS
-from app.intake.signals import Signal, SignalState
+from app.intake.signals import NotUnderstood, Signal, SignalState
 from app.intake.sources import generic
 from tests.conformance.sources import ALARM, AZURE, CASES, GRAFANA, KUMA, ZABBIX, changed, sns
 
@@ -19,6 +21,19 @@ def test_where_grafana_cannot_ask_it_is_monitoring_that_fails_unless_the_source_
         assert only("grafana", body).level_hint == 4
         assert only("grafana", body, generic.Mapping(levels={name: 2})).level_hint == 2
     assert only("grafana", GRAFANA).facts == {"value_B": 44.2, "value_C": 1}
+
+
+def test_one_odd_state_in_a_list_takes_no_other_with_it() -> None:
+    odd = {"status": "pending", "labels": {"alertname": "Odd"}, "fingerprint": "0dd"}
+    for kind in ("grafana", "alertmanager"):
+        body = CASES[kind].firing
+        first, second = KINDS[kind].parse({**body, "alerts": [*body["alerts"], odd]})
+        assert (first.dedup_key, first.state) == (CASES[kind].key, SignalState.PROBLEM)
+        assert (second.dedup_key, second.state, second.note) == ("0dd", SignalState.PROBLEM, "status=pending")
+        with pytest.raises(NotUnderstood):
+            KINDS[kind].parse({**body, "alerts": [odd]})
+    first, second = KINDS["generic"].parse([{"title": "IVR down"}, {"title": "x", "state": "mañana"}])
+    assert (first.note, second.state, second.note) == (None, SignalState.PROBLEM, "state=mañana")
 
 
 def test_zabbix_times_are_meant_in_the_zone_of_the_source() -> None:

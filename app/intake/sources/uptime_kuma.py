@@ -73,10 +73,22 @@ def secrets(body: Any) -> Iterable[str]:
     if not isinstance(monitor, dict):
         return ()
     return [
-        value
+        text
         for name, value in monitor.items()
-        if isinstance(value, str) and len(value) >= _SHORTEST and _PRIVATE.search(str(name))
+        if _PRIVATE.search(str(name))
+        for text in _texts(value)
+        if len(text) >= _SHORTEST
     ]
+
+
+def _texts(value: Any) -> Iterable[str]:
+    """Every text inside a value: headers may be written as a text or as an object."""
+    match value:
+        case str():
+            yield value
+        case dict() | list():
+            for member in value.values() if isinstance(value, dict) else value:
+                yield from _texts(member)
 
 
 def _tags(value: Any) -> dict[str, str]:
