@@ -58,12 +58,15 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("PUT", "/intake/{slug}"): Open.SOURCE,
     ("OPTIONS", "/intake/{slug}"): Open.SOURCE,
     ("POST", "/v2/enqueue"): Open.SOURCE,
+    ("POST", "/v2/change/enqueue"): Open.SOURCE,
     ("POST", "/v2/alerts"): Open.SOURCE,
     ("POST", "/v2/alerts/{alias}/close"): Open.SOURCE,
     ("POST", "/v2/alerts/{alias}/acknowledge"): Open.SOURCE,
     ("POST", "/v2/alerts/{alias}/notes"): Open.SOURCE,
     ("PUT", "/v2/alerts/{alias}/message"): Open.SOURCE,
     ("PUT", "/v2/alerts/{alias}/description"): Open.SOURCE,
+    ("PUT", "/v2/alerts/{alias}/priority"): Open.SOURCE,
+    ("DELETE", "/v2/alerts/{alias}"): Open.SOURCE,
     # levels
     ("GET", "/api/v1/levels"): SEES,
     # playbooks

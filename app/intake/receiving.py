@@ -7,6 +7,7 @@ answer 400 without raising: what was authenticated and could not be understood i
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, cast
 
@@ -22,9 +23,9 @@ from app.intake.envelopes import document_of
 from app.intake.groups import Groups
 from app.intake.inbox import Kept, Told
 from app.intake.kinds import KINDS
-from app.intake.schemas import Accepted, Enqueued, InvalidEvent, Requested
+from app.intake.schemas import Accepted, ChangeEnqueued, Enqueued, InvalidEvent, Requested
 from app.intake.signals import NotUnderstood
-from app.intake.sources import opsgenie
+from app.intake.sources import opsgenie, pagerduty
 from app.problems import as_response
 from app.wording import Wording, render, say
 
@@ -92,15 +93,38 @@ async def _take_in(slug: str, request: Request) -> Response:
     return Response(answer.model_dump_json(), kept.kind.success, media_type="application/json")
 
 
-@router.post(
-    "/v2/enqueue", status_code=202, response_model=Enqueued, openapi_extra=_ANY_BODY,
-    responses={**problems(TooMany), 400: {"model": InvalidEvent, "description": InvalidEvent.__doc__}},
-)  # fmt: skip
+_PAGERDUTY: Final[dict[str, Any]] = {
+    "status_code": 202,
+    "openapi_extra": _ANY_BODY,
+    "responses": {**problems(TooMany), 400: {"model": InvalidEvent, "description": InvalidEvent.__doc__}},
+}
+
+
+@router.post("/v2/enqueue", response_model=Enqueued, **_PAGERDUTY)
 async def enqueue(request: Request) -> Response:
     """PagerDuty Events v2: `routing_key` is the key of a source of the kind `pagerduty`.
 
     Every refusal is a 400 in PagerDuty's own form, that of an unknown key too: its clients read nothing else.
     """
+    kept = await _event(request, lambda document: document)
+    if isinstance(kept, Response):
+        return kept
+    (signal,) = kept.signals
+    answer = Enqueued(dedup_key=signal.dedup_key)
+    return Response(answer.model_dump_json(), 202, media_type="application/json")
+
+
+@router.post("/v2/change/enqueue", response_model=ChangeEnqueued, **_PAGERDUTY)
+async def enqueue_change(request: Request) -> Response:
+    """PagerDuty's change events, by the same key: kept to be looked up, and nobody is called."""
+    kept = await _event(request, pagerduty.of_a_change)
+    if isinstance(kept, Response):
+        return kept
+    return Response(ChangeEnqueued().model_dump_json(), 202, media_type="application/json")
+
+
+async def _event(request: Request, said: Callable[[Any], Any]) -> Kept | Response:
+    """What is kept of an event, `said` by its body and its address; or the refusal, in PagerDuty's own form."""
     body, language = await request.body(), request.state.language
     try:
         document = document_of(body, request.headers.get("content-type"))
@@ -109,14 +133,12 @@ async def enqueue(request: Request) -> Response:
         return _invalid_event([refusal.detail], language)
     asking = Asking(_shown(request, inbox.routing_key(document), body), kind="pagerduty")
     try:
-        kept = await _keep(request, Told(asking, request.headers.get("content-type"), document))
+        kept = await _keep(request, Told(asking, request.headers.get("content-type"), said(document)))
     except (Unauthenticated, Forbidden) as refused:
         return _invalid_event([refused.detail], language)
     if kept.refusal is not None:
         return _invalid_event(kept.refusal.errors or [kept.refusal.detail], language)
-    (signal,) = kept.signals
-    answer = Enqueued(dedup_key=signal.dedup_key)
-    return Response(answer.model_dump_json(), 202, media_type="application/json")
+    return kept
 
 
 _OPSGENIE: Final[dict[str, Any]] = {
@@ -162,6 +184,18 @@ async def word_alert(alias: str, request: Request, identifier: _Identifier = "al
 async def describe_alert(alias: str, request: Request, identifier: _Identifier = "alias") -> Response:
     """The alert has another description now: a remark, for the timeline."""
     return await _alert(request, "description", alias)
+
+
+@router.put("/v2/alerts/{alias:path}/priority", **_OPSGENIE)
+async def rank_alert(alias: str, request: Request, identifier: _Identifier = "alias") -> Response:
+    """The alert has another priority now: a remark, for the timeline."""
+    return await _alert(request, "priority", alias)
+
+
+@router.delete("/v2/alerts/{alias:path}", **_OPSGENIE)
+async def delete_alert(alias: str, request: Request, identifier: _Identifier = "alias") -> Response:
+    """Nobody there wants to hear of it any more: here it has ended, and what was kept of it stays."""
+    return await _alert(request, "delete", alias)
 
 
 async def _alert(request: Request, action: str, alias: str | None) -> Response:

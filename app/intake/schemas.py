@@ -208,6 +208,13 @@ class Enqueued(BaseModel):
     dedup_key: str
 
 
+class ChangeEnqueued(BaseModel):
+    """PagerDuty's answer to a change event it takes."""
+
+    status: str = "success"
+    message: str = "Change event processed"
+
+
 class Requested(BaseModel):
     """Opsgenie's answer to a call it takes."""
 

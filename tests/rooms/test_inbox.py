@@ -287,6 +287,29 @@ async def test_a_pagerduty_event_raises_is_taken_and_ends(world: World, http: ht
     assert (await world.topics())[-1] == "signal.recovered"
 
 
+async def test_changes_priorities_and_deletions_are_taken(world: World, http: httpx.AsyncClient) -> None:
+    pager, genie = await world.enrol("pager", "pagerduty"), await world.enrol("genie", "opsgenie")
+    change = {"routing_key": pager, "payload": {"summary": "Dialplan 7 is live"}}
+    answer = await http.post("/v2/change/enqueue", json=change)
+    assert (answer.status_code, answer.json()["status"]) == (202, "success")
+    assert (await http.post("/v2/enqueue", json=change)).status_code == 400, "it is no alert"
+    assert (await http.post("/v2/change/enqueue", json={"routing_key": pager})).status_code == 400
+    headers = {"Authorization": f"GenieKey {genie}"}
+    told = {"alias": "ivr", "message": "IVR down", "priority": "P3"}
+    assert (await http.post("/v2/alerts", json=told, headers=headers)).status_code == 202
+    for priority, status in (("P1", 202), ("urgent", 400)):
+        answer = await http.put(
+            "/v2/alerts/ivr/priority?identifierType=alias", json={"priority": priority}, headers=headers
+        )
+        assert answer.status_code == status
+    assert (await http.delete("/v2/alerts/ivr?identifierType=alias", headers=headers)).status_code == 202
+    await world.judge_all()
+    assert len(await world.incidents()) == 1, "a change calls nobody"
+    kinds = await world.kinds(await world.incident())
+    assert "signal.noted" in kinds
+    assert (await world.problem("ivr")).ended_at is not None
+
+
 async def test_the_routing_key_is_kept_nowhere(world: World, http: httpx.AsyncClient) -> None:
     key = await world.enrol("pd", "pagerduty")
     await event(http, "trigger", key)

@@ -50,6 +50,7 @@ def test_the_address_says_what_is_asked(action: str) -> None:
         "note": "We are on it",
         "message": "Now half of it",
         "description": "Menu 2 only",
+        "priority": "P2",
         "source": "prom",
     }
     (signal,) = parse(addressed(action, "ivr-1", body))

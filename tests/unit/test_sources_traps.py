@@ -1,5 +1,6 @@
 """What is peculiar to one sender, and has cost somebody else a night."""
 
+import base64
 from datetime import UTC, datetime
 
 import pytest
@@ -34,6 +35,39 @@ def test_one_odd_state_in_a_list_takes_no_other_with_it() -> None:
             KINDS[kind].parse({**body, "alerts": [odd]})
     first, second = KINDS["generic"].parse([{"title": "IVR down"}, {"title": "x", "state": "mañana"}])
     assert (first.note, second.state, second.note) == (None, SignalState.PROBLEM, "state=mañana")
+
+
+def test_uptime_kuma_says_by_a_test_without_a_monitor_that_a_certificate_expires() -> None:
+    said = "[shop][https://shop] server certificate shop.example will be expired in 7 days"
+    notice = only("uptime_kuma", {"heartbeat": None, "monitor": None, "msg": said})
+    later = only("uptime_kuma", {"heartbeat": None, "monitor": None, "msg": said.replace("7", "3")})
+    assert (notice.state, notice.level_hint, notice.title) == (SignalState.PROBLEM, 4, said)
+    assert notice.dedup_key == later.dedup_key != "test"
+    assert (
+        only("uptime_kuma", {"heartbeat": None, "monitor": None, "msg": "shop Testing"}).state
+        is SignalState.INFO
+    )
+
+
+def test_an_event_may_bear_its_data_in_base64() -> None:
+    event = {name: value for name, value in CASES["cloudevents"].firing.items() if name != "data"}
+    for data, title in (
+        (b'{"title": "IVR down", "severity": "critical"}', "IVR down"),
+        (b"\xff", event["type"]),
+    ):
+        signal = only("cloudevents", {**event, "data_base64": base64.b64encode(data).decode()})
+        assert (signal.title, signal.state) == (title, SignalState.PROBLEM)
+    assert only("cloudevents", {**event, "data_base64": "no base64!"}).title == event["type"]
+
+
+def test_a_system_event_of_aliyun_needs_no_mapping() -> None:
+    event = {
+        "product": "ECS", "resourceId": "acs:ecs:i-1", "level": "CRITICAL", "name": "Instance:SystemFailure.Reboot",
+        "traceId": "t-1", "status": "Executing", "ver": "1.0", "content": {"eventId": "e-1"}, "regionId": "cn-hangzhou",
+    }  # fmt: skip
+    signal = only("aliyun", event)
+    assert (signal.dedup_key, signal.state, signal.level_hint) == ("t-1", SignalState.PROBLEM, 1)
+    assert signal.title == "ECS Instance:SystemFailure.Reboot acs:ecs:i-1"
 
 
 def test_zabbix_times_are_meant_in_the_zone_of_the_source() -> None:

@@ -7,8 +7,8 @@ r"""阿里云 CloudMonitor's alert callback, as JSON or as a form.
 
 There is no id of an instance: the key is user, alert and the dimensions written one way. `alertState` is ALERT or ALARM, OK, or
 INSUFFICIENT_DATA, a remark. `triggerLevel` CRITICAL is level 1, WARN 3, INFO 4. Everything is text. A system event (`traceId`,
-`resourceId`) is another form: it is read where the mapping says. Gives up after five seconds and three attempts; comes from
-published networks, which the source's `addresses` can name.
+`resourceId`) is another form: a problem known by its trace, read as the kind `generic` does. Gives up after five seconds and
+three attempts; comes from published networks, which the source's `addresses` can name.
 """
 
 import json
@@ -28,6 +28,8 @@ _LABELS: Final = ("metricName", "metricProject", "regionId", "regionName", "inst
 
 def parse(body: Any, *, mapping: generic.Mapping | None = None) -> list[Signal]:
     """The one signal of a callback."""
+    if isinstance(body, dict) and {"traceId", "resourceId"} <= body.keys() and "alertState" not in body:
+        return generic.parse(_as_usual(body), mapping=mapping)
     if not isinstance(body, dict) or not {"alertName", "alertState"} <= body.keys():
         return generic.another_format("aliyun", body, mapping)
     state = reading.text(body["alertState"]).upper()
@@ -56,6 +58,25 @@ def parse(body: Any, *, mapping: generic.Mapping | None = None) -> list[Signal]:
             ended_at=reading.seconds(body.get("timestamp")) if state == "OK" else None,
         )
     ]
+
+
+def _as_usual(event: dict[str, Any]) -> dict[str, Any]:
+    """A system event under the names that `generic` looks for; nobody sends its end, and its `status` is of the action in it."""
+    level = {"critical": 1, "warn": 3, "info": 4}.get(reading.text(event.get("level")).casefold())
+    usual = {
+        "title": " ".join(
+            filter(None, (reading.text(event.get(name)) for name in ("product", "name", "resourceId")))
+        ),
+        "dedup_key": reading.first_text(event.get("traceId"), event.get("id")),
+        "description": reading.text(event.get("content")),
+        "level": level,
+    }
+    plain = {name: value for name, value in event.items() if name not in ("status", "state", "level")}
+    return {
+        **plain,
+        **{name: value for name, value in usual.items() if value},
+        "level_name": event.get("level"),
+    }
 
 
 def _unwrapped(value: Any) -> Any:

@@ -10,8 +10,11 @@ which then sees the whole event as `body`. The state is that of `data`; where it
 know (`line.recovered`), and else it is a problem.
 """
 
+import base64
 from typing import Any, Final
 
+from app import door
+from app.errors import Malformed
 from app.intake import reading
 from app.intake.signals import NotUnderstood, Signal, SignalState
 from app.intake.sources import generic
@@ -38,8 +41,20 @@ def delivery(body: Any) -> str:
     return " ".join(said) if all(said) else ""
 
 
+def _decoded(value: Any) -> Any:
+    """What `data_base64` holds: JSON where it is JSON, else text; bytes that are neither say nothing."""
+    try:
+        data = base64.b64decode(reading.text(value), validate=True).decode()
+    except ValueError:
+        return None
+    try:
+        return door.parse_json(data.encode(), lenient_keys=True)
+    except Malformed:
+        return data
+
+
 def _signal(event: dict[str, Any], mapping: generic.Mapping | None) -> Signal:
-    data = event.get("data")
+    data = event.get("data") if "data_base64" not in event else _decoded(event["data_base64"])
     told: dict[str, Any] = dict(data) if isinstance(data, dict) else {"text": reading.text(data)}
     kind = reading.text(event["type"])
     about = [reading.text(event.get(name)) for name in ("source", "subject")]

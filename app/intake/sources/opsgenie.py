@@ -8,7 +8,8 @@
     POST /v2/alerts/{alias}/close?identifierType=alias          {"source": "prom", "note": "…"}
 
 The state is in the address and not in the body, so `addressed` writes both into one document: what was asked stands
-under `action`, a name the API itself does not use. An alert without an alias gets one. There is no occurrence.
+under `action`, a name the API itself does not use. An alert without an alias gets one. There is no occurrence. What is deleted
+(`DELETE /v2/alerts/{alias}`) has ended; another priority is a remark.
 """
 
 import secrets
@@ -28,6 +29,8 @@ ACTIONS: Final[Mapping[str, SignalState]] = {
     "notes": SignalState.INFO,
     "message": SignalState.INFO,
     "description": SignalState.INFO,
+    "priority": SignalState.INFO,
+    "delete": SignalState.RECOVERED,
 }
 PRIORITIES: Final = {"P1": 1, "P2": 2, "P3": 3, "P4": 4, "P5": 4}
 _LEVELS: Final = {word.casefold(): level for word, level in PRIORITIES.items()}
@@ -55,6 +58,8 @@ def parse(
     facts = reading.scalars(details)
     tags = body.get("tags")
     note = reading.text(body.get("note"))
+    if action == "priority":
+        note = f"priority={reading.text(body['priority'])}"
     signal = Signal(
         dedup_key=reading.text(body.get("alias")) or new_alias(),
         occurrence="",
@@ -84,9 +89,13 @@ def _mistakes(body: dict[str, Any], action: str) -> list[Wording]:
     )
     if action != CREATE and not reading.text(alias):
         found.append(say("source.missing", where="/alias"))
-    needed = {CREATE: "message", "message": "message", "description": "description", "notes": "note"}.get(
-        action
-    )
+    needed = {
+        CREATE: "message",
+        "message": "message",
+        "description": "description",
+        "notes": "note",
+        "priority": "priority",
+    }.get(action)
     if needed and not reading.text(body.get(needed)):
         found.append(say("source.missing", where=f"/{needed}"))
     if priority is not None and reading.text(priority) not in PRIORITIES:

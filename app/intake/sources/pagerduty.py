@@ -10,6 +10,7 @@
 
 `acknowledge` and `resolve` carry a key and no more. A trigger without a key gets one, which the answer must
 bring back. The routing key is the caller's business (it is the credential) and is never put into a signal.
+A change event (`/v2/change/enqueue`) has neither action nor key, and is a remark.
 There is no occurrence: the timestamp of a repeated trigger moves, so only the key says what belongs together.
 """
 
@@ -28,7 +29,13 @@ ACTIONS: Final = {
     "acknowledge": SignalState.ACKED,
     "resolve": SignalState.RECOVERED,
 }
+CHANGE: Final = "change"  # what `of_a_change` writes; no action of theirs
 SEVERITIES: Final = {"critical": 1, "error": 2, "warning": 3, "info": 4}
+
+
+def of_a_change(body: Any) -> Any:
+    """What its address says of a change event, written into it. A body that is no object stays what it is, to be refused."""
+    return {**body, "event_action": CHANGE} if isinstance(body, dict) else body
 
 
 def random_key() -> str:
@@ -53,6 +60,10 @@ def parse(
 
 def _mistakes(body: dict[str, Any]) -> list[Wording]:
     action = reading.text(body.get("event_action"))
+    if action == CHANGE:
+        payload = body.get("payload")
+        summary = reading.text(payload.get("summary")) if isinstance(payload, dict) else ""
+        return [] if summary else [say("source.missing", where="/payload/summary")]
     found = _not_among("/event_action", body.get("event_action"), ACTIONS)
     key = body.get("dedup_key")
     if key is not None and not isinstance(key, str):
@@ -91,7 +102,7 @@ def _signal(
     return Signal(
         dedup_key=reading.text(body.get("dedup_key")) or new_key(),
         occurrence="",
-        state=ACTIONS[reading.text(body["event_action"])],
+        state=ACTIONS.get(reading.text(body["event_action"]), SignalState.INFO),
         title=reading.text(payload.get("summary")),
         text=reading.text(details),
         level_hint=generic.level_of(payload.get("severity"), mapping, SEVERITIES),

@@ -5,11 +5,11 @@
      "monitor": {"id": 7, "name": "shop", "url": "https://shop", "tags": []},
      "msg": "[shop] [🔴 Down] timeout"}
 
-The key is the id of the monitor, the occurrence the time (UTC) of the heartbeat in which its status changed: one that only reminds
-(`important` false) has none. Status 0 is a problem, 1 its end; 2 (pending) and 3 (maintenance) are remarks and call nobody. The
-button "Test" sends neither heartbeat nor monitor: a remark. The whole monitor comes along, so what looks like a password in it is
-not kept. Does not send again: it is refused only when the queue has no room at all. Its method GET is not taken: a GET changes
-nothing here.
+The key is the id of the monitor, the occurrence the time (UTC) of the heartbeat in which its status changed: one that only
+reminds (`important` false) has none. Status 0 is a problem, 1 its end; 2 (pending) and 3 (maintenance) are remarks and call
+nobody. The button "Test" sends neither heartbeat nor monitor: a remark; so does the notice that a certificate expires, which is a
+problem. The whole monitor comes along, so what looks like a password in it is not kept. Does not send again: it is refused only
+when the queue has no room at all. Its method GET is not taken: a GET changes nothing here.
 """
 
 import re
@@ -25,6 +25,11 @@ _STATES: Final = {"0": SignalState.PROBLEM, "1": SignalState.RECOVERED, "2": _IN
 _PRIVATE: Final = re.compile(
     r"pass(word|phrase)?$|_pass$|secret|token|headers$|tls(key|cert)|connectionstring", re.IGNORECASE
 )
+# As in: [shop][https://shop] server certificate shop.example will be expired in 7 days
+_CERTIFICATE: Final = re.compile(
+    r"\[(?P<name>[^\]]*)\].*\bcertificate\b(?:\s+(?P<domain>\S+))?.*\bexpire", re.IGNORECASE | re.DOTALL
+)
+_WORTH_A_LOOK: Final = 4  # days are left: nobody is to be woken for it
 _SHORTEST: Final = 4  # characters: less would take out half of the body
 
 
@@ -35,6 +40,12 @@ def parse(body: Any, *, mapping: generic.Mapping | None = None) -> list[Signal]:
     beat, monitor = body["heartbeat"], body["monitor"]
     if beat is None and monitor is None:
         title = reading.first_text(body.get("msg"), "Uptime Kuma")
+        if (about := _CERTIFICATE.match(title)) is not None:
+            hint = generic.level_of("certificate", mapping, {"certificate": _WORTH_A_LOOK})
+            key = f"certificate {about['name']} {about['domain'] or ''}".strip()
+            return [
+                Signal(dedup_key=key, occurrence="", state=SignalState.PROBLEM, title=title, level_hint=hint)
+            ]
         return [Signal(dedup_key="test", occurrence="", state=_INFO, title=title)]
     if not isinstance(beat, dict):
         raise NotUnderstood(wrong_kind("/heartbeat", "object", beat))
