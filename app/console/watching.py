@@ -16,7 +16,7 @@ from app.access.edge import Edge, Here, Now, Session, Who
 from app.access.paging import Paging, Slice
 from app.console.forms import Form, posted, shaped
 from app.console.pages import draw, go, in_local_time
-from app.errors import WrongShape
+from app.errors import Malformed, WrongShape
 from app.intake import enrolment, trying
 from app.intake.sources import generic
 from app.intake.tables import Source
@@ -84,14 +84,19 @@ async def try_sample(slug: Slug, request: Request, session: Session) -> Response
         enrolment.read_by(source, mapping)
         return go(f"/sources/{slug}/try?done=mapping")
     sample = (form.one("sample") or "").encode()
-    return await _trial(request, session, slug, trying.tried(source, sample, {}, mapping))
+    # A mapping that was emptied is none, and not the one that is stored.
+    trial = trying.tried(source, sample, trying.headers_of(source, sample), mapping or generic.Mapping())
+    return await _trial(request, session, slug, trial)
 
 
 def _mapping(form: Form) -> generic.Mapping | None:
     said = form.one("mapping")
     if said is None:
         return None
-    document = door.parse_json(said.encode())
+    try:
+        document = door.parse_json(said.encode())
+    except Malformed as error:
+        raise WrongShape(say("console.try.no_object")) from error
     if not isinstance(document, dict):
         raise WrongShape(say("console.try.no_object"))
     return shaped(generic.Mapping, document)

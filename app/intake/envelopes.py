@@ -21,7 +21,7 @@ from app.intake.signals import NotUnderstood
 from app.wording import say
 
 STRUCTURED: Final = "application/cloudevents+json"
-_URLENCODED: Final = "application/x-www-form-urlencoded"
+FORM: Final = "application/x-www-form-urlencoded"
 _MULTIPART: Final = "multipart/form-data"
 _VERSION: Final = "ce-specversion"
 _BLANK: Final = b"\xef\xbb\xbf \t\r\n"
@@ -39,7 +39,7 @@ def document_of(body: bytes, content_type: str | None) -> Any:
     except Malformed as error:
         if _is_xml(body, kind):
             return _strict(markup.document_of(body))
-        if kind not in (_URLENCODED, _MULTIPART):
+        if kind not in (FORM, _MULTIPART):
             raise NotUnderstood(error.detail) from error
     fields = _fields(body, kind, content_type or "")
     if set(fields) == {"data"}:
@@ -91,7 +91,7 @@ def _fields(body: bytes, kind: str, content_type: str) -> dict[str, str]:
     try:
         found = (
             dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
-            if kind == _URLENCODED
+            if kind == FORM
             else _parts(body, content_type)
         )
     except (ValueError, FormParserError) as error:

@@ -3,18 +3,21 @@
 The place for "this looks like Grafana, you declared Alertmanager": which parser reads a body is never guessed, only remarked on.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from app.intake import enrolment
-from app.intake.envelopes import document_of, standing_alone
+from app.intake import enrolment, mails
+from app.intake.envelopes import FORM, document_of, standing_alone
 from app.intake.kinds import KINDS
 from app.intake.recognition import kind_of, looks_like
 from app.intake.signals import NotUnderstood, Signal
 from app.intake.sources import generic
 from app.intake.tables import Source
 from app.wording import Wording, say
+
+_LIKE_A_FORM: Final = re.compile(rb"[^\s=&]+=[^\s=&]*(?:&[^\s=&]+=[^\s=&]*)*")
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,16 @@ class Trial:
     looks_like: str | None
     hint: Wording | None
     refusal: NotUnderstood | None = None
+
+
+def headers_of(source: Source, body: bytes) -> Mapping[str, str]:
+    """The headers of a sample that was pasted without any: JSON and XML need none, a mail and a form do."""
+    start = body.lstrip()[:1]
+    if start in (b"{", b"[", b"<"):
+        return {}
+    if source.kind == "mail":
+        return {"content-type": mails.CONTENT_TYPE}
+    return {"content-type": FORM} if _LIKE_A_FORM.fullmatch(body.strip()) else {}
 
 
 def tried(

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tests.conformance.sources import GRAFANA
+from tests.conformance.sources import ALIYUN_FORM, GRAFANA, MAIL_RAW
 from tests.world import World
 
 SAMPLE = json.dumps(
@@ -48,3 +48,19 @@ async def test_a_mapping_is_typed_tried_and_kept_and_a_stranger_is_named(world: 
         refused = await post(world, "shop", mapping=wrong, sample=SAMPLE, do="keep")
         assert refused.status_code in {400, 422}, wrong
         assert "queue long" in refused.text, "what was typed is still there"
+
+
+async def test_a_mail_and_a_form_are_tried_as_they_are_and_an_emptied_mapping_is_none(world: World) -> None:
+    for kind in ("mail", "aliyun", "generic"):
+        await world.post("/sources", {"slug": kind, "kind": kind})
+    page = await post(world, "mail", sample=MAIL_RAW.decode(), do="try")
+    assert "ivr-01: no answer on 5060" in page.text
+    page = await post(world, "aliyun", sample=ALIYUN_FORM.decode(), do="try")
+    assert "CPUUtilization" in page.text
+
+    await post(world, "generic", mapping=json.dumps({"title": "/host"}), do="keep")
+    sample = json.dumps({"host": "by the mapping", "title": "by its own name"})
+    page = await post(world, "generic", sample=sample, mapping="", do="try")
+    assert '<th scope="row">by its own name' in page.text
+    page = await post(world, "generic", sample=sample, mapping="no JSON", do="try")
+    assert "JSON object" in page.text
