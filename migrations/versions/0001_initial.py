@@ -744,7 +744,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_receipts_delivery",
         "receipts",
-        ["source_id", "delivery"],
+        ["delivery"],
         unique=False,
         postgresql_where=sa.text("delivery IS NOT NULL"),
         sqlite_where=sa.text("delivery IS NOT NULL"),
