@@ -36,8 +36,8 @@ INTRO: Final = (
 )
 HEAD: Final = ("database", "format", "per second", "× generic", "× generic by processor time", "µs to read")
 _CONNECTIONS: Final = 32
-_TURN: Final = 0.5  # seconds
-_TURNS: Final = 9
+_TURN: Final = 0.4  # seconds
+_TURNS: Final = 7
 _ROUNDS: Final = 7
 _TIMES: Final = 300
 _YARDSTICK: Final = "generic"
