@@ -11,7 +11,8 @@ from typing import Annotated
 from pydantic import Field
 
 from app.incidents.document import CommandPost
-from app.levels.document import IncidentType, Levels, LevelSpec, PlannedRisk, Risk, Storm
+from app.levels.document import Colour, IncidentType, Levels, LevelSpec, PlannedRisk, Risk, Storm
+from app.levels.indicator import ColourSpec, Indicator
 from app.notify.document import Chain
 from app.playbooks.document import Playbook
 from app.resources.document import Pool
@@ -97,6 +98,10 @@ class Monitoring(Part):
     watched: list[Localised]
     owner: Slug
     storm: Storm = Field(default_factory=Storm)
+    indicators: dict[Slug, Indicator] = Field(default_factory=dict)
+    """Figures that are pushed in, each with the thresholds at which it warns before there is an incident (EP-2.5, OM-2)."""
+    warnings: dict[Colour, ColourSpec] = Field(default_factory=dict)
+    """Who is told of a warning of each colour, and what they do."""
 
 
 class Recovery(Part):
