@@ -16,6 +16,7 @@ LEVELS: Final = {Colour.RED: 1, Colour.ORANGE: 2, Colour.YELLOW: 3, Colour.BLUE:
 COLOURS: Final = {level: colour for colour, level in LEVELS.items()}
 Figure = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e15, le=1e15)]
 """A value of an indicator."""
+Symbol = Annotated[str, Field(pattern=r"^\S{1,8}$", examples=["%"])]
 
 
 class Worse(StrEnum):
@@ -29,7 +30,8 @@ class Indicator(Part):
     """A figure that is pushed in (`POST /api/v1/indicators`), and when it warns."""
 
     title: Localised
-    unit: Localised | None = None
+    unit: Localised | Symbol | None = None
+    """A word, or a symbol that is the same in every language."""
     worse: Worse
     thresholds: dict[Colour, Figure] = Field(default_factory=dict)
     """The value from which each colour holds; a colour that is not named is never reached. None at all: it is kept and shown."""

@@ -65,18 +65,18 @@ async def follow(
         if spec.lifted == "by_itself":
             await _lift(session, warning, say("warnings.quiet"), by="plan", at=at)
         else:
-            _put(session, "warning.fell", warning, at=at, before=before)
+            outbox.put(session, "warning.fell", _told(session, warning, before), ref=warning.id, at=at)
         return
     words["colour"] = colour_word(after)
     if before is not None and is_graver(before, after):
         await _note(session, warning, "fell", actor="plan", at=at, **words)
-        _put(session, "warning.fell", warning, at=at, before=before)
+        outbox.put(session, "warning.fell", _told(session, warning, before), ref=warning.id, at=at)
         return
     await _note(session, warning, "rose", actor="plan", at=at, **words)
     if is_graver(after, warning.gravest):
         # Who had it had a lighter one; whoever is told of this colour is asked anew.
         warning.gravest, warning.acknowledged_at, warning.acknowledged_by = after, None, None
-    _put(session, "warning.rose", warning, at=at, before=before)
+    outbox.put(session, "warning.rose", _told(session, warning, before), ref=warning.id, at=at)
     await _become_by_itself(session, warning, spec, at=at)
 
 
@@ -97,7 +97,7 @@ async def begin(
     await session.flush()
     words = {"value": figure(value, spec.unit), "colour": colour_word(level)}
     await _note(session, warning, "begun", actor="plan", at=at, **words)
-    _put(session, "warning.raised", warning, at=at)
+    outbox.put(session, "warning.raised", _told(session, warning), ref=warning.id, at=at)
     await _become_by_itself(session, warning, spec, at=at)
     return warning
 
@@ -201,12 +201,12 @@ def colour_word(level: int) -> Wording:
     return say(f"warnings.colour.{COLOURS[level]}", level=level)
 
 
-def figure(value: float, unit: Localised | None) -> Wording:
+def figure(value: float, unit: Localised | str | None) -> Wording:
     """A value as people read it, with its unit."""
     number = f"{value:.10g}"
     if unit is None:
         return say("warnings.figure_alone", value=number)
-    return say("warnings.figure", value=number, unit=unit.model_dump())
+    return say("warnings.figure", value=number, unit=unit if isinstance(unit, str) else unit.model_dump())
 
 
 async def _become_by_itself(
@@ -258,7 +258,7 @@ async def _end(
     warning.state, warning.ended_at, warning.ended_by = state, at, by
     warning.version += 1
     await outbox.withdraw(session, key_prefix=f"warning:{warning.id}:")
-    _put(session, "warning.ended", warning, at=at)
+    outbox.put(session, "warning.ended", _told(session, warning), ref=warning.id, at=at)
 
 
 def _refuse_over(warning: EarlyWarning) -> None:
@@ -295,10 +295,8 @@ async def _note(
     session.add(WarningEntry(warning_id=warning.id, seq=seq, at=at, actor=actor, kind=kind, said=wording))
 
 
-def _put(
-    session: AsyncSession, topic: str, warning: EarlyWarning, *, at: datetime, before: int | None = None
-) -> None:
-    said = {"warning_id": warning.id, "level": warning.level, "level_before": before}
+def _told(session: AsyncSession, warning: EarlyWarning, before: int | None = None) -> dict[str, Any]:
+    """What the rest of the service is told of it; as urgent as the level it warns of."""
     if warning.level is not None:
         outbox.speaks_of(session, warning.id, outbox.Urgency.of(warning.level))
-    outbox.put(session, topic, said, ref=warning.id, at=at)
+    return {"warning_id": warning.id, "level": warning.level, "level_before": before}

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstrai
 
 from app.levels.document import Colour
 from app.levels.indicator import COLOURS, Figure, Indicator, Worse
-from app.vocabulary import Moment
+from app.vocabulary import Localised, Moment
 from app.warnings import course
 from app.warnings.course import WarningEvent
 from app.warnings.indicators import Outcome, Told
@@ -82,8 +82,9 @@ class IndicatorRead(BaseModel):
     @classmethod
     def of(cls, name: str, spec: Indicator, row: IndicatorRow | None, language: str) -> "IndicatorRead":
         level = row.level if row is not None else None
+        unit = spec.unit.in_language(language) if isinstance(spec.unit, Localised) else spec.unit
         return cls(
-            name=name, title=spec.title.in_language(language), unit=spec.unit.in_language(language) if spec.unit else None,
+            name=name, title=spec.title.in_language(language), unit=unit,
             worse=spec.worse, thresholds=spec.thresholds, value=row.value if row is not None else None,
             at=row.at if row is not None else None, colour=COLOURS[level] if level is not None else None, level=level,
             silent_since=row.silent_since if row is not None else None,
