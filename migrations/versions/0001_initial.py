@@ -18,6 +18,12 @@ BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 def upgrade() -> None:
     op.create_table(
+        "attached_files",
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_attached_files")),
+    )
+    op.create_table(
         "channel_episodes",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("channel", sa.String(length=32), nullable=False),
@@ -235,6 +241,8 @@ def upgrade() -> None:
         sa.Column("exercise", sa.Boolean(), nullable=False),
         sa.Column("subject", JSON, nullable=False),
         sa.Column("text", JSON, nullable=False),
+        sa.Column("page", sa.String(length=200), nullable=True),
+        sa.Column("attached", JSON, nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notices")),
     )
@@ -809,6 +817,7 @@ def upgrade() -> None:
         sa.Column("item", sa.String(length=63), nullable=False),
         sa.Column("supplier", sa.String(length=63), nullable=True),
         sa.Column("quantity", sa.Integer(), nullable=False),
+        sa.Column("received", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ordered_at", sa.DateTime(timezone=True), nullable=True),
@@ -1680,3 +1689,4 @@ def downgrade() -> None:
         sqlite_where=sa.text("working_at is null"),
     )
     op.drop_table("channel_episodes")
+    op.drop_table("attached_files")

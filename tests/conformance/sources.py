@@ -233,11 +233,13 @@ CASES: dict[str, Case] = {
         ),
         *(
             Case(
-                kind, ICINGA, {**ICINGA, "type": "RECOVERY", "state": "OK"}, "ivr-01!sip", 2,
-                again={**ICINGA, "problem": "1795398600"}, acked={**ICINGA, "type": "ACKNOWLEDGEMENT", "author": "li"},
+                kind, {**ICINGA, "problem": first}, {**ICINGA, "type": "RECOVERY", "state": "OK", "problem": well}, "ivr-01!sip", 2,
+                again={**ICINGA, "problem": second}, acked={**ICINGA, "type": "ACKNOWLEDGEMENT", "author": "li"},
                 remarks=[{**ICINGA, "state_type": "SOFT"}, {**ICINGA, "type": "FLAPPINGSTART"}],
             )
-            for kind in ("icinga2", "nagios")
+            for kind, first, well, second in (
+                ("icinga2", "1795312200.5", "1795312800.25", "1795312800.25"), ("nagios", "7", "0", "8"),
+            )
         ),
         Case(
             "cloudevents", EVENT, {**EVENT, "id": "A235", "type": "com.example.line.recovered"}, "/hz/ivr trunk-3", 1,
