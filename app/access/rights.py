@@ -177,6 +177,15 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/api/v1/assessments/{assessment_id}"): SEES,
     ("POST", "/api/v1/assessments/{assessment_id}/scores"): HELPS,
     ("POST", "/api/v1/assessments/{assessment_id}/transitions"): MANAGES,
+    # warnings
+    ("POST", "/api/v1/indicators"): ACTS,
+    ("GET", "/api/v1/indicators"): READS,
+    ("GET", "/api/v1/indicators/{indicator}"): READS,
+    ("GET", "/api/v1/indicators/{indicator}/samples"): READS,
+    ("GET", "/api/v1/warnings"): READS,
+    ("GET", "/api/v1/warnings/{warning_id}"): READS,
+    ("POST", "/api/v1/warnings/{warning_id}/acknowledgements"): ACTS,
+    ("POST", "/api/v1/warnings/{warning_id}/transitions"): MANAGES,
     # access
     ("GET", "/api/v1/keys"): OVERSEES,
     ("POST", "/api/v1/keys"): LEADS,
