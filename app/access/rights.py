@@ -80,9 +80,15 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/api/v1/people"): MANAGES,
     ("POST", "/api/v1/people/import"): MANAGES,
     ("GET", "/api/v1/people/{person_id}"): READS,
-    ("PATCH", "/api/v1/people/{person_id}"): MANAGES,
+    (
+        "PATCH",
+        "/api/v1/people/{person_id}",
+    ): ACTS,  # of themselves how they are reached; the rest whoever manages
     ("POST", "/api/v1/people/{person_id}/leave"): MANAGES,
-    ("POST", "/api/v1/people/{person_id}/contacts/{contact_id}/test"): MANAGES,
+    (
+        "POST",
+        "/api/v1/people/{person_id}/contacts/{contact_id}/test",
+    ): ACTS,  # their own; of others whoever manages
     ("GET", "/api/v1/departments"): READS,
     ("POST", "/api/v1/departments"): MANAGES,
     ("GET", "/api/v1/positions"): READS,
