@@ -213,11 +213,17 @@ async def move_incident(incident_id: Id, request: Request, session: Session, who
 
 @router.post("/incidents/{incident_id}/acknowledgements")
 async def acknowledge(incident_id: Id, request: Request, session: Session, who: Who, now: Now) -> Response:
-    """The reader has it; the chain is called no further."""
+    """The reader has it, and the chain is called no further; or cannot, or wants others called as well."""
     form = await _posted_to(request, who, incident_id)
-    asked = shaped(Acknowledge, {"note": form.one("note")})
+    asked = shaped(
+        Acknowledge,
+        {"note": form.one("note"), "answer": form.one("answer"), "add": form.lines("add") or None},
+    )
     incident = await record.locked(session, incident_id)
-    acknowledging.acknowledge(session, incident, by=who.name, at=now, via="console", note=asked.note)
+    await acknowledging.answer(
+        session, incident, asked.answer, by=who.name, person_id=who.person_id, at=now, via="console", note=asked.note,
+        add=asked.add,
+    )  # fmt: skip
     return go(f"/incidents/{incident.id}")
 
 

@@ -153,11 +153,12 @@ async def acknowledge(
     language: Language,
     asked: Acknowledge | None = None,
 ) -> TimelineEntryRead:
-    """The caller has it; the reporting chain stops for this round."""
+    """The caller has it, and the reporting chain stops for this round; or cannot, or wants others called as well."""
+    asked = asked or Acknowledge()
     incident = await record.locked(session, incident_id)
-    entry = acknowledging.acknowledge(
-        session, incident, by=who.name, at=now, via="api", note=asked.note if asked else None
-    )
+    entry = await acknowledging.answer(
+        session, incident, asked.answer, by=who.name, person_id=who.person_id, at=now, via="api", note=asked.note, add=asked.add
+    )  # fmt: skip
     return TimelineEntryRead.of(entry, language)
 
 
