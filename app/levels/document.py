@@ -82,7 +82,7 @@ class LevelSpec(Part):
     """The command post formed at activation (EP-2.5)."""
     closing: list[ClosingCondition] = Field(default_factory=list)
     answer_holds: Span | None = None
-    """How long "I have it" holds with nothing done; then the chain asks again (EP-5.2). None: as long as `targets.activate`."""
+    """How long "I have it" holds with nothing done; then the chain asks again (EP-5.2). None: as long as `targets.update_every`."""
     remind_before: Span = timedelta(minutes=5)
     """How long before an update is due its owner is reminded (EP-5.3)."""
 

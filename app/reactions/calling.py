@@ -125,7 +125,7 @@ async def expect_deeds(happened: Happened) -> None:
     if incident.acknowledged_at is None or not acknowledging.awaits_deeds(incident):
         return
     spec = await happened.spec(incident)
-    due_at = incident.acknowledged_at + (spec.answer_holds or spec.targets.activate)
+    due_at = incident.acknowledged_at + (spec.answer_holds or spec.targets.update_every)
     payload = {"incident_id": incident.id, "calls": incident.calls}
     await outbox.arm(
         happened.session,

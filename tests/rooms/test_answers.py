@@ -112,7 +112,7 @@ async def test_an_answer_after_which_nothing_is_done_lapses_and_the_chain_asks_a
     name = await raised(world)
     (lin,) = world.messages()
     await press(world, lin.link)
-    await world.advance(minutes=14, seconds=59)
+    await world.advance(minutes=59, seconds=59)
     assert world.told() == []
     await world.advance(seconds=1)
     assert world.told() == ["Lin"]
@@ -129,7 +129,7 @@ async def test_an_answer_after_which_something_is_done_stands(world: World) -> N
     world.told()
     await world.apply(name, "assess")
     world.told()
-    await world.advance(hours=2)
+    await world.advance(hours=5)
     assert (await world.get(f"/incidents/{name}"))["acknowledged_by"] == "leadership"
     assert world.told() == []
 
