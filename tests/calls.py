@@ -119,6 +119,8 @@ class Scene:
             },
             ("POST", "/api/v1/incidents/{incident_id}/transitions"): {"event": "respond"},
             ("POST", "/api/v1/incidents/{incident_id}/acknowledgements"): {"note": "mine"},
+            ("POST", "/callbacks/chats/{group}"): {"payload": "{}"},
+            ("POST", "/callbacks/{way}"): {"text": "1"},
             ("PATCH", "/api/v1/incidents/{incident_id}/facts"): {"callers": 4},
             ("POST", "/api/v1/incidents/{incident_id}/updates"): {"text": "We are at it"},
             ("POST", "/api/v1/tasks/{task_id}/transitions"): {"event": "start"},
@@ -282,7 +284,7 @@ async def set_the_scene(world: World) -> Scene:
             "position": "duty_lead", "lead_id": lead, "override_id": override["id"],
             "risk_id": risk["id"], "assessment_id": assessment["id"],
             "swap_id": "none", "absence_id": absence["id"], "feed_id": feed["id"],
-            "feed_mark": feed["url"].rpartition("/")[2].removesuffix(".ics"),
+            "group": "duty", "way": "sms", "feed_mark": feed["url"].rpartition("/")[2].removesuffix(".ics"),
         },
         prom["key"], pager["key"],
     )  # fmt: skip

@@ -1,6 +1,7 @@
 """Who may call what: every route, every role, on one page. What is not listed is refused to everybody.
 
-`PUBLIC` needs no key; where the address itself holds a secret mark (`/a/…`, `/calendars/…`), the room checks it. `SOURCE`
+`PUBLIC` needs no key; where the address itself holds a secret mark (`/a/…`, `/calendars/…`) or the
+body is signed (`/callbacks/…`), the room checks it. `SOURCE`
 routes check a monitoring source's own key themselves, because senders show it in their own ways.
 Finer rules (which level a role may declare, which task is whose) are the rooms' business.
 """
@@ -75,6 +76,10 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/a/page.css"): Open.PUBLIC,
     ("GET", "/a/{delivery_id}/{mark}"): Open.PUBLIC,
     ("POST", "/a/{delivery_id}/{mark}"): Open.PUBLIC,
+    ("GET", "/api/v1/answers"): READS,
+    ("POST", "/callbacks/chats/{group}"): Open.PUBLIC,  # the signature is the right
+    ("GET", "/callbacks/chats/{group}"): Open.PUBLIC,
+    ("POST", "/callbacks/{way}"): Open.PUBLIC,
     # people
     ("GET", "/api/v1/people"): READS,
     ("POST", "/api/v1/people"): MANAGES,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
@@ -279,6 +279,14 @@ async def _decline(session: AsyncSession, called: Round, sender: Sender, *, at: 
 
 async def _number(session: AsyncSession, called: Round) -> str:
     return (await session.get_one(Notice, called.notice_id)).number
+
+
+def listing(*, state: AnswerState | None = None, ref: str | None = None) -> Select[Answer]:
+    """Answers, those that came to nothing included; of one incident where `ref` says so."""
+    query = select(Answer)
+    if state is not None:
+        query = query.where(Answer.state == state)
+    return query if ref is None else query.where(Answer.ref == ref)
 
 
 # ── the record ────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,14 +9,14 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
 from app.access.edge import Edge, Here, Language, Now, Session, problems
-from app.access.paging import Page, Paging
+from app.access.paging import Page, Paging, paged
 from app.errors import NotFound
 from app.notify import acknowledgement, answers, delivery_log, page, trying
 from app.notify.acknowledgement import Card, Standing
 from app.notify.answers import Came
 from app.notify.replies import LONGEST, Reply
-from app.notify.schemas import DeliveryRead
-from app.notify.tables import Deed, DeliveryState
+from app.notify.schemas import AnswerRead, DeliveryRead
+from app.notify.tables import Answer, AnswerState, Deed, DeliveryState
 from app.people import organisation
 from app.wording import Wording
 
@@ -50,6 +50,17 @@ async def try_contact(
 async def delivery(delivery_id: str, session: Session, language: Language) -> DeliveryRead:
     """One delivery, with each attempt."""
     return DeliveryRead.of(await delivery_log.delivery(session, delivery_id), language)
+
+
+@router.get("/api/v1/answers", responses=problems(), tags=["acknowledge"])
+async def list_answers(
+    session: Session, language: Language, part: Paging, state: AnswerState | None = None,
+    ref: Annotated[str | None, Query(max_length=64)] = None,
+) -> Page[AnswerRead]:  # fmt: skip
+    """What people answered, newest first: late ones, strangers' and those with a wrong signature included; `?ref=` of one
+    incident."""
+    found, cursor = await paged(session, answers.listing(state=state, ref=ref), Answer.id, part)
+    return Page(items=[AnswerRead.of(one, language) for one in found], next=cursor)
 
 
 @router.get("/a/page.css", include_in_schema=False)
