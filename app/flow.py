@@ -103,6 +103,7 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "reservation.preempted": (holding.tell_who_lost,),
     # duties
     "update.posted": (owing.pass_update_on,),
+    "update.given": (owing.post_update,),
     "obligation.reminder": (owing.remind,),
     "obligation.due": (owing.escalate_missed,),
     # readiness

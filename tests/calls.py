@@ -119,6 +119,9 @@ class Scene:
             },
             ("POST", "/api/v1/incidents/{incident_id}/transitions"): {"event": "respond"},
             ("POST", "/api/v1/incidents/{incident_id}/acknowledgements"): {"note": "mine"},
+            ("POST", "/api/v1/incidents/{incident_id}/obligations/{obligation_id}/waive"): {
+                "reason": "told by phone"
+            },
             ("POST", "/callbacks/chats/{group}"): {"payload": "{}"},
             ("POST", "/callbacks/{way}"): {"text": "1"},
             ("PATCH", "/api/v1/incidents/{incident_id}/facts"): {"callers": 4},
@@ -270,6 +273,7 @@ async def set_the_scene(world: World) -> Scene:
     risk = await world.get("/risks/core_system_fails")
     assessment = await world.post("/assessments", {"risk": risk["id"], **SCORED_BY})
     drill = await world.post("/drills", DRILL)
+    owed = await world.get(f"/incidents/{busy}")
     async with world.parts.db.reading() as session:
         key = await session.scalar(select(Key.id).where(Key.name == "execution"))
     return Scene(
@@ -284,7 +288,8 @@ async def set_the_scene(world: World) -> Scene:
             "position": "duty_lead", "lead_id": lead, "override_id": override["id"],
             "risk_id": risk["id"], "assessment_id": assessment["id"],
             "swap_id": "none", "absence_id": absence["id"], "feed_id": feed["id"],
-            "group": "duty", "way": "sms", "feed_mark": feed["url"].rpartition("/")[2].removesuffix(".ics"),
+            "group": "duty", "way": "sms", "obligation_id": owed["obligations"][0]["id"] if owed["obligations"] else "none",
+            "feed_mark": feed["url"].rpartition("/")[2].removesuffix(".ics"),
         },
         prom["key"], pager["key"],
     )  # fmt: skip

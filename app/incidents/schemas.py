@@ -176,11 +176,38 @@ class ObligationRead(_Told):
     id: str
     kind: str
     owner: str
+    owed_to: list[str]
+    """Positions; empty: the commander."""
     due_at: datetime
     state: str
     settled_at: datetime | None
+    settled_by: str | None
     missed_at: datetime | None
     note: str | None
+
+
+class DebtRead(ObligationRead):
+    """A duty that is owed or was missed, with the incident it belongs to."""
+
+    incident_id: str
+    number: str
+    title: str
+    level: int
+
+    @classmethod
+    def about(cls, owed: Obligation, incident: Incident) -> "DebtRead":
+        said = ObligationRead.model_validate(owed).model_dump()
+        return cls(
+            **said,
+            incident_id=incident.id,
+            number=incident.number,
+            title=incident.title,
+            level=incident.level,
+        )
+
+
+class WaiveDebt(_Asked):
+    reason: Long
 
 
 class IncidentSummary(_Told):

@@ -231,6 +231,7 @@ async def _give(
                 else say("answers.over")
             )
             return await _nothing(session, came, AnswerState.LATE, why, sender, **write)
+    says = say("answers.next_is_told")
     match reply.deed:
         case Deed.TAKE:
             _write(session, came, AnswerState.DONE, sender, **write)
@@ -249,7 +250,11 @@ async def _give(
             outbox.put(session, "round.declined", said, ref=called.ref, at=came.at)
             if standing is not None:
                 await _decline(session, standing, sender, at=came.at)
-            says = say("answers.next_is_told")
+        case Deed.UPDATE:
+            _write(session, came, AnswerState.DONE, sender, **write)
+            update = {"by": sender.name, "text": reply.text}
+            outbox.put(session, "update.given", update, ref=called.ref, at=came.at)
+            says = say("answers.passed_on", number=await _number(session, called))
         case Deed.ADD:
             try:
                 named = await naming.meant(session, reply.names)
@@ -267,9 +272,11 @@ async def _give(
 
 
 def _is_still_theirs(called: Round, sender: Sender, deed: Deed) -> bool:
-    """Whoever has it may call others, and may hand it back."""
-    answered = called.state == RoundState.ACKNOWLEDGED and called.acknowledged_by == sender.name
-    return answered and deed is not Deed.TAKE
+    """Whoever has it may call others, and may hand it back; how things stand may be said by everybody who was called."""
+    answered = called.state == RoundState.ACKNOWLEDGED
+    return answered and (
+        deed is Deed.UPDATE or (called.acknowledged_by == sender.name and deed is not Deed.TAKE)
+    )
 
 
 async def _decline(session: AsyncSession, called: Round, sender: Sender, *, at: datetime) -> None:

@@ -3,6 +3,7 @@
     1 4821            I have it, the call with the code 4821
     2                 I cannot; where one is called about one thing only, its code may be left out
     3 4821 dba, Tao   call these as well
+    4 4821 words      how things stand: a status update in these words
 
 A digit is enough, so that it can be typed in the dark and pressed on a telephone; the words people write anyway are known in
 Chinese and English. What begins with none of these is no answer, however friendly: a guess could stop a chain.
@@ -24,13 +25,14 @@ _WORDS: Final = {
         "i cannot", "i can't",
         "i can not", "cannot", "can't", "cant", "decline",
     ),
+    Deed.UPDATE: ("4", "进展", "進展", "情况", "情況", "update", "progress"),
     Deed.ADD: ("3", "增加人员", "增加人員", "请叫", "請叫", "叫上", "加", "叫", "add", "call"),
 }  # fmt: skip
 _IN_ORDER: Final = sorted(
     ((word, deed) for deed, words in _WORDS.items() for word in words), key=lambda one: -len(one[0])
 )
 _CODE: Final = re.compile(r"\D*?(?<!\d)#?(\d{4}|\d{6})(?!\d)")
-_AT_ONCE: Final = re.compile(r"([123])(\d{4}|\d{6})(?!\d)(.*)")  # `14821`, as it comes from a keypad
+_AT_ONCE: Final = re.compile(r"([1-4])(\d{4}|\d{6})(?!\d)(.*)")  # `14821`, as it comes from a keypad
 _BUT_NOT: Final = re.compile(r"不|无法|無法|没|沒|n't|\bnot?\b|\bcannot\b", re.IGNORECASE)
 _BETWEEN: Final = re.compile(r"[,;、，；和]|\band\b")
 _MOST_NAMES: Final = 10
@@ -45,6 +47,7 @@ class Reply:
     deed: Deed
     code: str | None = None
     names: tuple[str, ...] = ()  # whom to add
+    text: str = ""  # of an update
 
 
 TAKE: Final = Reply(Deed.TAKE)
@@ -76,6 +79,9 @@ def _read_line(said: str) -> Reply | None:
             continue
         code = _CODE.match(rest)
         rest = rest[code.end() :] if code else rest
+        if deed is Deed.UPDATE:
+            text = rest.strip(" :：,，。")
+            return Reply(deed, code[1] if code else None, text=text) if text else None
         names = tuple(part for one in _BETWEEN.split(rest) if (part := one.strip(" .。:：!！")))
         if deed is Deed.ADD:
             return Reply(deed, code[1] if code else None, names[:_MOST_NAMES]) if names else None

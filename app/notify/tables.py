@@ -149,6 +149,7 @@ class Deed(StrEnum):
     TAKE = "take"  # I have it: the chain stops
     CANNOT = "cannot"  # I cannot: the next is told at once
     ADD = "add"  # call these as well
+    UPDATE = "update"  # how things stand, for those an update is owed to
 
 
 class AnswerState(StrEnum):

@@ -45,6 +45,12 @@ def test_whoever_is_to_be_called_as_well_is_named(text: str, names: tuple[str, .
     assert replies.read(text) == Reply(Deed.ADD, "4821" if "4821" in text else None, names)
 
 
+def test_how_things_stand_is_told_in_the_words_after_the_code() -> None:
+    assert replies.read("4 4821 数据库已恢复") == Reply(Deed.UPDATE, "4821", text="数据库已恢复")
+    assert replies.read("进展：正在切换") == Reply(Deed.UPDATE, text="正在切换")
+    assert replies.read("4 4821") is None
+
+
 @pytest.mark.parametrize(
     "text",
     [
