@@ -58,8 +58,13 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "incident.reviewed": (ending.publish_review, owing.settle_review, readiness.note_found_wanting),
     "incident.plan_moved": (running.form_command_post, running.take_up_revision, owing.rearm_update),
     # being reached
-    "incident.acknowledged": (calling.stop_calling,),
-    "round.acknowledged": (calling.note_answer,),
+    "incident.acknowledged": (calling.stop_calling, calling.expect_deeds),
+    "round.acknowledged": (calling.note_answer, calling.expect_deeds),
+    "incident.declined": (calling.pass_on,),
+    "round.declined": (calling.note_decline,),
+    "others.asked": (calling.call_others,),
+    "answer.due": (calling.look_for_deeds,),
+    "acknowledgement.lapsed": (calling.call_reporting_chain, calling.leave_out_who_gave_it_back),
     "rung.due": (calling.tell_next_rung,),
     "rung.told": (calling.note_rung,),
     "rung.not_enrolled": (calling.note_not_enrolled,),
@@ -111,6 +116,7 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "reservation.preempted": (holding.tell_who_lost,),
     # duties
     "update.posted": (owing.pass_update_on,),
+    "update.given": (owing.post_update,),
     "obligation.reminder": (owing.remind,),
     "obligation.due": (owing.escalate_missed,),
     # readiness

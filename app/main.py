@@ -38,6 +38,7 @@ from app.intake.lane import StraightLane
 from app.intake.receiving import router as receiving_routes
 from app.intake.routes import router as intake_routes
 from app.levels.routes import router as level_routes
+from app.notify.callbacks.routes import router as callback_routes
 from app.notify.channel import Channel
 from app.notify.channels import registry
 from app.notify.channels.chat import Chat
@@ -75,7 +76,7 @@ from app.watch.routes import router as watch_routes
 
 # Looked through in this order: what comes by the thousand first.
 ROUTERS: Sequence[APIRouter] = (
-    receiving_routes, incident_routes, of_incident_routes, playbook_routes, notify_routes, resource_routes,
+    receiving_routes, incident_routes, of_incident_routes, playbook_routes, notify_routes, callback_routes, resource_routes,
     review_routes, risk_routes, warning_routes, level_routes, plan_routes, plan_change_routes, simulation_routes, people_routes,
     roster_routes, readiness_routes,
     intake_routes, access_routes, parked_routes, watch_routes, holding_routes, stream_routes, vital_routes, problem_routes,
@@ -117,7 +118,7 @@ def channels_of(settings: Settings, vault: Vault, outgoing: Outgoing) -> Mapping
         mail = MailSettings(
             host=settings.smtp_host, port=settings.smtp_port, username=settings.smtp_user or None,
             password=settings.smtp_password if settings.smtp_user else None, security=Security(settings.smtp_security),
-            sender=settings.mail_from,
+            sender=settings.mail_from, answers=settings.mail_answers.receiver if settings.mail_answers else None,
         )  # fmt: skip
     secrets = signing_secrets(settings, vault)
     return registry.channels(
@@ -129,12 +130,17 @@ def channels_of(settings: Settings, vault: Vault, outgoing: Outgoing) -> Mapping
 def _chats(settings: Settings) -> registry.Chats:
     found: dict[str, dict[str, Chat]] = {}
     for name, chat in settings.chats.items():
-        found.setdefault(chat.channel, {})[name] = Chat(chat.url, chat.secret)
+        found.setdefault(chat.channel, {})[name] = Chat(
+            chat.url, chat.secret, answers=chat.answers is not None
+        )
     return found
 
 
 def _gateway(account: Telephone | None) -> Gateway | None:
-    return Gateway(**{name: getattr(account, name) for name in Telephone.model_fields}) if account else None
+    if account is None:
+        return None
+    said = {name: getattr(account, name) for name in Telephone.model_fields if name != "answers"}
+    return Gateway(**said, answers=account.answers is not None)
 
 
 def signing_secrets(settings: Settings, vault: Vault) -> Sequence[bytes]:

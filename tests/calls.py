@@ -119,6 +119,11 @@ class Scene:
             },
             ("POST", "/api/v1/incidents/{incident_id}/transitions"): {"event": "respond"},
             ("POST", "/api/v1/incidents/{incident_id}/acknowledgements"): {"note": "mine"},
+            ("POST", "/api/v1/incidents/{incident_id}/obligations/{obligation_id}/waive"): {
+                "reason": "told by phone"
+            },
+            ("POST", "/callbacks/chats/{group}"): {"payload": "{}"},
+            ("POST", "/callbacks/{way}"): {"text": "1"},
             ("PATCH", "/api/v1/incidents/{incident_id}/facts"): {"callers": 4},
             ("POST", "/api/v1/incidents/{incident_id}/updates"): {"text": "We are at it"},
             ("POST", "/api/v1/tasks/{task_id}/transitions"): {"event": "start"},
@@ -273,6 +278,7 @@ async def set_the_scene(world: World) -> Scene:
     drill = await world.post("/drills", DRILL)
     await world.post("/indicators", {"name": "satisfaction", "value": 84})
     warning = (await world.get("/warnings"))["items"][0]["id"]
+    owed = await world.get(f"/incidents/{busy}")
     async with world.parts.db.reading() as session:
         key = await session.scalar(select(Key.id).where(Key.name == "execution"))
     return Scene(
@@ -288,6 +294,7 @@ async def set_the_scene(world: World) -> Scene:
             "risk_id": risk["id"], "assessment_id": assessment["id"],
             "indicator": "satisfaction", "warning_id": warning,
             "swap_id": "none", "absence_id": absence["id"], "feed_id": feed["id"],
+            "group": "duty", "way": "sms", "obligation_id": owed["obligations"][0]["id"] if owed["obligations"] else "none",
             "feed_mark": feed["url"].rpartition("/")[2].removesuffix(".ics"),
         },
         prom["key"], pager["key"],

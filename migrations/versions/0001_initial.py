@@ -748,10 +748,12 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("round", sa.Integer(), nullable=False),
         sa.Column("owner", sa.String(length=63), nullable=False),
+        sa.Column("owed_to", JSON, nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("missed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("settled_by", sa.String(length=200), nullable=True),
         sa.Column("note", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["incident_id"], ["incidents.id"], name=op.f("fk_obligations_incident_id_incidents")
@@ -934,6 +936,7 @@ def upgrade() -> None:
         sa.Column("key", sa.String(length=200), nullable=False),
         sa.Column("notice_id", sa.String(length=26), nullable=False),
         sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("code", sa.String(length=8), nullable=False),
         sa.Column("chain", JSON, nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("lap", sa.Integer(), nullable=False),
@@ -955,6 +958,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'calling'"),
         sqlite_where=sa.text("state = 'calling'"),
     )
+    op.create_index(op.f("ix_rounds_code"), "rounds", ["code"], unique=False)
     op.create_index(
         "ix_rounds_ended",
         "rounds",
@@ -1449,6 +1453,32 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("receipt_id", "position", name=op.f("pk_verdicts")),
     )
     op.create_table(
+        "answers",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("via", sa.String(length=32), nullable=False),
+        sa.Column("token", sa.String(length=200), nullable=True),
+        sa.Column("deed", sa.String(length=16), nullable=True),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("words", sa.Text(), nullable=False),
+        sa.Column("by", sa.String(length=200), nullable=False),
+        sa.Column("reason", JSON, nullable=True),
+        sa.Column("ref", sa.String(length=64), nullable=True),
+        sa.Column("round_id", sa.String(length=26), nullable=True),
+        sa.Column("lap", sa.Integer(), nullable=True),
+        sa.Column("delivery_id", sa.String(length=26), nullable=True),
+        sa.Column("person_id", sa.String(length=26), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["delivery_id"], ["deliveries.id"], name=op.f("fk_answers_delivery_id_deliveries")
+        ),
+        sa.ForeignKeyConstraint(["round_id"], ["rounds.id"], name=op.f("fk_answers_round_id_rounds")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_answers")),
+        sa.UniqueConstraint("token", name=op.f("uq_answers_token")),
+    )
+    op.create_index(op.f("ix_answers_person_id"), "answers", ["person_id"], unique=False)
+    op.create_index(op.f("ix_answers_ref"), "answers", ["ref"], unique=False)
+    op.create_index(op.f("ix_answers_round_id"), "answers", ["round_id"], unique=False)
+    op.create_table(
         "attempts",
         sa.Column("delivery_id", sa.String(length=26), nullable=False),
         sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
@@ -1465,6 +1495,10 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("attempts")
+    op.drop_index(op.f("ix_answers_round_id"), table_name="answers")
+    op.drop_index(op.f("ix_answers_ref"), table_name="answers")
+    op.drop_index(op.f("ix_answers_person_id"), table_name="answers")
+    op.drop_table("answers")
     op.drop_table("verdicts")
     op.drop_index(
         "ix_rosters_in_force",
@@ -1566,6 +1600,7 @@ def downgrade() -> None:
         postgresql_where=sa.text("ended_at is not null"),
         sqlite_where=sa.text("ended_at is not null"),
     )
+    op.drop_index(op.f("ix_rounds_code"), table_name="rounds")
     op.drop_index(
         "ix_rounds_calling",
         table_name="rounds",
