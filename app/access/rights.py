@@ -177,6 +177,25 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/api/v1/assessments/{assessment_id}"): SEES,
     ("POST", "/api/v1/assessments/{assessment_id}/scores"): HELPS,
     ("POST", "/api/v1/assessments/{assessment_id}/transitions"): MANAGES,
+    # customers
+    ("GET", "/status"): Open.PUBLIC,
+    ("GET", "/status.atom"): Open.PUBLIC,
+    ("GET", "/status.json"): Open.PUBLIC,
+    ("GET", "/status.css"): Open.PUBLIC,
+    ("GET", "/api/v1/incidents/{incident_id}/announcement-words"): READS,
+    ("POST", "/api/v1/incidents/{incident_id}/announcements"): ACTS,
+    ("GET", "/api/v1/announcements"): READS,
+    ("GET", "/api/v1/announcements/{announcement_id}"): READS,
+    ("POST", "/api/v1/announcements/{announcement_id}/versions"): ACTS,
+    ("POST", "/api/v1/announcements/{announcement_id}/transitions"): ACTS,  # approving: whom the plan names
+    ("GET", "/api/v1/outlets"): READS,
+    ("POST", "/api/v1/outlets"): MANAGES,
+    ("POST", "/api/v1/outlets/{outlet_id}/retire"): MANAGES,
+    ("GET", "/api/v1/feedback"): READS,
+    ("POST", "/api/v1/feedback"): ACTS,
+    ("GET", "/api/v1/feedback/{feedback_id}"): READS,
+    ("POST", "/api/v1/feedback/{feedback_id}/transitions"): ACTS,
+    ("GET", "/api/v1/feedback-figures"): READS,
     # access
     ("GET", "/api/v1/keys"): OVERSEES,
     ("POST", "/api/v1/keys"): LEADS,
@@ -252,7 +271,12 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/api/v1/parked/{parked_id}/retry"): MANAGES,
 }
 
-WITHOUT_DATABASE: Final = frozenset({("GET", "/healthz"), ("GET", "/a/page.css")})
+WITHOUT_DATABASE: Final = frozenset(
+    {
+        ("GET", "/healthz"), ("GET", "/a/page.css"), ("GET", "/status"), ("GET", "/status.atom"), ("GET", "/status.json"),
+        ("GET", "/status.css"),
+    }
+)  # fmt: skip
 """Public, and answered whatever state the database is in: these take no turn at it."""
 
 OUTSIDE_TRANSACTIONS: Final = frozenset(

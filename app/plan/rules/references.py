@@ -99,7 +99,9 @@ def types_exist(plan: PlanDocument) -> Iterator[Finding]:
         for name, risk in plan.risks.items()
         if risk.type is not None
     )
-    return _missing("unknown_type", named, plan.types)
+    told = plan.customers.announcements if plan.customers is not None else {}
+    begun = ((f"customers.announcements.{name}", name, "OM-2") for name in told)
+    return _missing("unknown_type", [*named, *begun], plan.types)
 
 
 def command_posts_exist(plan: PlanDocument) -> Iterator[Finding]:
@@ -175,6 +177,11 @@ def _positions_named(plan: PlanDocument) -> Iterator[Named]:
     yield "organisation.default_position", plan.organisation.default_position, "EP-2"
     if plan.monitoring is not None:
         yield "monitoring.owner", plan.monitoring.owner, "EP-1.4"
+    if (customers := plan.customers) is not None:
+        yield from _each("customers.approve_by", customers.approve_by, "OM-2")
+        yield "customers.sorted_by", customers.sorted_by, "EG-3"
+        for name, feedback in customers.feedback.items():
+            yield f"customers.feedback.{name}.position", feedback.position, "EG-3"
     for name, risk in plan.risks.items():
         yield f"risks.{name}.owner", risk.owner, "EP-3.1"
     for name, department in plan.organisation.departments.items():
