@@ -75,6 +75,20 @@ async def read(session: AsyncSession, *, at: datetime) -> Board:
     return Board(current, past, levels.time_zone)
 
 
+async def preview(session: AsyncSession, announcement: Announcement, *, at: datetime) -> Board:
+    """The board with this announcement alone, as it would be if its newest version were published at this moment."""
+    _, levels = await matrix.in_force(session)
+    wordings = (await announcements.wordings(session, [announcement.id]))[announcement.id]
+    told = [_told(one, one.published_at) for one in reversed(wordings) if one.published_at is not None]
+    newest = wordings[-1]
+    if newest.published_at is None:
+        told.insert(0, _told(newest, at))
+    thread = Thread(announcement.id, told[-1].at, told[0].at, announcement.ended_at, told)
+    return (
+        Board((), (thread,), levels.time_zone) if thread.ended_at else Board((thread,), (), levels.time_zone)
+    )
+
+
 async def _threads(
     session: AsyncSession, state: AnnouncementState, *, most: int, since: datetime | None = None
 ) -> Sequence[Thread]:
@@ -95,8 +109,12 @@ async def _threads(
 
 def _thread(row: Announcement, wordings: Sequence[AnnouncementWording]) -> Thread:
     told = [
-        Told(one.published_at, Stage(one.stage), one.title, one.text)
+        _told(one, one.published_at)
         for one in reversed(wordings)
         if one.state == WordingState.PUBLISHED and one.published_at is not None
     ]
     return Thread(row.id, told[-1].at, row.updated_at or told[0].at, row.ended_at, told)
+
+
+def _told(words: AnnouncementWording, at: datetime) -> Told:
+    return Told(at, Stage(words.stage), words.title, words.text)
