@@ -168,6 +168,6 @@ TOGETHER: Final[Mapping[str, ReactionToMany]] = {"signal.received": listening.co
 NOBODY_CARES: Final = frozenset(
     {
         "incident.response_started", "incident.recovering", "task.started", "run.done",
-        "notice.acknowledged", "announcement.ended", "announcement.withdrawn",
+        "announcement.ended", "announcement.withdrawn",
     }
 )  # fmt: skip
