@@ -232,6 +232,9 @@ class Scene:
                 "review_on": "2027-01-31",
             },
             ("PATCH", "/api/v1/risks/{risk_id}"): {"impact": 4, "reason": "More customers than last year"},
+            ("POST", "/api/v1/indicators"): [{"name": "queue_length", "value": 12}],
+            ("POST", "/api/v1/warnings/{warning_id}/acknowledgements"): {"note": "mine"},
+            ("POST", "/api/v1/warnings/{warning_id}/transitions"): {"event": "lift", "reason": "A test"},
             ("POST", "/api/v1/assessments"): {"risk": self.places["risk_id"], **SCORED_BY},
             ("POST", "/api/v1/assessments/{assessment_id}/scores"): {
                 "position": "technical_head",
@@ -274,6 +277,8 @@ async def set_the_scene(world: World) -> Scene:
     assessment = await world.post("/assessments", {"risk": risk["id"], **SCORED_BY})
     drill = await world.post("/drills", DRILL)
     owed = await world.get(f"/incidents/{busy}")
+    await world.post("/indicators", {"name": "satisfaction", "value": 84})
+    warning = (await world.get("/warnings"))["items"][0]["id"]
     async with world.parts.db.reading() as session:
         key = await session.scalar(select(Key.id).where(Key.name == "execution"))
     return Scene(
@@ -287,6 +292,7 @@ async def set_the_scene(world: World) -> Scene:
             "due_id": "none", "drill_id": drill["id"], "year": "2026",
             "position": "duty_lead", "lead_id": lead, "override_id": override["id"],
             "risk_id": risk["id"], "assessment_id": assessment["id"],
+            "indicator": "satisfaction", "warning_id": warning,
             "swap_id": "none", "absence_id": absence["id"], "feed_id": feed["id"],
             "group": "duty", "way": "sms", "obligation_id": owed["obligations"][0]["id"] if owed["obligations"] else "none",
             "feed_mark": feed["url"].rpartition("/")[2].removesuffix(".ics"),
