@@ -14,6 +14,7 @@ from app.reactions import (
     ending,
     holding,
     listening,
+    outside,
     owing,
     readiness,
     risking,
@@ -61,7 +62,7 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "rung.not_enrolled": (calling.note_not_enrolled,),
     "chain.lap": (calling.note_lap,),
     "chain.nobody": (calling.note_nobody,),
-    "delivery.dead": (calling.note_dead_delivery,),
+    "delivery.dead": (calling.note_dead_delivery, outside.lose_no_time),
     "digest.due": (calling.tell_digest,),
     "people.changed": (
         running.refresh_members, calling.leave_out_who_cannot_be_called, calling.call_those_now_known,
@@ -84,6 +85,11 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "decision.asked": (running.put_question,),
     "decision.made": (running.go_on_after_decision, holding.follow_decision),
     "decision.due": (running.chase_question,),
+    # parties outside
+    "announcement.published": (outside.ask_parties,),
+    "party.silent": (outside.go_on_without_answer,),
+    "party.unanswered": (outside.tell_contract_owner,),
+    "party.answered": (outside.pass_answer_on,),
     # what is held
     "reservation.made": (holding.keep_time,),
     "reservation.extended": (holding.keep_time, holding.note_extension),
@@ -140,7 +146,7 @@ TOGETHER: Final[Mapping[str, ReactionToMany]] = {"signal.received": listening.co
 # Told to the stream of changes, and to nobody else.
 NOBODY_CARES: Final = frozenset(
     {
-        "incident.response_started", "incident.recovering", "task.started", "announcement.published", "run.done",
+        "incident.response_started", "incident.recovering", "task.started", "run.done",
         "notice.acknowledged",
     }
 )  # fmt: skip

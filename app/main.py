@@ -45,6 +45,7 @@ from app.notify.channels.mail import MailSettings, Security
 from app.notify.channels.providers import Gateway
 from app.notify.routes import router as notify_routes
 from app.outgoing import Outgoing
+from app.parties.routes import router as party_routes
 from app.people.roster_routes import router as roster_routes
 from app.people.routes import router as people_routes
 from app.plan.change_routes import router as plan_change_routes
@@ -77,6 +78,7 @@ ROUTERS: Sequence[APIRouter] = (
     receiving_routes, incident_routes, of_incident_routes, playbook_routes, notify_routes, resource_routes,
     review_routes, risk_routes, level_routes, plan_routes, plan_change_routes, simulation_routes, people_routes,
     roster_routes, readiness_routes,
+    party_routes,
     intake_routes, access_routes, parked_routes, watch_routes, holding_routes, stream_routes, vital_routes, problem_routes,
     console_routes, reaching_pages, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages, risk_pages, simulation_pages,
 )  # fmt: skip

@@ -8,6 +8,7 @@ from app.intake import tables as intake
 from app.levels import tables as levels
 from app.notify import tables as notify
 from app.outbox import OutboxMessage
+from app.parties import tables as parties
 from app.people import tables as people
 from app.plan import tables as plan
 from app.playbooks import tables as playbooks
@@ -18,6 +19,6 @@ from app.risks import tables as risks
 from app.watch import tables as watch
 
 __all__ = [
-    "Base", "Hold", "Installation", "OutboxMessage", "access", "incidents", "intake", "levels", "notify", "people", "plan",
-    "playbooks", "readiness", "resources", "reviews", "risks", "watch",
+    "Base", "Hold", "Installation", "OutboxMessage", "access", "incidents", "intake", "levels", "notify", "parties", "people",
+    "plan", "playbooks", "readiness", "resources", "reviews", "risks", "watch",
 ]  # fmt: skip

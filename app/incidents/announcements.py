@@ -1,6 +1,6 @@
 """Notices to people outside: drafted, approved, recorded as published (EP-7.1.2, EP-7.1.3)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,10 @@ def draft(
     text: Mapping[str, Any],
     at: datetime,
     step: str | None,
+    parties: Sequence[str] = (),
+    ask: Mapping[str, int] | None = None,
 ) -> Announcement:
+    """Draft a notice; `parties` outside are told of it, and asked for so much, once it is published."""
     if incident.status != Status.ACTUAL:  # whoever copies it out to the world copies the mark with it
         text = localised(say("announcement.exercise", text=dict(text)))
     announcement = Announcement(
@@ -31,6 +34,8 @@ def draft(
         step=step,
         audience=audience,
         text=dict(text),
+        parties=list(parties),
+        ask=dict(ask or {}),
         state=AnnouncementState.DRAFTED,
         drafted_at=at,
     )

@@ -256,6 +256,10 @@ class Announcement(Base):
     step: Mapped[str | None] = mapped_column(String(26))
     audience: Mapped[str] = mapped_column(String(32))
     text: Mapped[dict[str, Any]]  # Localised
+    parties: Mapped[list[str]] = mapped_column(
+        default=list
+    )  # outside, each told by a link once it is published
+    ask: Mapped[dict[str, Any]] = mapped_column(default=dict)  # what they are asked for, and how many
     state: Mapped[AnnouncementState] = mapped_column(String(16), default=AnnouncementState.DRAFTED)
     drafted_at: Mapped[datetime]
     approved_by: Mapped[str | None] = mapped_column(String(200))

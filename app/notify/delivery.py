@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
 from app.db import inline
-from app.notify import acknowledgement, chain, pipeline
+from app.notify import acknowledgement, chain, opening, pipeline
 from app.notify.channel import SELF, Channel, DeliveryError, Message
 from app.notify.languages import in_language
 from app.notify.receivers import Receiver
@@ -62,6 +62,7 @@ class Claimed:
     unreadable: Wording | None
     language: str | None
     asks: bool
+    opens: str | None
     ref: str
     number: str
     level: int
@@ -280,8 +281,8 @@ def compose(claimed: Claimed, *, vault: Vault, base_url: str, default_language: 
         subject=in_language(claimed.subject, language),
         text=in_language(claimed.text, language),
         language=language,
-        link=acknowledgement.link(vault, base_url, claimed.delivery_id) if claimed.asks else None,
-        link_label=render(say("notify.take_it"), language),
+        link=_link(claimed, vault, base_url),
+        link_label=render(say("notify.open_page" if claimed.opens else "notify.take_it"), language),
         key=claimed.delivery_id,
         sent_at=claimed.at,
         ref=claimed.ref,
@@ -290,6 +291,12 @@ def compose(claimed: Claimed, *, vault: Vault, base_url: str, default_language: 
         exercise=claimed.exercise,
         kind=claimed.kind,
     )
+
+
+def _link(claimed: Claimed, vault: Vault, base_url: str) -> str | None:
+    if claimed.opens:
+        return opening.link(vault, base_url, claimed.opens, claimed.delivery_id)
+    return acknowledgement.link(vault, base_url, claimed.delivery_id) if claimed.asks else None
 
 
 def backoff(attempts: int, retry_after: timedelta | None, *, level: int, key: str) -> timedelta | None:
@@ -310,7 +317,7 @@ def _due(at: datetime, level: int, limit: int) -> Any:
     return (
         select(
             Delivery.id, Delivery.attempts, Delivery.untried, Delivery.channel, Delivery.contact_id, Delivery.language,
-            Delivery.asks, Delivery.ref, Notice.number, Notice.level, Notice.exercise, Notice.kind, Notice.subject,
+            Delivery.asks, Delivery.opens, Delivery.ref, Notice.number, Notice.level, Notice.exercise, Notice.kind, Notice.subject,
             Notice.text, Round.state.label("round_state"), Round.acknowledged_by,
         )
         .join(Notice, Notice.id == Delivery.notice_id)
@@ -355,6 +362,7 @@ def _claimed(row: Row[Any], addresses: Mapping[str, str | Wording], *, at: datet
         unreadable=None if isinstance(address, str) else address,
         language=row.language,
         asks=row.asks,
+        opens=row.opens,
         ref=row.ref,
         number=row.number,
         level=row.level,
@@ -473,6 +481,13 @@ async def _try_further(session: AsyncSession, failed: Delivery, *, at: datetime)
     who = Receiver(failed.position, failed.person_id, failed.person_name, failed.language, contacts)
     notice = await session.get_one(Notice, failed.notice_id)
     following = pipeline.draft(
-        notice, who, contacts[0], further=contacts[1:], asks=failed.asks, not_before=at, at=at
+        notice,
+        who,
+        contacts[0],
+        further=contacts[1:],
+        asks=failed.asks,
+        opens=failed.opens,
+        not_before=at,
+        at=at,
     )
     return bool(await pipeline.submit(session, [following], at=at))

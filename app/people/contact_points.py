@@ -109,8 +109,13 @@ def add(
     )
 
 
+def outside(vault: Vault, channel: str, address: str, *, rank: int, at: datetime) -> ContactPoint:
+    """A contact point of somebody who is none of our people."""
+    return _sealed(vault, None, channel, address, rank=rank, at=at)
+
+
 def _sealed(
-    vault: Vault, person_id: str, channel: str, address: str, *, rank: int, at: datetime
+    vault: Vault, person_id: str | None, channel: str, address: str, *, rank: int, at: datetime
 ) -> ContactPoint:
     return ContactPoint(
         id=new_id(at), person_id=person_id, rank=rank, channel=channel,

@@ -271,6 +271,20 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'pending' and urgency < 2"),
     )
     op.create_table(
+        "parties",
+        sa.Column("id", sa.String(length=63), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("owner", sa.String(length=63), nullable=False),
+        sa.Column("contract", sa.String(length=200), nullable=True),
+        sa.Column("language", sa.String(length=8), nullable=True),
+        sa.Column("may_be_asked", JSON, nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_parties")),
+    )
+    op.create_table(
         "plan_outlooks",
         sa.Column("day", sa.String(length=10), nullable=False),
         sa.Column("looked_at", sa.DateTime(timezone=True), nullable=False),
@@ -506,6 +520,8 @@ def upgrade() -> None:
         sa.Column("step", sa.String(length=26), nullable=True),
         sa.Column("audience", sa.String(length=32), nullable=False),
         sa.Column("text", JSON, nullable=False),
+        sa.Column("parties", JSON, nullable=False),
+        sa.Column("ask", JSON, nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("drafted_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("approved_by", sa.String(length=200), nullable=True),
@@ -666,6 +682,40 @@ def upgrade() -> None:
         ),
     )
     op.create_index(op.f("ix_obligations_incident_id"), "obligations", ["incident_id"], unique=False)
+    op.create_table(
+        "party_requests",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("incident_id", sa.String(length=26), nullable=False),
+        sa.Column("party_id", sa.String(length=63), nullable=False),
+        sa.Column("subject", JSON, nullable=False),
+        sa.Column("text", JSON, nullable=False),
+        sa.Column("asked", JSON, nullable=False),
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("within", sa.Integer(), nullable=False),
+        sa.Column("rung", sa.Integer(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("asked_by", sa.String(length=200), nullable=False),
+        sa.Column("owner_told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_party_requests_incident_id_incidents")
+        ),
+        sa.ForeignKeyConstraint(
+            ["party_id"], ["parties.id"], name=op.f("fk_party_requests_party_id_parties")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_party_requests")),
+    )
+    op.create_index(op.f("ix_party_requests_incident_id"), "party_requests", ["incident_id"], unique=False)
+    op.create_index(
+        "ix_party_requests_open",
+        "party_requests",
+        ["incident_id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'open'"),
+        sqlite_where=sa.text("state = 'open'"),
+    )
     op.create_table(
         "people",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -1062,7 +1112,7 @@ def upgrade() -> None:
     op.create_table(
         "contact_points",
         sa.Column("id", sa.String(length=26), nullable=False),
-        sa.Column("person_id", sa.String(length=26), nullable=False),
+        sa.Column("person_id", sa.String(length=26), nullable=True),
         sa.Column("rank", sa.Integer(), nullable=False),
         sa.Column("channel", sa.String(length=32), nullable=False),
         sa.Column("address_sealed", sa.Text(), nullable=False),
@@ -1091,6 +1141,7 @@ def upgrade() -> None:
         sa.Column("channel", sa.String(length=32), nullable=False),
         sa.Column("address_masked", sa.String(length=200), nullable=False),
         sa.Column("asks", sa.Boolean(), nullable=False),
+        sa.Column("opens", sa.String(length=16), nullable=True),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("reason", JSON, nullable=True),
         sa.Column("note", JSON, nullable=True),
@@ -1200,6 +1251,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_movements")),
     )
     op.create_index(op.f("ix_movements_unit_id"), "movements", ["unit_id"], unique=False)
+    op.create_table(
+        "party_answers",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("request_id", sa.String(length=26), nullable=False),
+        sa.Column("does", sa.String(length=16), nullable=False),
+        sa.Column("by", sa.String(length=200), nullable=False),
+        sa.Column("via", sa.String(length=16), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ready_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.Column("committed", JSON, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["request_id"], ["party_requests.id"], name=op.f("fk_party_answers_request_id_party_requests")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_party_answers")),
+    )
+    op.create_index(op.f("ix_party_answers_request_id"), "party_answers", ["request_id"], unique=False)
     op.create_table(
         "reservation_lines",
         sa.Column("reservation_id", sa.String(length=26), nullable=False),
@@ -1327,9 +1395,27 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("delivery_id", "number", name=op.f("pk_attempts")),
     )
+    op.create_table(
+        "party_contacts",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("party_id", sa.String(length=63), nullable=False),
+        sa.Column("rank", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("channel", sa.String(length=32), nullable=False),
+        sa.Column("address_masked", sa.String(length=200), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["id"], ["contact_points.id"], name=op.f("fk_party_contacts_id_contact_points")
+        ),
+        sa.ForeignKeyConstraint(
+            ["party_id"], ["parties.id"], name=op.f("fk_party_contacts_party_id_parties")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_party_contacts")),
+        sa.UniqueConstraint("party_id", "rank", name=op.f("uq_party_contacts_party_id_rank")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("party_contacts")
     op.drop_table("attempts")
     op.drop_table("verdicts")
     op.drop_index(
@@ -1356,6 +1442,8 @@ def downgrade() -> None:
         sqlite_where=sa.text("held = 1"),
     )
     op.drop_table("reservation_lines")
+    op.drop_index(op.f("ix_party_answers_request_id"), table_name="party_answers")
+    op.drop_table("party_answers")
     op.drop_index(op.f("ix_movements_unit_id"), table_name="movements")
     op.drop_table("movements")
     op.drop_index(op.f("ix_former_assignments_position_id"), table_name="former_assignments")
@@ -1465,6 +1553,14 @@ def downgrade() -> None:
     op.drop_table("problems")
     op.drop_table("positions")
     op.drop_table("people")
+    op.drop_index(
+        "ix_party_requests_open",
+        table_name="party_requests",
+        postgresql_where=sa.text("state = 'open'"),
+        sqlite_where=sa.text("state = 'open'"),
+    )
+    op.drop_index(op.f("ix_party_requests_incident_id"), table_name="party_requests")
+    op.drop_table("party_requests")
     op.drop_index(op.f("ix_obligations_incident_id"), table_name="obligations")
     op.drop_table("obligations")
     op.drop_index(op.f("ix_improvements_incident_id"), table_name="improvements")
@@ -1536,6 +1632,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_plan_revisions_digest"), table_name="plan_revisions")
     op.drop_table("plan_revisions")
     op.drop_table("plan_outlooks")
+    op.drop_table("parties")
     op.drop_index(
         "ix_outbox_urgent",
         table_name="outbox",
