@@ -9,7 +9,9 @@ from tests.faults import disk
 
 pytestmark = pytest.mark.real
 
-_AT_AN_EARLY_SYNC = 4  # its life dies at the tenth: well before its clients have done all they want, on any machine
+_AT_AN_EARLY_SYNC = (
+    4  # its life dies at the tenth: well before its clients have done all they want, on any machine
+)
 
 
 async def test_killed_at_a_write_to_the_disk_nothing_is_lost(tmp_path: Path) -> None:
