@@ -7,6 +7,7 @@ from typing import Final
 
 from bench import (
     check,
+    everybody,
     fan_out,
     page,
     raise_to_message,
@@ -27,6 +28,7 @@ BENCHMARKS: Final[Sequence[Benchmark]] = (  # in the order of the page
     raises_per_second,
     timers,
     fan_out,
+    everybody,
     reservations,
     signals,
     storm,

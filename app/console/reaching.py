@@ -81,7 +81,7 @@ def _rules(form: Form) -> list[dict[str, Any]]:
         found.append(
             {
                 "order": list(dict.fromkeys(order)), "levels": form.many(f"levels_{row}"), "hours": hours,
-                "wait": f"{wait}m" if wait is not None else None,
+                "wait": f"{wait}m" if wait is not None else None, "steps_down_after": form.whole(f"steps_down_{row}"),
             }
         )  # fmt: skip
     return found
@@ -97,7 +97,14 @@ async def _posted(request: Request, person_id: str) -> Form:
 async def _page(request: Request, session: AsyncSession, person_id: str) -> Response:
     await in_local_time(request, session)
     [view] = await organisation.described(session, [await organisation.person(session, person_id)])
-    blank: dict[str, Any] = {"order": [], "levels": [], "hours": None, "wait": None, "minutes": None}
+    blank: dict[str, Any] = {
+        "order": [],
+        "levels": [],
+        "hours": None,
+        "wait": None,
+        "minutes": None,
+        "steps_down_after": None,
+    }
     rules = [
         {
             **blank,
@@ -106,7 +113,12 @@ async def _page(request: Request, session: AsyncSession, person_id: str) -> Resp
         }
         for rule in view.person.contact_rules or ()
     ]
-    channels = list(dict.fromkeys(point.channel for point in view.contacts))
+    # A rule may name a channel they have no contact point on now; saving the form must not lose it.
+    channels = list(
+        dict.fromkeys(
+            [*(point.channel for point in view.contacts), *(one for rule in rules for one in rule["order"])]
+        )
+    )
     return draw(
         request, "person.html", one=view, person=view.person, rules=rules + [blank] * _SPARE_ROWS, channels=channels,
         tests=await delivery_log.latest_tests(session, person_id),

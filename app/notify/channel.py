@@ -23,11 +23,24 @@ _BYTES: Final = {"utf-8": 1, "utf-16-be": 2, "utf-32-be": 4}
 
 
 @dataclass(frozen=True)
+class Attachment:
+    """A file that goes with a message where the channel can carry one.
+
+    `media_type` may have parameters: `text/calendar; method=REQUEST; charset=utf-8`.
+    """
+
+    name: str  # as the receiver sees it: report.pdf
+    media_type: str
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Message:
     """What one person is told, written in their language.
 
-    `link` acknowledges without a sign-in, so it is a secret like any other and stays out of the repr. `key`
-    is the same on every attempt: it goes with the message wherever the far side can tell copies by it.
+    `link` acknowledges without a sign-in, so it is a secret like any other and stays out of the repr; where nothing is asked it
+    leads to the page the message is about. `key` is the same on every attempt: it goes with the message wherever the far side can
+    tell copies by it. `attachments` go with a mail; a channel that cannot carry them leaves them out and has the link.
     """
 
     subject: str
@@ -43,6 +56,7 @@ class Message:
     exercise: bool
     kind: str
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    attachments: tuple[Attachment, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
 from app.db import inline
-from app.notify import acknowledgement, chain, opening, pipeline
-from app.notify.channel import SELF, Channel, DeliveryError, Message
+from app.notify import acknowledgement, attachments, chain, opening, pipeline
+from app.notify.channel import SELF, Attachment, Channel, DeliveryError, Message
 from app.notify.languages import in_language
 from app.notify.receivers import Receiver
 from app.notify.tables import Attempt, Delivery, DeliveryState, Notice, Round, RoundState
@@ -70,6 +70,8 @@ class Claimed:
     kind: str
     subject: Mapping[str, Any] = field(repr=False)
     text: Mapping[str, Any] = field(repr=False)
+    page: str | None = None
+    attachments: tuple[Attachment, ...] = field(default=(), repr=False)
 
 
 class Result(StrEnum):
@@ -147,7 +149,13 @@ async def claim(
     ])  # fmt: skip
     sealed = await holders.sealed_addresses(session, {row.contact_id for row in ready if row.contact_id})
     addresses = {contact_id: _unsealed(vault, text) for contact_id, text in sealed.items()}
-    return [_claimed(row, addresses, at=at) for row in ready]
+    carried = {
+        row.id: row.attached for row in ready if row.channel in attachments.CARRIED_BY and row.attached
+    }
+    bodies = await attachments.read(session, carried.values())
+    return [
+        _claimed(row, addresses, attachments.joined(carried.get(row.id, ()), bodies), at=at) for row in ready
+    ]
 
 
 async def extend(
@@ -282,7 +290,7 @@ def compose(claimed: Claimed, *, vault: Vault, base_url: str, default_language: 
         text=in_language(claimed.text, language),
         language=language,
         link=_link(claimed, vault, base_url),
-        link_label=render(say("notify.open_page" if claimed.opens else "notify.take_it"), language),
+        link_label=render(say(_label(claimed)), language),
         key=claimed.delivery_id,
         sent_at=claimed.at,
         ref=claimed.ref,
@@ -290,13 +298,22 @@ def compose(claimed: Claimed, *, vault: Vault, base_url: str, default_language: 
         level=claimed.level,
         exercise=claimed.exercise,
         kind=claimed.kind,
+        attachments=claimed.attachments,
     )
 
 
 def _link(claimed: Claimed, vault: Vault, base_url: str) -> str | None:
     if claimed.opens:
         return opening.link(vault, base_url, claimed.opens, claimed.delivery_id)
-    return acknowledgement.link(vault, base_url, claimed.delivery_id) if claimed.asks else None
+    if claimed.asks:
+        return acknowledgement.link(vault, base_url, claimed.delivery_id)
+    return f"{base_url.rstrip('/')}{claimed.page}" if claimed.page is not None else None
+
+
+def _label(claimed: Claimed) -> str:
+    if claimed.opens:
+        return "notify.open_and_answer"
+    return "notify.take_it" if claimed.asks else "notify.open_page"
 
 
 def backoff(attempts: int, retry_after: timedelta | None, *, level: int, key: str) -> timedelta | None:
@@ -317,8 +334,8 @@ def _due(at: datetime, level: int, limit: int) -> Any:
     return (
         select(
             Delivery.id, Delivery.attempts, Delivery.untried, Delivery.channel, Delivery.contact_id, Delivery.language,
-            Delivery.asks, Delivery.opens, Delivery.ref, Notice.number, Notice.level, Notice.exercise, Notice.kind, Notice.subject,
-            Notice.text, Round.state.label("round_state"), Round.acknowledged_by,
+            Delivery.asks, Delivery.opens, Delivery.ref, Notice.number, Notice.level, Notice.exercise, Notice.kind,
+            Notice.subject, Notice.text, Notice.page, Notice.attached, Round.state.label("round_state"), Round.acknowledged_by,
         )
         .join(Notice, Notice.id == Delivery.notice_id)
         .outerjoin(Round, Round.id == Delivery.round_id)
@@ -350,7 +367,9 @@ def _why_over(row: Row[Any]) -> Wording:
     return say(f"notify.round_{row.round_state}")
 
 
-def _claimed(row: Row[Any], addresses: Mapping[str, str | Wording], *, at: datetime) -> Claimed:
+def _claimed(
+    row: Row[Any], addresses: Mapping[str, str | Wording], files: tuple[Attachment, ...], *, at: datetime
+) -> Claimed:
     address = _address(row, addresses)
     return Claimed(
         delivery_id=row.id,
@@ -370,6 +389,8 @@ def _claimed(row: Row[Any], addresses: Mapping[str, str | Wording], *, at: datet
         kind=row.kind,
         subject=row.subject,
         text=row.text,
+        page=row.page,
+        attachments=files,
     )
 
 

@@ -42,11 +42,12 @@ async def hold_back(session: AsyncSession, deliveries: Sequence[Delivery]) -> Se
     if most <= 0 or not people:
         return deliveries
     at = deliveries[0].created_at
+    carrying = {one.notice_id for one in deliveries if await _carries_files(session, one.notice_id)}
     exercise = (await session.get_one(Notice, deliveries[0].notice_id)).exercise
     told = await _told_lately(session, people, at, exercise=exercise)
     waiting = await _digests_to_come(session, people, at)
     for one in deliveries:
-        if one.person_id is None or _is_first_page(one) or quiet.waits(one):
+        if one.person_id is None or _is_first_page(one) or quiet.waits(one) or one.notice_id in carrying:
             continue
         if told.get(one.person_id, 0) < most * (_GRAVE_CAP if one.level in _GRAVE else 1):
             continue
@@ -123,6 +124,11 @@ def _listed(heading: str, notices: Sequence[Notice], name: str) -> str:
     if len(notices) > _MOST_LINES:
         lines.append("…")
     return "\n".join([heading, *lines])
+
+
+async def _carries_files(session: AsyncSession, notice_id: str) -> bool:
+    """A digest would tell of the message and leave its files out."""
+    return bool((await session.get_one(Notice, notice_id)).attached)
 
 
 def _is_first_page(one: Delivery) -> bool:

@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Work, wake
 from app.ids import new_id
-from app.notify import digest, enrolment, quiet, receivers
+from app.notify import attachments, digest, enrolment, quiet, receivers
+from app.notify.channel import Attachment
 from app.notify.receivers import Receiver
 from app.notify.tables import Delivery, DeliveryState, Notice
 from app.people.holders import Contact
@@ -33,6 +34,10 @@ class News:
     text: Mapping[str, Any]
     number: str = ""  # of the incident, for people; none when it is about none
     exercise: bool = False
+    page: str | None = None
+    """A path of ours, from "/": the link of a message that asks for no answer."""
+    attachments: tuple[Attachment, ...] = ()
+    """Files that go with each mail; what is told by another channel carries the link alone."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,8 @@ async def write_notice(session: AsyncSession, news: News, *, at: datetime) -> No
     """Put down what is told, before anybody is."""
     notice = Notice(
         id=new_id(at), ref=news.ref, kind=news.kind, number=news.number, level=news.level, exercise=news.exercise,
-        subject=dict(news.subject), text=dict(news.text), created_at=at,
+        subject=dict(news.subject), text=dict(news.text), page=news.page,
+        attached=await attachments.keep(session, news.attachments), created_at=at,
     )  # fmt: skip
     session.add(notice)
     await session.flush()

@@ -4,19 +4,24 @@ Puts the organisation's answer into the form the pipeline decides on, those who 
 with the reason. It chooses nobody: the plan names positions, `people` says who holds them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.notify.tables import Delivery, DeliveryState, Notice
+from app.outbox import Urgency
 from app.people import contact_rules, holders
 from app.people.contact_rules import Rule
 from app.people.holders import Contact
 from app.people.rota import Quiet
 from app.people.tables import Position
 from app.wording import Wording, say
+
+LATELY: Final = timedelta(hours=1)  # in which messages by one channel are counted before it steps down
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,8 @@ async def at_position(
     found = []
     for holder in answer.holders:
         rule = contact_rules.in_force(holder.rules, level, at) if level is not None else None
-        contacts, note = contacts_via(holder.contacts, via, rule)
+        worn = await _worn(session, holder.person_id, rule, level=level, at=at)
+        contacts, note = contacts_via(holder.contacts, via, rule, worn)
         found.append(
             Receiver(
                 position, holder.person_id, holder.name, holder.language, contacts, note=note, quiet=holder.quiet,
@@ -64,17 +70,37 @@ async def somebody(session: AsyncSession, person_id: str, *, position: str) -> R
 
 
 def contacts_via(
-    contacts: Sequence[Contact], via: Sequence[str], rule: Rule | None = None
+    contacts: Sequence[Contact], via: Sequence[str], rule: Rule | None = None, worn: Collection[str] = ()
 ) -> tuple[Sequence[Contact], Wording | None]:
     """The contact points on the plan's channels, in the person's order or else the plan's; where there is none, all
     of them, and a note of it.
 
     A person who cannot be reached as the plan wishes is reached as they can be.
     """
-    places = contact_rules.order([contact.channel for contact in contacts], via, rule)
+    channels = [contact.channel for contact in contacts]
+    places = contact_rules.order(channels, via, rule, worn=worn)
     as_wished = not via or not contacts or any(contact.channel in via for contact in contacts)
     note = None if as_wished else say("notify.other_channel", channels=list(via))
+    if note is None and places != contact_rules.order(channels, via, rule):
+        note = say("notify.stepped_down", channels=sorted(worn))
     return [contacts[place] for place in places], note
+
+
+async def _worn(
+    session: AsyncSession, person_id: str, rule: Rule | None, *, level: int | None, at: datetime
+) -> Collection[str]:
+    """The channels that have carried so much to them of late that their rule lets them step down; never for what is grave."""
+    if rule is None or rule.steps_down_after is None or level is None or Urgency.of(level) is Urgency.GRAVE:
+        return ()
+    query = (
+        select(Delivery.channel)
+        .join(Notice, Notice.id == Delivery.notice_id)
+        .where(Delivery.person_id == person_id, Delivery.created_at > at - LATELY, Notice.exercise.is_(False))
+        .where(Delivery.state.in_((DeliveryState.SENT, DeliveryState.ACKNOWLEDGED)))
+        .group_by(Delivery.channel)
+        .having(func.count() >= rule.steps_down_after)
+    )
+    return frozenset(await session.scalars(query))
 
 
 async def title(session: AsyncSession, position: str) -> dict[str, Any] | str:

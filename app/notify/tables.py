@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base
@@ -63,7 +63,18 @@ class Notice(Base):
     exercise: Mapped[bool]  # a drill: every channel says so
     subject: Mapped[dict[str, Any]]  # Localised
     text: Mapped[dict[str, Any]]  # Localised
+    page: Mapped[str | None] = mapped_column(String(200))  # a path of ours that shows what it is about
+    attached: Mapped[list[Any]] = mapped_column(default=list)  # of name, media_type, digest
     created_at: Mapped[datetime]
+
+
+class AttachedFile(Base):
+    """The bytes of a file that goes with notices, once, whatever it is called there."""
+
+    __tablename__ = "attached_files"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)  # SHA-256
+    body: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class DeliveryState(StrEnum):

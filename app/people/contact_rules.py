@@ -4,7 +4,7 @@ The plan says through which channels a rung is told; a rule says what the person
 waits for the one before. The first rule that fits counts. No rule takes a contact point away: those it does not name come after.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
@@ -23,6 +23,8 @@ class Rule:
     hours: Quiet | None = None
     wait: timedelta | None = None
     """Between two contact points; none: as the plan says."""
+    steps_down_after: int | None = None
+    """Messages by one channel within the hour after which it comes last; none: never."""
 
     def is_about(self, level: int) -> bool:
         return not self.levels or level in self.levels
@@ -33,7 +35,7 @@ def read(kept: Sequence[Mapping[str, Any]]) -> tuple[Rule, ...]:
     return tuple(
         Rule(
             tuple(one["order"]), frozenset(one.get("levels") or ()), _hours(one.get("hours")),
-            parse_span(one["wait"]) if one.get("wait") else None,
+            parse_span(one["wait"]) if one.get("wait") else None, one.get("steps_down_after"),
         )
         for one in kept
     )  # fmt: skip
@@ -60,11 +62,14 @@ def possible(rules: Sequence[Rule], level: int) -> Sequence[Rule | None]:
     return [*found, None]
 
 
-def order(channels: Sequence[str], via: Sequence[str], rule: Rule | None) -> Sequence[int]:
+def order(
+    channels: Sequence[str], via: Sequence[str], rule: Rule | None, *, worn: Collection[str] = ()
+) -> Sequence[int]:
     """Which of the contact points, given by their channels, are tried, and in which order.
 
     1. Those on the plan's channels, where there are any; otherwise all.
     2. As the rule has it; without one as the plan has it; without that as they stand.
+    3. Those on a channel that has carried much of late come last.
     """
     places = list(range(len(channels)))
     wanted = [place for channel in dict.fromkeys(via) for place in places if channels[place] == channel]
@@ -72,7 +77,11 @@ def order(channels: Sequence[str], via: Sequence[str], rule: Rule | None) -> Seq
     if rule is None:
         return chosen
     rank = {channel: number for number, channel in enumerate(rule.order)}
-    return sorted(chosen, key=lambda place: (rank.get(channels[place], len(rank)), chosen.index(place)))
+
+    def first(place: int) -> tuple[bool, int, int]:
+        return channels[place] in worn, rank.get(channels[place], len(rank)), chosen.index(place)
+
+    return sorted(chosen, key=first)
 
 
 def _hours(kept: Mapping[str, Any] | None) -> Quiet | None:

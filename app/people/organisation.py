@@ -70,7 +70,7 @@ class Said(TypedDict, total=False):
     skills: Sequence[str]
     certificates: Sequence[Mapping[str, Any]]  # skill, number, expires_on as ISO text
     quiet_hours: Mapping[str, Any] | None  # begins, ends, time_zone
-    contact_rules: Sequence[Mapping[str, Any]]  # order, levels, hours, wait
+    contact_rules: Sequence[Mapping[str, Any]]  # order, levels, hours, wait, steps_down_after
     availability: Availability
     contacts: Sequence[tuple[str, str]]  # channel and address, the first tried first
 

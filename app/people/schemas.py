@@ -71,6 +71,8 @@ class ContactRule(_In):
     """None: always."""
     wait: Span | None = None
     """Between two contact points, within what their rung has; none: as the plan says."""
+    steps_down_after: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Messages by one channel within an hour after which that channel is tried last; levels 1 and 2 never; none: never."""
 
 
 class AddPerson(_In):

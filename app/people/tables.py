@@ -54,7 +54,9 @@ class Person(Base):
     skills: Mapped[list[str]]
     certificates: Mapped[list[Any]] = mapped_column(default=list)  # of {skill, number, expires_on}
     quiet_hours: Mapped[dict[str, Any] | None] = mapped_column(default=None)  # {begins, ends, time_zone}
-    contact_rules: Mapped[list[Any]] = mapped_column(default=list)  # of {order, levels, hours, wait}
+    contact_rules: Mapped[list[Any]] = mapped_column(
+        default=list
+    )  # of {order, levels, hours, wait, steps_down_after}
     left_at: Mapped[datetime | None]  # no longer with the centre; kept for the record
     created_at: Mapped[datetime]
     version: Mapped[int] = mapped_column(default=1)

@@ -47,6 +47,7 @@ RULES: Final[Sequence[Rule]] = (
     clauses.commanders_can_command,
     clauses.health_is_told_to_who_manages,
     clauses.storms_end,
+    clauses.signals_are_routed,
     clauses.targets_are_in_order,
     clauses.graver_is_never_slower,
     clauses.measures_are_carried_out,

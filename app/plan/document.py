@@ -12,6 +12,7 @@ from pydantic import Field
 
 from app.incidents.document import CommandPost
 from app.levels.document import IncidentType, Levels, LevelSpec, PlannedRisk, Risk, Storm
+from app.levels.routing import Flapping, RoutingRule
 from app.notify.document import Chain
 from app.playbooks.document import Playbook
 from app.resources.document import Pool
@@ -97,6 +98,9 @@ class Monitoring(Part):
     watched: list[Localised]
     owner: Slug
     storm: Storm = Field(default_factory=Storm)
+    routing: list[RoutingRule] = Field(default_factory=list)
+    """What signals are taken for (EP-4.2.1): asked from the top, and the first rule that holds decides."""
+    flapping: Flapping = Field(default_factory=Flapping)
 
 
 class Recovery(Part):
@@ -158,7 +162,9 @@ class PlanDocument(Part):
 
     def grading(self) -> Levels:
         """The levels' part on its own."""
+        watch = self.monitoring
         return Levels(
             levels=self.levels, risk=self.risk, types=self.types, playbooks=list(self.playbooks),
-            time_zone=self.plan.time_zone, storm=self.monitoring.storm if self.monitoring else Storm(),
+            time_zone=self.plan.time_zone, storm=watch.storm if watch else Storm(),
+            routing=watch.routing if watch else [], flapping=watch.flapping if watch else Flapping(),
         )  # fmt: skip

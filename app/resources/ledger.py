@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.errors import NotFound, Refused
+from app.errors import NotFound, Refused, WrongShape
 from app.ids import new_id
 from app.resources import checks, expiry, replenishment
 from app.resources.tables import Movement, MovementKind, Pool, Unit, UnitState
@@ -76,16 +76,19 @@ async def transfer(
 async def take_stock(
     session: AsyncSession, pool_id: str, counts: Sequence[Count], *, by: str, at: datetime
 ) -> list[Movement]:
-    """Set the ledger right by what was counted; what was as expected is an entry as well: it was looked at."""
-    movements = [
-        await move(session, pool_id, one.lot, MovementKind.ADJUST, one.quantity, by=by, at=at)
-        for one in counts
-    ]
-    for movement in movements:
+    """Set the ledger right by what was counted, each lot once; what was as expected is an entry as well: it was looked at."""
+    movements: dict[str, Movement] = {}
+    for number, one in enumerate(counts):
+        movement = await move(session, pool_id, one.lot, MovementKind.ADJUST, one.quantity, by=by, at=at)
+        if movement.unit_id in movements:
+            raise WrongShape(
+                say("resources.counted_twice", item=one.lot.item), errors=[{"path": f"counts.{number}"}]
+            )
+        movements[movement.unit_id] = movement
         (await session.get_one(Unit, movement.unit_id)).counted_at = at
     await session.flush()
     await checks.stock_taken(session, await session.get_one(Pool, pool_id), at=at)
-    return movements
+    return list(movements.values())
 
 
 async def look_again(session: AsyncSession, pool_id: str, item: str, *, at: datetime) -> None:

@@ -49,21 +49,34 @@ async def found(session: AsyncSession, replenishment_id: str) -> Replenishment:
 
 
 def order(asked: Replenishment, *, quantity: int | None, by: str, at: datetime) -> None:
-    """The supplier has been asked, for so many; again changes nothing."""
+    """The supplier has been asked, for so many; again changes how many, or nothing."""
     if asked.state == ReplenishmentState.RECEIVED:
         raise Refused(say("resources.received_already"), state=asked.state)
-    if asked.state == ReplenishmentState.OPEN:
-        asked.state, asked.ordered_at, asked.by = ReplenishmentState.ORDERED, at, by
-        asked.quantity = quantity or asked.quantity
-        asked.version += 1
-
-
-def receive(asked: Replenishment, *, by: str, at: datetime) -> None:
-    """It came; whoever calls this writes it into the ledger, in the same transaction."""
-    if asked.state == ReplenishmentState.RECEIVED:
-        raise Refused(say("resources.received_already"), state=asked.state)
-    asked.state, asked.received_at, asked.by = ReplenishmentState.RECEIVED, at, by
+    wanted = quantity or asked.quantity
+    if asked.received and wanted <= asked.received:
+        raise Refused(
+            say("resources.came_already", received=asked.received), state=asked.state, received=asked.received
+        )
+    if asked.state == ReplenishmentState.ORDERED and wanted == asked.quantity:
+        return
+    asked.ordered_at = asked.ordered_at or at
+    asked.state, asked.quantity, asked.by = ReplenishmentState.ORDERED, wanted, by
     asked.version += 1
+
+
+def receive(asked: Replenishment, quantity: int | None, *, last: bool, by: str, at: datetime) -> int:
+    """So many came, or all that was still to come; how many that is. Whoever calls this writes it into the ledger, in the same
+    transaction. It is received when all that was ordered is there, or when this was the `last` of it."""
+    if asked.state == ReplenishmentState.RECEIVED:
+        raise Refused(say("resources.received_already"), state=asked.state)
+    came = quantity or asked.quantity - asked.received
+    asked.received += came
+    asked.ordered_at = asked.ordered_at or at
+    whole = last or asked.received >= asked.quantity
+    asked.state = ReplenishmentState.RECEIVED if whole else ReplenishmentState.ORDERED
+    asked.received_at, asked.by = at, by
+    asked.version += 1
+    return came
 
 
 def listing(*, state: ReplenishmentState | None = None) -> Select[Any]:

@@ -4,7 +4,7 @@ In the caller's transaction. Knows a `ref`, never what it stands for. An exercis
 the pools: it counts only what other reservations of its own ref hold, and takes nothing from anybody.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
@@ -45,6 +45,8 @@ class Shortage:
     """Nothing was taken; this is why, and what would be possible."""
 
     asks: tuple[Short, ...]
+    titles: Mapping[str, Mapping[str, str] | str]
+    """Of the pools."""
 
     def as_data(self) -> list[dict[str, Any]]:
         """The same, fit to be stored and shown."""
@@ -53,7 +55,9 @@ class Shortage:
     def wording(self) -> Wording:
         short = [one for one in self.asks if one.missing]
         return say(
-            "resources.short", pools=[one.pool for one in short], missing=sum(one.missing for one in short)
+            "resources.short",
+            pools=[self.titles.get(one.pool, one.pool) for one in short],
+            missing=sum(one.missing for one in short),
         )
 
 
@@ -121,7 +125,7 @@ async def reserve(
             until=until, released_at=None, by=by, asked=[one.model_dump(mode="json") for one in ask], version=1,
         )  # fmt: skip
     if made is None:
-        return await _by_key(session, key) or Shortage(tuple(_short(one) for one in served))
+        return await _by_key(session, key) or await _shortage(session, served)
     await holding.hold(session, made.id, _lines(served), real=not exercise)
     await outbox.put_all(session, MADE, [(ref, {"reservation_id": made.id, "exercise": exercise})], at=at)
     return made
@@ -171,11 +175,16 @@ async def reserve_or_refuse(
 
 
 async def refuse_unknown(session: AsyncSession, ask: Sequence[Ask]) -> None:
-    """Raise `NotFound` for a pool the plan does not have."""
+    """Raise `NotFound` for a pool the plan does not have, or a thing that no pool ever had."""
     asked = {demand.pool for one in ask for demand in (one, *one.substitutes)}
     known = set(await session.scalars(select(Pool.id).where(Pool.id.in_(asked))))
     if unknown := sorted(asked - known):
         raise NotFound(say("resources.no_such_pool", id=unknown[0]))
+    named = {one.item for whole in ask for one in (whole, *whole.substitutes) if one.item is not None}
+    if named and (
+        strange := sorted(named - set(await session.scalars(select(Unit.name).where(Unit.name.in_(named)))))
+    ):
+        raise NotFound(say("resources.nowhere", name=strange[0]))
 
 
 async def release(session: AsyncSession, reservation_id: str, *, by: str, at: datetime) -> bool:
@@ -345,6 +354,12 @@ async def _give_back(
     told = [(one.ref, {"reservation_id": one.id, "exercise": one.exercise, "by": by}) for one in released]
     await outbox.put_all(session, RELEASED, told, at=at)
     return len(released)
+
+
+async def _shortage(session: AsyncSession, served: Sequence[Served]) -> Shortage:
+    pools = {one.ask.pool for one in served}
+    titles = {pool.id: pool.title for pool in await session.scalars(select(Pool).where(Pool.id.in_(pools)))}
+    return Shortage(tuple(_short(one) for one in served), titles)
 
 
 def _short(served: Served) -> Short:

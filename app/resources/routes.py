@@ -120,7 +120,7 @@ async def list_replenishments(
 async def order_replenishment(
     replenishment_id: Id, new: OrderReplenishment, session: Session, who: Who, now: Now, version: IfMatch
 ) -> ReplenishmentRead:
-    """Note that the supplier was asked; again changes nothing."""
+    """Note that the supplier was asked; again with another quantity changes the order."""
     asked = await replenishment.found(session, replenishment_id)
     Stale.unless(version, asked.version)
     replenishment.order(asked, quantity=new.quantity, by=who.name, at=now)
@@ -133,13 +133,12 @@ async def order_replenishment(
 async def receive_replenishment(
     replenishment_id: Id, new: ReceiveReplenishment, session: Session, who: Who, now: Now, version: IfMatch
 ) -> ReplenishmentRead:
-    """Note that it came in, in the ledger as well. Of less than was ordered, what is still low is asked for anew."""
+    """Note that some or all of it came in, in the ledger as well; it stays ordered until all is there or nothing more will come."""
     asked = await replenishment.found(session, replenishment_id)
     Stale.unless(version, asked.version)
-    replenishment.receive(asked, by=who.name, at=now)
+    quantity = replenishment.receive(asked, new.quantity, last=new.last, by=who.name, at=now)
     lot = ledger.Lot(asked.item, new.place, new.batch, new.expires_on)
-    await session.flush()  # it is no longer running: what is still low is asked for anew
-    quantity = new.quantity or asked.quantity
+    await session.flush()  # once it is no longer running, what is still low is asked for anew
     await ledger.move(session, asked.pool_id, lot, MovementKind.IN, quantity, by=who.name, at=now)
     return ReplenishmentRead.of(asked)
 

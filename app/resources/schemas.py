@@ -152,7 +152,9 @@ class ReceiveReplenishment(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     quantity: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
-    """How many; none: as many as were ordered."""
+    """How many; none: all that is still to come."""
+    last: bool = False
+    """Nothing more will come: what is still low is asked for anew."""
     place: Annotated[str | None, Field(min_length=1, max_length=200)] = None
     batch: Annotated[str | None, Field(min_length=1, max_length=64)] = None
     expires_on: _Day | None = None
@@ -164,6 +166,8 @@ class ReplenishmentRead(BaseModel):
     item: str
     supplier: str | None
     quantity: int
+    received: int
+    """Of the quantity, so far."""
     state: ReplenishmentState
     opened_at: datetime
     ordered_at: datetime | None

@@ -93,7 +93,7 @@ class Movement(Base):
 class ReplenishmentState(StrEnum):
     OPEN = "open"  # the stock is low; nobody has ordered yet
     ORDERED = "ordered"  # the supplier has been asked
-    RECEIVED = "received"  # it came in, and stands in the ledger
+    RECEIVED = "received"  # all that will come has come in, and stands in the ledger
 
 
 class Replenishment(Base):
@@ -105,7 +105,8 @@ class Replenishment(Base):
     pool_id: Mapped[str] = mapped_column(ForeignKey("pools.id"))
     item: Mapped[str] = mapped_column(String(63))
     supplier: Mapped[str | None] = mapped_column(String(63))  # position
-    quantity: Mapped[int]
+    quantity: Mapped[int]  # proposed, then ordered
+    received: Mapped[int] = mapped_column(default=0)  # of it, so far
     state: Mapped[ReplenishmentState] = mapped_column(String(16), default=ReplenishmentState.OPEN)
     opened_at: Mapped[datetime]
     ordered_at: Mapped[datetime | None]

@@ -53,9 +53,8 @@ async def test_the_command_for_icinga_and_nagios_posts_what_is_read_as_a_problem
         )
     first, second, _ = receiver.received
     assert first.headers["authorization"] == "Bearer mst_a_key"
-    assert first.headers["content-type"] == "application/json"
-    (problem,) = KINDS["icinga2"].parse(document_of(first.body, "application/json"))
-    (ended,) = KINDS["nagios"].parse(document_of(second.body, "application/json"))
+    (problem,) = KINDS["icinga2"].parse(document_of(first.body, first.headers["content-type"]))
+    (ended,) = KINDS["nagios"].parse(document_of(second.body, second.headers["content-type"]))
     assert (problem.state, problem.dedup_key, problem.text) == (
         SignalState.PROBLEM,
         "ivr-01!sip",

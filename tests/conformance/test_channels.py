@@ -19,7 +19,7 @@ from standardwebhooks import Webhook
 from structlog.testing import CapturedCall, CapturingLogger
 
 from app.clock import SystemClock
-from app.notify.channel import Channel, DeliveryError, Message
+from app.notify.channel import Attachment, Channel, DeliveryError, Message
 from app.notify.channels.chat import Chat
 from app.notify.channels.log import LogChannel
 from app.notify.channels.mail import MailChannel, MailSettings, Security
@@ -490,6 +490,25 @@ async def test_a_mail_says_what_it_is_in_its_headers(mailbox: Mailbox) -> None:
 async def test_a_mail_of_a_lower_level_claims_no_priority(mailbox: Mailbox) -> None:
     await MailChannel(mail_settings(mailbox)).send("ada@example.org", message(level=3))
     assert mailbox.mails[0]["X-Priority"] is None
+
+
+async def test_a_mail_carries_its_files_beside_text_and_page(mailbox: Mailbox) -> None:
+    files = (
+        Attachment("首报\r\nBcc: x.pdf", "application/pdf", b"%PDF-1.7 \xff"),
+        Attachment("meeting.ics", "text/calendar; method=REQUEST; charset=utf-8", "会议".encode()),
+    )
+    await MailChannel(mail_settings(mailbox)).send("ada@example.org", message(attachments=files))
+    (mail,) = mailbox.mails
+    assert f"确认收到\n{LINK}" in plain(mail)
+    report, meeting = mail.iter_attachments()
+    assert (report.get_content_type(), report.get_filename()) == ("application/pdf", "首报 Bcc: x.pdf")
+    assert report.get_payload(decode=True) == b"%PDF-1.7 \xff"
+    assert (meeting.get_content_type(), meeting["Content-Type"].params["method"]) == (
+        "text/calendar",
+        "REQUEST",
+    )
+    assert meeting.get_payload(decode=True).decode() == "会议"  # type: ignore[union-attr]
+    assert all(byte < 128 for byte in mail.as_bytes())
 
 
 async def test_a_subject_cannot_add_a_header(mailbox: Mailbox) -> None:

@@ -59,6 +59,11 @@ def test_told_again_it_is_the_same_and_the_next_time_it_is_another(case: Case) -
         again = said(case, case.again)
         assert again.state is PROBLEM
         assert (again.dedup_key, again.occurrence) != (fired.dedup_key, fired.occurrence)
+        ended = said(case, case.resolved)
+        assert ended.occurrence == "" or (ended.dedup_key, ended.occurrence) != (
+            again.dedup_key,
+            again.occurrence,
+        )
 
 
 @every

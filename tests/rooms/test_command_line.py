@@ -194,3 +194,19 @@ def test_who_is_on_call_is_asked_of_any_moment(muster: CliRunner, tmp_path: Path
     assert (item["position"], item["holders"]) == ("duty_lead", [])  # nobody was there yet
     assert "with its offset" in refused(muster, "on-call", "--at", "tomorrow").stderr
     refused(muster, "on-call", "--position", "king")
+
+
+def test_a_channel_is_tried_at_an_address_and_what_is_not_set_up_is_named(muster: CliRunner) -> None:
+    assert json.loads(muster.invoke(app, ["channels", "list", "--json"]).stdout)[0] == "log"
+    taken = muster.invoke(app, ["channels", "test", "log", "anything", "--language", "zh-Hans"])
+    assert taken.exit_code == 0, taken.output
+    assert taken.stdout.startswith("Taken: ")
+    assert (
+        "Nothing is set up for 'voice': "
+        in refused(muster, "channels", "test", "voice", "+8613800000000").stderr
+    )
+    assert (
+        "There is no language 'fr'"
+        in refused(muster, "channels", "test", "log", "x", "--language", "fr").stderr
+    )
+    assert "address" in refused(muster, "channels", "test", "webhook", "not an address").stderr

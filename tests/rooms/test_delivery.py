@@ -14,13 +14,15 @@ from sqlalchemy import delete, select
 
 from app.access.paging import Slice
 from app.db import Database
-from app.notify import delivery, delivery_log, figures, pipeline
-from app.notify.channel import DeliveryError
+from app.errors import Refused
+from app.notify import delivery, delivery_log, digest, figures, pipeline
+from app.notify.attachments import MOST_BYTES
+from app.notify.channel import Attachment, DeliveryError
 from app.notify.delivery import MAX_ATTEMPTS, Outcome, Result
 from app.notify.document import Chain, Hop
 from app.notify.pipeline import News
 from app.notify.schemas import DeliveryRead, NoticeRead
-from app.notify.tables import Attempt, Delivery, DeliveryState, RoundState
+from app.notify.tables import AttachedFile, Attempt, Delivery, DeliveryState, RoundState
 from app.people.tables import ContactPoint
 from app.vault import Vault
 from app.wording import say, spoken
@@ -71,6 +73,47 @@ async def test_a_message_is_in_its_readers_language_and_carries_a_link_only_wher
     assert asking.link.startswith("https://muster.example/a/")
     assert asking.link_label == "我来处理"
     assert telling.link is None
+
+
+async def test_a_file_goes_with_the_mail_and_every_other_channel_has_the_link(world: World) -> None:
+    await world.person("Ada", "duty_lead", addresses=["mail:ada@example.org"])
+    await world.person("Ben", "department_head")
+    report = Attachment("report.pdf", "application/pdf", b"%PDF")
+    for number in ("INC-2026-0001", "INC-2026-0002"):
+        await tell(
+            world,
+            "duty_lead",
+            "department_head",
+            number=number,
+            page="/incidents/INC/report",
+            attachments=(report,),
+        )
+    claimed = {one.channel: one for one in await world.claim()}
+    assert claimed["mail"].attachments == (report,)
+    assert claimed["fake"].attachments == ()
+    for one in claimed.values():
+        said = delivery.compose(one, vault=world.vault, base_url="https://m.example/", default_language="en")
+        assert said.attachments == one.attachments
+        assert (said.link, said.link_label) == ("https://m.example/incidents/INC/report", "Open the page")
+    async with world.db.reading() as session:
+        assert [kept.body for kept in await session.scalars(select(AttachedFile))] == [b"%PDF"]
+
+
+async def test_files_too_large_for_a_mail_server_are_refused(world: World) -> None:
+    half = Attachment("a", "text/plain", b"a" * (MOST_BYTES // 2 + 1))
+    with pytest.raises(Refused) as caught:
+        await tell(world, "duty_lead", attachments=(half, half))
+    assert caught.value.members["most"] == MOST_BYTES
+
+
+async def test_what_carries_a_file_is_not_left_for_a_digest(world: World) -> None:
+    await world.person("Ada", "duty_lead", addresses=["mail:ada@example.org"])
+    async with world.db.transaction() as session:
+        digest.cap(session, 1)
+        for files in ((), (Attachment("a", "text/plain", b"a"),), ()):
+            news = News(ref="INC", kind="step", level=3, subject=SUBJECT, text=TEXT, attachments=files)
+            await pipeline.tell(session, news, positions=["duty_lead"], at=world.clock.now())
+    assert [bool(one.attachments) for one in await world.claim()] == [False, True]
 
 
 async def test_an_exercise_says_so(world: World) -> None:

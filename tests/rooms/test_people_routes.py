@@ -204,6 +204,11 @@ async def test_things_are_reserved_seen_and_given_back(centre: Centre) -> None:
     assert (await centre.ask("POST", "/reservations", json=wish)).json()["id"] == made.json()["id"]
     short = await centre.ask("POST", "/reservations", json={**wish, "key": "2"})
     assert (short.status_code, short.json()["shortage"][0]["missing"]) == (409, 2)
+    title = (await centre.ask("GET", "/pools/store")).json()["title"]["en"]
+    assert f"2 short in {title}," in short.json()["detail"]
+    nowhere = {**wish, "key": "3", "ask": [{"pool": "store", "item": "fone", "quantity": 1}]}
+    unknown = await centre.ask("POST", "/reservations", json=nowhere)
+    assert (unknown.status_code, "“fone”" in unknown.json()["detail"]) == (404, True)
     [whole] = (await centre.ask("GET", "/reservations?ref=INC&state=held")).json()["items"]
     [held] = whole["lines"]
     assert (held["pool"], held["unit"], held["quantity"]) == ("store", "phone", 3)

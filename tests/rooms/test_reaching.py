@@ -1,7 +1,7 @@
 """How somebody is reached: their own order by level and hour, what is tried when a way fails, and a test of one way."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -39,6 +39,13 @@ async def ada(world: World, **more: Any) -> str:
     return ada
 
 
+async def carried(world: World, person: str, contact: str) -> None:
+    """A message that this contact point took."""
+    async with world.db.transaction() as session:
+        made = await trying.try_contact(session, person, contact, at=world.clock.now())
+        made.state = DeliveryState.SENT
+
+
 async def planned(world: World, person: str) -> list[tuple[str, timedelta]]:
     found = await world.rows(Delivery.person_id == person)
     return [(one.channel, one.not_before - world.clock.now()) for one in found]
@@ -58,6 +65,30 @@ async def test_a_rule_of_another_level_changes_nothing(world: World) -> None:
     person = await ada(world, contact_rules=[NIGHT_RULE])
     await world.call(three_rungs(), level=3)
     assert [channel for channel, _ in await planned(world, person)] == ["mail", "sms", "voice"]
+
+
+@pytest.mark.parametrize(("level", "first"), [(2, "mail"), (3, "sms")])
+async def test_a_channel_that_carried_much_within_the_hour_steps_down_unless_it_is_grave(
+    world: World, level: int, first: str
+) -> None:
+    person = await ada(world, contact_rules=[{"order": ["mail"], "steps_down_after": 2}])
+    contacts = await _contacts(world, person)
+    for _ in range(2):
+        await carried(world, person, contacts[0])
+    await world.call(three_rungs(), level=level)
+    told = min(await world.rows(Delivery.state == DeliveryState.PENDING), key=_when)
+    assert told.channel == first
+    assert (told.note is not None) == (first == "sms")
+
+
+async def test_an_hour_later_a_channel_is_first_again(world: World) -> None:
+    person = await ada(world, contact_rules=[{"order": ["mail"], "steps_down_after": 1}])
+    contacts = await _contacts(world, person)
+    await carried(world, person, contacts[0])
+    world.clock.advance(minutes(60))
+    await world.call(three_rungs(), level=3)
+    told = min(await world.rows(Delivery.state == DeliveryState.PENDING), key=_when)
+    assert told.channel == "mail"
 
 
 @pytest.mark.parametrize("untried", [False, True])
@@ -111,3 +142,7 @@ async def _contacts(world: World, person: str) -> list[str]:
     async with world.db.reading() as session:
         query = select(ContactPoint.id).where(ContactPoint.person_id == person).order_by(ContactPoint.rank)
         return list(await session.scalars(query))
+
+
+def _when(delivery: Delivery) -> datetime:
+    return delivery.not_before

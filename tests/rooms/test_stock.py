@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import select
 
 from app.db import Database
-from app.errors import Refused
+from app.errors import Refused, WrongShape
 from app.outbox import OutboxMessage, Timer
 from app.resources import checks, document, ledger, pools, replenishment, reservation
 from app.resources.document import Ask
@@ -165,9 +165,51 @@ async def test_below_the_minimum_the_supplier_is_asked_once_and_what_comes_stand
     async with db.transaction() as session:
         asked = await replenishment.found(session, low["replenishment_id"])
         replenishment.order(asked, quantity=30, by="Ada", at=AT)
-        replenishment.order(asked, quantity=40, by="Ben", at=AT)
+        replenishment.order(asked, quantity=None, by="Ben", at=AT)
     [asked] = await rows(db, Replenishment)
     assert (asked.state, asked.quantity, asked.by) == (ReplenishmentState.ORDERED, 30, "Ada")
+
+
+async def test_what_comes_in_parts_stays_ordered_until_all_is_there_or_no_more_will_come(
+    db: Database,
+) -> None:
+    await move(db, "out", 4, batch="next")
+    [low] = await told(db, "stock.low")
+
+    async def come(quantity: int | None, *, last: bool = False) -> tuple[int, str]:
+        async with db.transaction() as session:
+            asked = await replenishment.found(session, low["replenishment_id"])
+            came = replenishment.receive(asked, quantity, last=last, by="Ada", at=AT)
+            return came, asked.state
+
+    assert await come(5) == (5, "ordered")
+    async with db.transaction() as session:
+        asked = await replenishment.found(session, low["replenishment_id"])
+        with pytest.raises(Refused) as refused:
+            replenishment.order(asked, quantity=5, by="Ada", at=AT)
+        assert refused.value.members["received"] == 5
+        replenishment.order(asked, quantity=30, by="Ada", at=AT)
+    assert await come(5, last=False) == (5, "ordered")
+    assert await come(None) == (20, "received")
+    with pytest.raises(Refused):
+        await come(1)
+
+
+async def test_the_last_of_less_than_was_ordered_closes_it(db: Database) -> None:
+    await move(db, "out", 4, batch="next")
+    [low] = await told(db, "stock.low")
+    async with db.transaction() as session:
+        asked = await replenishment.found(session, low["replenishment_id"])
+        assert replenishment.receive(asked, 1, last=True, by="Ada", at=AT) == 1
+        assert asked.state == ReplenishmentState.RECEIVED
+
+
+async def test_a_lot_is_counted_once_in_a_stocktake(db: Database) -> None:
+    twice = [Count(Lot("water", batch="new"), 6), Count(Lot("water", batch="new"), 7)]
+    with pytest.raises(WrongShape) as refused:
+        async with db.transaction() as session:
+            await ledger.take_stock(session, "store", twice, by="Ada", at=AT)
+    assert refused.value.members["errors"] == [{"path": "counts.1"}]
 
 
 async def test_a_stocktake_sets_the_ledger_right_and_the_next_is_due_after_it(db: Database) -> None:

@@ -5,12 +5,13 @@
      "address": "10.0.0.8", "url": "https://icinga/…"}
 
 The key is `host!service`, or the host alone. `problem` is the occurrence: Nagios numbers its problems, Icinga 2 gives the time the
-object was last well. RECOVERY ends it, ACKNOWLEDGEMENT takes it, and flapping, downtimes and custom messages are remarks. A soft
-state, which may yet pass, is a remark too. CRITICAL and DOWN are level 2, WARNING and UNKNOWN 3: what is level 1 the plan
-says, or the source's `levels`. A macro that was not expanded (`$HOSTNAME$`) is absent.
+object was last well, which at a recovery is now. RECOVERY ends it, ACKNOWLEDGEMENT takes it, and flapping, downtimes and custom
+messages are remarks. A soft state, which may yet pass, is a remark too. CRITICAL and DOWN are level 2, WARNING and UNKNOWN 3:
+what is level 1 the plan says, or the source's `levels`. A macro that was not expanded (`$HOSTNAME$`) is absent.
 """
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from app.intake import reading
@@ -23,6 +24,8 @@ _WELL: Final = frozenset({"OK", "UP"})
 _STATES: Final = {
     "PROBLEM": SignalState.PROBLEM, "RECOVERY": SignalState.RECOVERED, "ACKNOWLEDGEMENT": SignalState.ACKED,
 }  # fmt: skip
+_FIRST_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)  # a smaller count than that is the number of a problem
+_A_LITTLE: Final = timedelta(milliseconds=1)
 _LEVELS: Final = {"critical": 2, "down": 2, "unreachable": 2, "warning": 3, "unknown": 3}
 
 
@@ -40,7 +43,7 @@ def parse(body: Any, *, mapping: generic.Mapping | None = None) -> list[Signal]:
     return [
         Signal(
             dedup_key=f"{host}!{service}" if service else host,
-            occurrence=_occurrence(said.get("problem", "")),
+            occurrence=_occurrence(said.get("problem", ""), state),
             state=state,
             title=" ".join(part for part in (host, service, said["state"]) if part),
             text=said.get("output", ""),
@@ -63,7 +66,14 @@ def _state(said: dict[str, str]) -> SignalState:
     return _STATES.get(kind, SignalState.INFO)
 
 
-def _occurrence(mark: str) -> str:
-    """Icinga's times bear fractions of a second; nought is how Nagios says that there is no problem."""
-    whole = mark.partition(".")[0]
-    return "" if whole in ("", "0") else whole
+def _occurrence(mark: str, state: SignalState) -> str:
+    """Nagios numbers its problems from 1, and says nought when there is none; Icinga gives a time.
+
+    At a recovery that time is the very moment from which the next problem may count, so the end of this one is a little before.
+    """
+    at = reading.seconds(mark)
+    if at is None:
+        return ""
+    if at < _FIRST_TIME:
+        return mark
+    return (at - _A_LITTLE if state is SignalState.RECOVERED else at).isoformat()

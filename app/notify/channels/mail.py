@@ -26,7 +26,7 @@ from pydantic import SecretStr
 
 from app.breaker import Breakers
 from app.clock import Clock, SystemClock
-from app.notify.channel import DeliveryError, Message, Receipt, as_told
+from app.notify.channel import Attachment, DeliveryError, Message, Receipt, as_told
 from app.wording import Wording, say
 
 DEADLINE: Final = timedelta(seconds=20)
@@ -191,7 +191,18 @@ def written(message: Message, *, sender: str, to: str) -> EmailMessage:
         mail["X-Priority"] = priority
     mail.set_content(_plain(message))
     mail.add_alternative(_page(message), subtype="html")
+    for one in message.attachments:
+        _attach(mail, one)
     return mail
+
+
+def _attach(mail: EmailMessage, file: Attachment) -> None:
+    described = EmailMessage(policy=_POLICY)
+    described["Content-Type"] = _one_line(file.media_type)
+    kind = described["Content-Type"]
+    mail.add_attachment(
+        file.body, kind.maintype, kind.subtype, filename=_one_line(file.name), params=dict(kind.params)
+    )
 
 
 def _plain(message: Message) -> str:

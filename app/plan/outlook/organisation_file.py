@@ -63,6 +63,10 @@ class Rule(Part):
     """None: always."""
     wait: Span | None = None
     """Between two contact points; none: as the plan says."""
+    steps_down_after: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Messages by one channel within an hour after which it is tried last (levels 3 and 4).
+
+    A simulation does it; the check counts no messages and reckons without it."""
 
 
 class Staff(Part):
@@ -244,6 +248,7 @@ def written_rules(staff: Staff, zone: str) -> list[dict[str, Any]]:
         {
             "order": list(one.order), "levels": list(one.levels), "wait": write_span(one.wait) if one.wait else None,
             "hours": {"begins": one.hours.begins, "ends": one.hours.ends, "time_zone": zone} if one.hours else None,
+            "steps_down_after": one.steps_down_after,
         }
         for one in staff.rules
     ]  # fmt: skip
