@@ -61,6 +61,9 @@ class Said:
     does: Does
     by: str
     via: str
+    noted_by: str | None = (
+        None  # who of ours took it down; stands on the timeline, and is not shown to the party
+    )
     note: str | None = None
     ready_at: datetime | None = None
     quantities: Mapping[str, int] = field(default_factory=dict)
@@ -164,7 +167,7 @@ async def answer(session: AsyncSession, request: PartyRequest, said: Said, *, at
     await outbox.withdraw(session, key_prefix=f"{_REF}{request.id}:")
     things = [say("flow.thing", quantity=one["quantity"], title=one["title"]) for one in given.committed]
     _note(
-        session, incident, request, party, str(said.does), actor=said.by, at=at, note=said.note, ready_at=given.ready_at,
+        session, incident, request, party, str(said.does), actor=said.noted_by or said.by, at=at, note=said.note, ready_at=given.ready_at,
         things=things, via=said.via,
     )  # fmt: skip
     told = {"incident_id": incident.id, "request_id": request.id, "answer_id": given.id}

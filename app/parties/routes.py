@@ -140,7 +140,7 @@ async def answer_for_party(
     request = await requests.found(session, request_id)
     party = await register.found(session, request.party_id)
     given = requests.Said(
-        does=said.does, by=f"{said.by or '–'} ({party.name}), {who.name}"[:200], via="api", note=said.note,
+        does=said.does, by=f"{said.by} ({party.name})"[:200] if said.by else party.name, via="api", noted_by=who.name, note=said.note,
         ready_at=said.ready_at, quantities=said.committed,
     )  # fmt: skip
     await requests.answer(session, request, given, at=now)
