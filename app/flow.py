@@ -148,7 +148,8 @@ TOGETHER: Final[Mapping[str, ReactionToMany]] = {"signal.received": listening.co
 # Told to the stream of changes, and to nobody else.
 NOBODY_CARES: Final = frozenset(
     {
-        "incident.response_started", "incident.recovering", "task.started", "run.done",
+        "incident.response_started", "incident.recovering", "task.started", "run.done", "meeting.called", "meeting.moved",
+        "meeting.cancelled", "meeting.minuted",
         "notice.acknowledged",
     }
 )  # fmt: skip

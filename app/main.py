@@ -20,6 +20,7 @@ from app.access.routes import router as access_routes
 from app.carrying import Reach
 from app.clock import Clock, DatabaseClock, SystemClock, keep_in_step
 from app.console.drilling import router as drill_pages
+from app.console.meeting import router as meeting_pages
 from app.console.outside import router as party_pages
 from app.console.planning import router as plan_pages
 from app.console.pools import router as pool_pages
@@ -39,6 +40,7 @@ from app.intake.lane import StraightLane
 from app.intake.receiving import router as receiving_routes
 from app.intake.routes import router as intake_routes
 from app.levels.routes import router as level_routes
+from app.meetings.routes import router as meeting_routes
 from app.notify.channel import Channel
 from app.notify.channels import registry
 from app.notify.channels.chat import Chat
@@ -79,7 +81,7 @@ ROUTERS: Sequence[APIRouter] = (
     receiving_routes, incident_routes, of_incident_routes, playbook_routes, notify_routes, resource_routes,
     review_routes, risk_routes, level_routes, plan_routes, plan_change_routes, simulation_routes, people_routes,
     roster_routes, readiness_routes,
-    party_routes, party_pages,
+    party_routes, party_pages, meeting_routes, meeting_pages,
     intake_routes, access_routes, parked_routes, watch_routes, holding_routes, stream_routes, vital_routes, problem_routes,
     console_routes, reaching_pages, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages, risk_pages, simulation_pages,
 )  # fmt: skip

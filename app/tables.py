@@ -6,6 +6,7 @@ from app.incidents import tables as incidents
 from app.installation import Hold, Installation
 from app.intake import tables as intake
 from app.levels import tables as levels
+from app.meetings import tables as meetings
 from app.notify import tables as notify
 from app.outbox import OutboxMessage
 from app.parties import tables as parties
@@ -19,6 +20,6 @@ from app.risks import tables as risks
 from app.watch import tables as watch
 
 __all__ = [
-    "Base", "Hold", "Installation", "OutboxMessage", "access", "incidents", "intake", "levels", "notify", "parties", "people",
-    "plan", "playbooks", "readiness", "resources", "reviews", "risks", "watch",
+    "Base", "Hold", "Installation", "OutboxMessage", "access", "incidents", "intake", "levels", "meetings", "notify", "parties",
+    "people", "plan", "playbooks", "readiness", "resources", "reviews", "risks", "watch",
 ]  # fmt: skip

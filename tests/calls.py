@@ -61,6 +61,12 @@ CARRIER = {
     "contacts": [{"name": "Zoe", "channel": "mail", "address": "zoe@carrier.example"}],
     "may_be_asked": [{"id": "lines", "title": "Spare lines"}],
 }
+MEETING = {
+    "title": "Second look",
+    "starts_at": "2026-12-24T01:00:00Z",
+    "room": "Hall 2",
+    "who": {"groups": ["duty_lead"]},
+}
 LEAVE = b"""BEGIN:VCALENDAR
 VERSION:2.0
 PRODID:-//Test//EN
@@ -163,6 +169,13 @@ class Scene:
                 b"does=acknowledge",
                 "application/x-www-form-urlencoded",
             ),
+            ("POST", "/api/v1/incidents/{incident_id}/meetings"): MEETING,
+            ("PATCH", "/api/v1/meetings/{meeting_id}"): {"room": "Hall 3"},
+            ("POST", "/api/v1/meetings/{meeting_id}/cancel"): {"reason": "It is over"},
+            ("POST", "/api/v1/meetings/{meeting_id}/minutes"): {
+                "text": "Two causes are left",
+                "decided": ["Switch over"],
+            },
             ("POST", "/api/v1/departments"): {
                 "id": "carriers",
                 "title": {"zh": "运营商", "en": "Carriers"},
@@ -280,6 +293,7 @@ async def set_the_scene(world: World) -> Scene:
     shared = {"party": "carrier", "text": "Our trunk is dead.", "ask": {"lines": 1}}
     request = await world.post(f"/incidents/{busy}/party-requests", shared)
     await world.settle()
+    meeting = await world.post(f"/incidents/{busy}/meetings", MEETING)
     opened = next(told.link for told in world.log if told.link and "/p/" in told.link)
     people = (await world.get("/people"))["items"]
     pools = (await world.get("/pools"))["items"]
@@ -310,7 +324,7 @@ async def set_the_scene(world: World) -> Scene:
             "parked_id": "1", "alias": "ivr", "name": "standby", "replenishment_id": "none",
             "due_id": "none", "drill_id": drill["id"], "year": "2026",
             "position": "duty_lead", "lead_id": lead, "override_id": override["id"],
-            "party_id": "carrier", "request_id": request["id"],
+            "party_id": "carrier", "request_id": request["id"], "meeting_id": meeting["id"],
             "message_id": opened.split("/")[-2], "page_mark": opened.split("/")[-1],
             "risk_id": risk["id"], "assessment_id": assessment["id"],
             "swap_id": "none", "absence_id": absence["id"], "feed_id": feed["id"],

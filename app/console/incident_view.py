@@ -47,6 +47,8 @@ from app.incidents.tables import (
 from app.incidents.tasks import TaskEvent
 from app.levels import matrix
 from app.levels.document import Levels
+from app.meetings import calling
+from app.meetings.tables import Guest, Meeting, MeetingState
 from app.notify import delivery_log
 from app.notify.delivery_log import LoggedNotice
 from app.parties import register, requests
@@ -105,6 +107,18 @@ class Shared:
 
 
 @dataclass(frozen=True)
+class Called:
+    """A meeting and who is invited to it."""
+
+    meeting: Meeting
+    guests: Sequence[Guest]
+
+    @property
+    def is_to_come(self) -> bool:
+        return self.meeting.state == MeetingState.CALLED
+
+
+@dataclass(frozen=True)
 class View:
     """Everything on the page; what the reader may not see is `None`."""
 
@@ -127,6 +141,8 @@ class View:
     announcements: Sequence[Announcement]
     shared: Sequence[Shared] | None  # with parties outside
     parties: Sequence[Party]  # that may be asked now
+    meetings: Sequence[Called] | None
+    groups: Mapping[str, Any]  # who may be invited as one: titles of positions and departments
     entries: Sequence[TimelineEntry]  # newest first
     earlier: int  # entries left out
     intact: bool
@@ -175,6 +191,8 @@ async def of(session: AsyncSession, who: Principal, name: str, *, at: datetime, 
         announcements=await announcements.of_incident(session, incident.id),
         shared=await _shared(session, incident) if _sees(who, "party-requests") else None,
         parties=await _parties(session, who, incident),
+        meetings=await _meetings(session, incident) if _sees(who, "meetings") else None,
+        groups=await _groups(session),
         entries=shown[::-1], earlier=len(chain) - len(shown), intact=timeline.first_break(chain) is None,
         positions={one.id: one.title for one in await organisation.positions(session)},
         pools={one.id: one.title for one in await session.scalars(select(Pool))},
@@ -186,6 +204,16 @@ async def _shared(session: AsyncSession, incident: Incident) -> list[Shared]:
     found = await requests.of_incident(session, incident.id)
     said = await requests.answers_to(session, [one.id for one in found])
     return [Shared(one, await register.found(session, one.party_id), said[one.id]) for one in reversed(found)]
+
+
+async def _meetings(session: AsyncSession, incident: Incident) -> list[Called]:
+    found = await calling.of_incident(session, incident.id)
+    return [Called(one, await calling.guests_of(session, one.id)) for one in reversed(found)]
+
+
+async def _groups(session: AsyncSession) -> Mapping[str, Any]:
+    departments = {one.id: one.title for one in await organisation.departments(session)}
+    return departments | {one.id: one.title for one in await organisation.positions(session)}
 
 
 async def _parties(session: AsyncSession, who: Principal, incident: Incident) -> list[Party]:

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
 from app.db import inline
-from app.notify import acknowledgement, attachments, chain, opening, pipeline
+from app.notify import attachments, chain, opening, pipeline
 from app.notify.channel import SELF, Attachment, Channel, DeliveryError, Message
 from app.notify.languages import in_language
 from app.notify.receivers import Receiver
@@ -285,35 +285,12 @@ async def record_sent(
 def compose(claimed: Claimed, *, vault: Vault, base_url: str, default_language: str) -> Message:
     """The message in its receiver's language; the same key on each attempt."""
     language = claimed.language or default_language
+    link, label = opening.of(claimed, vault, base_url)
     return Message(
-        subject=in_language(claimed.subject, language),
-        text=in_language(claimed.text, language),
-        language=language,
-        link=_link(claimed, vault, base_url),
-        link_label=render(say(_label(claimed)), language),
-        key=claimed.delivery_id,
-        sent_at=claimed.at,
-        ref=claimed.ref,
-        number=claimed.number,
-        level=claimed.level,
-        exercise=claimed.exercise,
-        kind=claimed.kind,
-        attachments=claimed.attachments,
-    )
-
-
-def _link(claimed: Claimed, vault: Vault, base_url: str) -> str | None:
-    if claimed.opens:
-        return opening.link(vault, base_url, claimed.opens, claimed.delivery_id)
-    if claimed.asks:
-        return acknowledgement.link(vault, base_url, claimed.delivery_id)
-    return f"{base_url.rstrip('/')}{claimed.page}" if claimed.page is not None else None
-
-
-def _label(claimed: Claimed) -> str:
-    if claimed.opens:
-        return "notify.open_and_answer"
-    return "notify.take_it" if claimed.asks else "notify.open_page"
+        subject=in_language(claimed.subject, language), text=in_language(claimed.text, language), language=language, link=link,
+        link_label=render(label, language), key=claimed.delivery_id, sent_at=claimed.at, ref=claimed.ref, number=claimed.number,
+        level=claimed.level, exercise=claimed.exercise, kind=claimed.kind, attachments=claimed.attachments,
+    )  # fmt: skip
 
 
 def backoff(attempts: int, retry_after: timedelta | None, *, level: int, key: str) -> timedelta | None:

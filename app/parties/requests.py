@@ -18,6 +18,7 @@ from app.ids import new_id
 from app.incidents import record, timeline
 from app.incidents.tables import OPEN_STATES, Incident, Status
 from app.notify import opening, pipeline
+from app.notify.channel import Attachment
 from app.notify.pipeline import News
 from app.notify.receivers import Receiver
 from app.notify.tables import Delivery
@@ -111,6 +112,20 @@ async def ask(
     return request
 
 
+async def inform(
+    session: AsyncSession, party: Party, *, ref: str, kind: str, level: int, subject: Mapping[str, Any], text: Mapping[str, Any],
+    attachments: tuple[Attachment, ...] = (), at: datetime,
+) -> None:  # fmt: skip
+    """Tell the first contact of a party something that asks for no answer: a meeting, a report. There is no link.
+
+    `ref` names what it is about and goes along where a channel sends one: not the incident. Whoever calls sees to it that a drill
+    tells nobody outside, and notes it on the timeline.
+    """
+    contacts = (await register.contacts_of(session, [party.id]))[party.id]
+    news = News(ref=ref, kind=kind, level=level, subject=subject, text=text, attachments=attachments)
+    await pipeline.tell_people(session, news, people=[_receiver(party, contacts)], at=at)
+
+
 async def go_on(
     session: AsyncSession, incident: Incident, request: PartyRequest, *, rung: int, at: datetime
 ) -> None:
@@ -167,7 +182,8 @@ async def answer(session: AsyncSession, request: PartyRequest, said: Said, *, at
     await outbox.withdraw(session, key_prefix=f"{_REF}{request.id}:")
     things = [say("flow.thing", quantity=one["quantity"], title=one["title"]) for one in given.committed]
     _note(
-        session, incident, request, party, str(said.does), actor=said.noted_by or said.by, at=at, note=said.note, ready_at=given.ready_at,
+        session, incident, request, party, str(said.does), actor=said.noted_by or said.by, at=at, note=said.note,
+        ready_at=given.ready_at,
         things=things, via=said.via,
     )  # fmt: skip
     told = {"incident_id": incident.id, "request_id": request.id, "answer_id": given.id}
@@ -260,10 +276,14 @@ async def _tell(
     news = News(
         ref=f"{_REF}{request.id}", kind=KIND, level=request.level, subject=request.subject, text=request.text,
     )  # fmt: skip
-    who = Receiver(
-        party.id, None, contact.name, party.language, [Contact(contact.id, contact.channel, contact.address_masked)]
-    )  # fmt: skip
-    await pipeline.tell_people(session, news, people=[who], at=at, opens=PAGE)
+    await pipeline.tell_people(session, news, people=[_receiver(party, [contact])], at=at, opens=PAGE)
+
+
+def _receiver(party: Party, contacts: Sequence[PartyContact]) -> Receiver:
+    """Those in turn, each when the one before cannot be reached; they are none of our people."""
+    name = contacts[0].name if contacts else party.name
+    ways = [Contact(one.id, one.channel, one.address_masked) for one in contacts]
+    return Receiver(party.id, None, name, party.language, ways)
 
 
 async def _commit(

@@ -140,8 +140,8 @@ async def answer_for_party(
     request = await requests.found(session, request_id)
     party = await register.found(session, request.party_id)
     given = requests.Said(
-        does=said.does, by=f"{said.by} ({party.name})"[:200] if said.by else party.name, via="api", noted_by=who.name, note=said.note,
-        ready_at=said.ready_at, quantities=said.committed,
+        does=said.does, by=f"{said.by} ({party.name})"[:200] if said.by else party.name, via="api", noted_by=who.name,
+        note=said.note, ready_at=said.ready_at, quantities=said.committed,
     )  # fmt: skip
     await requests.answer(session, request, given, at=now)
     return await _request(session, request)

@@ -705,6 +705,27 @@ def upgrade() -> None:
     op.create_index(op.f("ix_improvements_drill_id"), "improvements", ["drill_id"], unique=False)
     op.create_index(op.f("ix_improvements_incident_id"), "improvements", ["incident_id"], unique=False)
     op.create_table(
+        "meetings",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("incident_id", sa.String(length=26), nullable=False),
+        sa.Column("title", sa.String(length=200), nullable=False),
+        sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("lasts", sa.Integer(), nullable=False),
+        sa.Column("room", sa.String(length=200), nullable=True),
+        sa.Column("link", sa.String(length=1000), nullable=True),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("organiser", sa.String(length=200), nullable=False),
+        sa.Column("called_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("minutes", JSON, nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_meetings_incident_id_incidents")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_meetings")),
+    )
+    op.create_index(op.f("ix_meetings_incident_id"), "meetings", ["incident_id"], unique=False)
+    op.create_table(
         "obligations",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("incident_id", sa.String(length=26), nullable=False),
@@ -1307,6 +1328,22 @@ def upgrade() -> None:
         op.f("ix_former_assignments_position_id"), "former_assignments", ["position_id"], unique=False
     )
     op.create_table(
+        "meeting_guests",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("meeting_id", sa.String(length=26), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("of", sa.String(length=63), nullable=False),
+        sa.Column("position", sa.String(length=63), nullable=True),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("attended", sa.Boolean(), nullable=True),
+        sa.Column("why_not", JSON, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["meeting_id"], ["meetings.id"], name=op.f("fk_meeting_guests_meeting_id_meetings")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_meeting_guests")),
+        sa.UniqueConstraint("meeting_id", "kind", "of", name=op.f("uq_meeting_guests_meeting_id_kind_of")),
+    )
+    op.create_table(
         "movements",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("unit_id", sa.String(length=26), nullable=False),
@@ -1514,6 +1551,7 @@ def downgrade() -> None:
     op.drop_table("party_answers")
     op.drop_index(op.f("ix_movements_unit_id"), table_name="movements")
     op.drop_table("movements")
+    op.drop_table("meeting_guests")
     op.drop_index(op.f("ix_former_assignments_position_id"), table_name="former_assignments")
     op.drop_table("former_assignments")
     op.drop_table("drill_scores")
@@ -1643,6 +1681,8 @@ def downgrade() -> None:
     op.drop_table("party_requests")
     op.drop_index(op.f("ix_obligations_incident_id"), table_name="obligations")
     op.drop_table("obligations")
+    op.drop_index(op.f("ix_meetings_incident_id"), table_name="meetings")
+    op.drop_table("meetings")
     op.drop_index(op.f("ix_improvements_incident_id"), table_name="improvements")
     op.drop_index(op.f("ix_improvements_drill_id"), table_name="improvements")
     op.drop_table("improvements")
