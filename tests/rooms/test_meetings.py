@@ -27,7 +27,7 @@ def invited(world: World) -> dict[str, Any]:
     for sent in world.channels["mail"].sent:
         if sent.message.key in news and sent.message.attachments:
             [file] = sent.message.attachments
-            calendar = Calendar.from_ical(file.body)
+            calendar: Any = Calendar.from_ical(file.body)
             [event] = calendar.walk("VEVENT")
             who = sent.to.partition("@")[0].capitalize()
             found[who] = (str(calendar["METHOD"]), int(event["SEQUENCE"]), sent.message, event, file)
