@@ -4,13 +4,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from sqlalchemy import select
 
-from app.incidents import announcements, record
 from app.parties.tables import PartyContact
 from app.people.tables import ContactPoint
-from tests.rooms.trial import Trial, raised
+from app.playbooks.document import NoticeParams
+from tests.rooms.trial import Begin, Trial, begin, raised, step, text, wait
 from tests.world import PEOPLE, World
+
+__all__ = ["begin"]
 
 CARRIER = {
     "id": "carrier", "name": "Fast Lines Ltd", "kind": "supplier", "owner": "technical_head", "language": "en",
@@ -241,24 +244,28 @@ async def test_what_was_not_asked_or_cannot_be_is_refused_with_the_way_out(world
     await world.post(at, {"party": "carrier", "text": "x"}, expect=409)
 
 
-async def test_a_published_notice_that_names_parties_tells_them(world: World) -> None:
-    await carrier(world)
-    trial = await raised(world, level=2, type_="other")
-    world.told()
-    at = world.clock.now()
-    async with world.parts.db.transaction() as session:
-        incident = await record.locked(session, trial.name)
-        drafted = announcements.draft(
-            session, incident, audience="partners", text={"zh": TEXT, "en": TEXT}, at=at, step=None,
-            parties=["carrier", "nobody"], ask={"lines": 2},
-        )  # fmt: skip
-        await session.flush()
-        announcements.publish(session, incident, drafted, approved_by="Ada", at=at)
-    await world.settle()
-    assert [one.text for one in letters(world)] == [TEXT]
-    [request] = await requests_of(world, trial)
-    assert (request["asked_by"], request["asked"][0]["quantity"]) == ("Ada", 2)
-    assert "party.not_asked" in await trial.kinds()
+async def test_a_step_of_the_plan_tells_parties_once_it_is_approved(begin: Begin) -> None:
+    notice = {
+        "audience": "partners", "text": text(TEXT), "approve_by": ["general_manager"], "due": "15m",
+        "parties": ["carrier", "nobody"], "ask": {"lines": 2},
+    }  # fmt: skip
+    async with begin([wait("go"), step("tell", "notice", with_=notice, needs=["go"])]) as trial:
+        world = trial.world
+        await carrier(world)
+        await trial.fact(go=True)
+        assert letters(world) == []  # EP-7.1.2: nothing leaves before the yes
+        await trial.choose("approve")
+        assert [one.text for one in letters(world)] == [TEXT]
+        [request] = await requests_of(world, trial)
+        assert [(one["id"], one["quantity"]) for one in request["asked"]] == [("lines", 2)]
+        assert "party.not_asked" in await trial.kinds()  # `nobody` is not in the register
+
+
+@pytest.mark.parametrize("wrong", [{"ask": {"lines": 2}}, {"parties": ["carrier"], "audience": "customers"}])
+def test_a_step_asks_somebody_and_only_where_an_approval_is_needed(wrong: dict[str, Any]) -> None:
+    said = {"audience": "partners", "text": text(), "due": "15m", **wrong}
+    with pytest.raises(ValidationError):
+        NoticeParams.model_validate(said)
 
 
 async def test_the_register_takes_a_file_and_keeps_its_addresses_sealed(world: World) -> None:
