@@ -2,8 +2,7 @@
 
 from app import outbox
 from app.errors import Problem
-from app.incidents import timeline
-from app.incidents.tables import Announcement
+from app.incidents import announcements, timeline
 from app.parties import register, requests
 from app.parties.requests import Wanted
 from app.parties.tables import Does, PartyAnswer
@@ -12,12 +11,20 @@ from app.wording import kept, localised, say
 
 
 async def ask_parties(happened: Happened) -> None:
-    """A notice that names parties was published, so it was approved: each is told of it by a link of its own, once."""
+    """A version of an announcement that names parties was published, so it was approved: each is told by a link of its own.
+
+    What they are asked for goes with the version published first, and is not asked for again.
+    """
     incident = await happened.incident()
-    told = await happened.session.get_one(Announcement, happened.payload["announcement_id"])
+    told = await announcements.found(happened.session, happened.payload["announcement_id"])
+    if not told.parties:
+        return
+    said = (await announcements.wordings(happened.session, [told.id]))[told.id]
+    words = next(one for one in said if one.number == happened.payload["number"])
+    ask = told.ask if words.published_at == told.published_at else {}
     within = (await happened.spec(incident)).party_answers_within
     for name in told.parties:
-        wanted = Wanted(party=name, text=told.text, ask=told.ask)
+        wanted = Wanted(party=name, text=words.text, ask=ask)
         try:
             async with happened.session.begin_nested():
                 await requests.ask(
