@@ -16,6 +16,7 @@ from app.commands import (
     keys,
     moving,
     parked,
+    parties,
     people,
     plan,
     revisions,
@@ -87,6 +88,7 @@ app.add_typer(keys.commands, name="keys")
 app.add_typer(revisions.commands, name="plan")
 app.add_typer(sources.commands, name="sources")
 app.add_typer(people.commands, name="people")
+app.add_typer(parties.commands, name="parties")
 app.add_typer(audit.commands, name="audit")
 app.add_typer(drills.commands, name="drills")
 app.add_typer(parked.app, name="parked")
