@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import outbox
 from app.db import inline
 from app.notify import attachments, chain, pipeline
-from app.notify.channel import SELF, Channel, DeliveryError
+from app.notify.channel import SELF, Attachment, Channel, DeliveryError
 from app.notify.claimed import Claimed, compose
 from app.notify.receivers import Receiver
 from app.notify.tables import Attempt, Delivery, DeliveryState, Notice, Round, RoundState
