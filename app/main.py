@@ -45,6 +45,7 @@ from app.intake.lane import StraightLane
 from app.intake.receiving import router as receiving_routes
 from app.intake.routes import router as intake_routes
 from app.levels.routes import router as level_routes
+from app.notify.callbacks.routes import router as callback_routes
 from app.notify.channel import Channel
 from app.notify.channels import registry
 from app.notify.channels.chat import Chat
@@ -75,14 +76,15 @@ from app.settings import Settings, Telephone
 from app.simulation.routes import pages as simulation_pages
 from app.simulation.routes import router as simulation_routes
 from app.vault import Vault
+from app.warnings.routes import router as warning_routes
 from app.watch import guard
 from app.watch.guard import Guard
 from app.watch.routes import router as watch_routes
 
 # Looked through in this order: what comes by the thousand first.
 ROUTERS: Sequence[APIRouter] = (
-    receiving_routes, incident_routes, of_incident_routes, playbook_routes, notify_routes, resource_routes,
-    review_routes, risk_routes, level_routes, plan_routes, plan_change_routes, simulation_routes, people_routes,
+    receiving_routes, incident_routes, of_incident_routes, playbook_routes, notify_routes, callback_routes, resource_routes,
+    review_routes, risk_routes, warning_routes, level_routes, plan_routes, plan_change_routes, simulation_routes, people_routes,
     roster_routes, readiness_routes, customer_routes, status_page, customer_pages,
     intake_routes, access_routes, parked_routes, watch_routes, holding_routes, stream_routes, vital_routes, problem_routes,
     console_routes, reaching_pages, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages, risk_pages, simulation_pages,
@@ -123,7 +125,7 @@ def channels_of(settings: Settings, vault: Vault, outgoing: Outgoing) -> Mapping
         mail = MailSettings(
             host=settings.smtp_host, port=settings.smtp_port, username=settings.smtp_user or None,
             password=settings.smtp_password if settings.smtp_user else None, security=Security(settings.smtp_security),
-            sender=settings.mail_from,
+            sender=settings.mail_from, answers=settings.mail_answers.receiver if settings.mail_answers else None,
         )  # fmt: skip
     secrets = signing_secrets(settings, vault)
     return registry.channels(
@@ -135,12 +137,17 @@ def channels_of(settings: Settings, vault: Vault, outgoing: Outgoing) -> Mapping
 def _chats(settings: Settings) -> registry.Chats:
     found: dict[str, dict[str, Chat]] = {}
     for name, chat in settings.chats.items():
-        found.setdefault(chat.channel, {})[name] = Chat(chat.url, chat.secret)
+        found.setdefault(chat.channel, {})[name] = Chat(
+            chat.url, chat.secret, answers=chat.answers is not None
+        )
     return found
 
 
 def _gateway(account: Telephone | None) -> Gateway | None:
-    return Gateway(**{name: getattr(account, name) for name in Telephone.model_fields}) if account else None
+    if account is None:
+        return None
+    said = {name: getattr(account, name) for name in Telephone.model_fields if name != "answers"}
+    return Gateway(**said, answers=account.answers is not None)
 
 
 def signing_secrets(settings: Settings, vault: Vault) -> Sequence[bytes]:

@@ -1,6 +1,7 @@
 """Who may call what: every route, every role, on one page. What is not listed is refused to everybody.
 
-`PUBLIC` needs no key; where the address itself holds a secret mark (`/a/…`, `/calendars/…`), the room checks it. `SOURCE`
+`PUBLIC` needs no key; where the address itself holds a secret mark (`/a/…`, `/calendars/…`) or the
+body is signed (`/callbacks/…`), the room checks it. `SOURCE`
 routes check a monitoring source's own key themselves, because senders show it in their own ways.
 Finer rules (which level a role may declare, which task is whose) are the rooms' business.
 """
@@ -38,6 +39,8 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("PATCH", "/api/v1/incidents/{incident_id}/facts"): ACTS,
     ("POST", "/api/v1/incidents/{incident_id}/updates"): ACTS,
     ("GET", "/api/v1/incidents/{incident_id}/updates"): SEES,
+    ("GET", "/api/v1/obligations"): READS,
+    ("POST", "/api/v1/incidents/{incident_id}/obligations/{obligation_id}/waive"): MANAGES,
     ("GET", "/api/v1/incidents/{incident_id}/timeline"): SEES,
     ("GET", "/api/v1/incidents/{incident_id}/tasks"): SEES,
     ("POST", "/api/v1/tasks/{task_id}/transitions"): HELPS,
@@ -75,14 +78,24 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/a/page.css"): Open.PUBLIC,
     ("GET", "/a/{delivery_id}/{mark}"): Open.PUBLIC,
     ("POST", "/a/{delivery_id}/{mark}"): Open.PUBLIC,
+    ("GET", "/api/v1/answers"): READS,
+    ("POST", "/callbacks/chats/{group}"): Open.PUBLIC,  # the signature is the right
+    ("GET", "/callbacks/chats/{group}"): Open.PUBLIC,
+    ("POST", "/callbacks/{way}"): Open.PUBLIC,
     # people
     ("GET", "/api/v1/people"): READS,
     ("POST", "/api/v1/people"): MANAGES,
     ("POST", "/api/v1/people/import"): MANAGES,
     ("GET", "/api/v1/people/{person_id}"): READS,
-    ("PATCH", "/api/v1/people/{person_id}"): MANAGES,
+    (
+        "PATCH",
+        "/api/v1/people/{person_id}",
+    ): ACTS,  # of themselves how they are reached; the rest whoever manages
     ("POST", "/api/v1/people/{person_id}/leave"): MANAGES,
-    ("POST", "/api/v1/people/{person_id}/contacts/{contact_id}/test"): MANAGES,
+    (
+        "POST",
+        "/api/v1/people/{person_id}/contacts/{contact_id}/test",
+    ): ACTS,  # their own; of others whoever manages
     ("GET", "/api/v1/departments"): READS,
     ("POST", "/api/v1/departments"): MANAGES,
     ("GET", "/api/v1/positions"): READS,
@@ -177,6 +190,15 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/api/v1/assessments/{assessment_id}"): SEES,
     ("POST", "/api/v1/assessments/{assessment_id}/scores"): HELPS,
     ("POST", "/api/v1/assessments/{assessment_id}/transitions"): MANAGES,
+    # warnings
+    ("POST", "/api/v1/indicators"): ACTS,
+    ("GET", "/api/v1/indicators"): READS,
+    ("GET", "/api/v1/indicators/{indicator}"): READS,
+    ("GET", "/api/v1/indicators/{indicator}/samples"): READS,
+    ("GET", "/api/v1/warnings"): READS,
+    ("GET", "/api/v1/warnings/{warning_id}"): READS,
+    ("POST", "/api/v1/warnings/{warning_id}/acknowledgements"): ACTS,
+    ("POST", "/api/v1/warnings/{warning_id}/transitions"): MANAGES,
     # customers
     ("GET", "/status"): Open.PUBLIC,
     ("GET", "/status.atom"): Open.PUBLIC,
@@ -213,6 +235,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/incidents/{incident_id}/acknowledgements"): ACTS,
     ("POST", "/incidents/{incident_id}/facts"): ACTS,
     ("POST", "/incidents/{incident_id}/updates"): ACTS,
+    ("POST", "/incidents/{incident_id}/obligations/{obligation_id}"): MANAGES,
     ("POST", "/incidents/{incident_id}/tasks/{task_id}"): HELPS,
     ("POST", "/incidents/{incident_id}/decisions/{decision_id}"): ACTS,
     ("GET", "/incidents/{incident_id}/review"): READS,

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from app.incidents import announcements, lifecycle, tasks, timeline
+from app.incidents.acknowledging import Answer
 from app.incidents.lifecycle import Event
 from app.incidents.tables import (
     Announcement,
@@ -108,6 +109,17 @@ class ApplyEvent(_Asked):
 
 class Acknowledge(_Asked):
     note: Long | None = None
+    answer: Answer = "take"
+    """`take`: I have it, the chain stops. `cannot`: the next is told at once; whoever has it hands it back. `add`: say nothing of
+    the two and call others."""
+    add: Annotated[list[Short], Field(max_length=10), BeforeValidator(_several)] = Field(default_factory=list)
+    """take, add: positions (slug or title) and people (name or staff number) who are called as well."""
+
+    @model_validator(mode="after")
+    def _somebody_to_add(self) -> Self:
+        if (self.answer == "add") > bool(self.add) or (self.answer == "cannot" and self.add):
+            raise ValueError("`add` names whom to call: with add at least one, with cannot none")
+        return self
 
 
 class PostUpdate(_Asked):
@@ -168,11 +180,38 @@ class ObligationRead(_Told):
     id: str
     kind: str
     owner: str
+    owed_to: list[str]
+    """Positions; empty: the commander."""
     due_at: datetime
     state: str
     settled_at: datetime | None
+    settled_by: str | None
     missed_at: datetime | None
     note: str | None
+
+
+class DebtRead(ObligationRead):
+    """A duty that is owed or was missed, with the incident it belongs to."""
+
+    incident_id: str
+    number: str
+    title: str
+    level: int
+
+    @classmethod
+    def about(cls, owed: Obligation, incident: Incident) -> "DebtRead":
+        said = ObligationRead.model_validate(owed).model_dump()
+        return cls(
+            **said,
+            incident_id=incident.id,
+            number=incident.number,
+            title=incident.title,
+            level=incident.level,
+        )
+
+
+class WaiveDebt(_Asked):
+    reason: Long
 
 
 class IncidentSummary(_Told):

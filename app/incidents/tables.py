@@ -207,10 +207,12 @@ class Obligation(Base):
     kind: Mapped[str] = mapped_column(String(16))  # update, review
     round: Mapped[int]  # the first, second, … of its kind
     owner: Mapped[str] = mapped_column(String(63))  # a position
+    owed_to: Mapped[list[str]] = mapped_column(default=list)  # positions; empty: the commander
     due_at: Mapped[datetime]
     state: Mapped[ObligationState] = mapped_column(String(16), default=ObligationState.OWED)
     settled_at: Mapped[datetime | None]
     missed_at: Mapped[datetime | None]  # stays set when it is paid late
+    settled_by: Mapped[str | None] = mapped_column(String(200))  # who paid or waived it
     note: Mapped[str | None] = mapped_column(Text)
 
     __table_args__ = (UniqueConstraint("incident_id", "kind", "round"),)

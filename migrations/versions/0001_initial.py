@@ -169,6 +169,28 @@ def upgrade() -> None:
         sqlite_where=sa.text("dedup_key is not null and state not in ('closed', 'reviewed', 'cancelled')"),
     )
     op.create_table(
+        "indicator_samples",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("name", sa.String(length=63), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("value", sa.Double(), nullable=False),
+        sa.Column("is_late", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_indicator_samples")),
+    )
+    op.create_index("ix_indicator_samples_at", "indicator_samples", ["at"], unique=False)
+    op.create_index("uq_indicator_samples_moment", "indicator_samples", ["name", "at"], unique=True)
+    op.create_table(
+        "indicators",
+        sa.Column("name", sa.String(length=63), nullable=False),
+        sa.Column("value", sa.Double(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("heard_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=True),
+        sa.Column("runs", JSON, nullable=False),
+        sa.Column("silent_since", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_indicators")),
+    )
+    op.create_table(
         "installation",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("home", sa.Text(), nullable=False),
@@ -543,6 +565,37 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_timers_ref"), "timers", ["ref"], unique=False)
     op.create_table(
+        "warnings",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("indicator", sa.String(length=63), nullable=False),
+        sa.Column("title", JSON, nullable=False),
+        sa.Column("type", sa.String(length=63), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=True),
+        sa.Column("gravest", sa.Integer(), nullable=False),
+        sa.Column("value", sa.Double(), nullable=False),
+        sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("acknowledged_by", sa.String(length=200), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_by", sa.String(length=200), nullable=True),
+        sa.Column("reason", JSON, nullable=True),
+        sa.Column("incident_id", sa.String(length=26), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_warnings")),
+    )
+    op.create_index("ix_warnings_incident", "warnings", ["incident_id"], unique=False)
+    op.create_index("ix_warnings_indicator", "warnings", ["indicator", "id"], unique=False)
+    op.create_index(
+        "uq_warnings_open",
+        "warnings",
+        ["indicator"],
+        unique=True,
+        postgresql_where=sa.text("state = 'open'"),
+        sqlite_where=sa.text("state = 'open'"),
+    )
+    op.create_table(
         "announcements",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("incident_id", sa.String(length=26), nullable=False),
@@ -737,10 +790,12 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("round", sa.Integer(), nullable=False),
         sa.Column("owner", sa.String(length=63), nullable=False),
+        sa.Column("owed_to", JSON, nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("missed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("settled_by", sa.String(length=200), nullable=True),
         sa.Column("note", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["incident_id"], ["incidents.id"], name=op.f("fk_obligations_incident_id_incidents")
@@ -923,6 +978,7 @@ def upgrade() -> None:
         sa.Column("key", sa.String(length=200), nullable=False),
         sa.Column("notice_id", sa.String(length=26), nullable=False),
         sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("code", sa.String(length=8), nullable=False),
         sa.Column("chain", JSON, nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("lap", sa.Integer(), nullable=False),
@@ -944,6 +1000,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'calling'"),
         sqlite_where=sa.text("state = 'calling'"),
     )
+    op.create_index(op.f("ix_rounds_code"), "rounds", ["code"], unique=False)
     op.create_index(
         "ix_rounds_ended",
         "rounds",
@@ -1092,6 +1149,19 @@ def upgrade() -> None:
         sqlite_where=sa.text("held > 0"),
     )
     op.create_index(op.f("ix_units_pool_id"), "units", ["pool_id"], unique=False)
+    op.create_table(
+        "warning_entries",
+        sa.Column("warning_id", sa.String(length=26), nullable=False),
+        sa.Column("seq", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.String(length=200), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("said", JSON, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["warning_id"], ["warnings.id"], name=op.f("fk_warning_entries_warning_id_warnings")
+        ),
+        sa.PrimaryKeyConstraint("warning_id", "seq", name=op.f("pk_warning_entries")),
+    )
     op.create_table(
         "absences",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -1446,6 +1516,32 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("receipt_id", "position", name=op.f("pk_verdicts")),
     )
     op.create_table(
+        "answers",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("via", sa.String(length=32), nullable=False),
+        sa.Column("token", sa.String(length=200), nullable=True),
+        sa.Column("deed", sa.String(length=16), nullable=True),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("words", sa.Text(), nullable=False),
+        sa.Column("by", sa.String(length=200), nullable=False),
+        sa.Column("reason", JSON, nullable=True),
+        sa.Column("ref", sa.String(length=64), nullable=True),
+        sa.Column("round_id", sa.String(length=26), nullable=True),
+        sa.Column("lap", sa.Integer(), nullable=True),
+        sa.Column("delivery_id", sa.String(length=26), nullable=True),
+        sa.Column("person_id", sa.String(length=26), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["delivery_id"], ["deliveries.id"], name=op.f("fk_answers_delivery_id_deliveries")
+        ),
+        sa.ForeignKeyConstraint(["round_id"], ["rounds.id"], name=op.f("fk_answers_round_id_rounds")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_answers")),
+        sa.UniqueConstraint("token", name=op.f("uq_answers_token")),
+    )
+    op.create_index(op.f("ix_answers_person_id"), "answers", ["person_id"], unique=False)
+    op.create_index(op.f("ix_answers_ref"), "answers", ["ref"], unique=False)
+    op.create_index(op.f("ix_answers_round_id"), "answers", ["round_id"], unique=False)
+    op.create_table(
         "attempts",
         sa.Column("delivery_id", sa.String(length=26), nullable=False),
         sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
@@ -1478,6 +1574,10 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("outlets")
     op.drop_table("attempts")
+    op.drop_index(op.f("ix_answers_round_id"), table_name="answers")
+    op.drop_index(op.f("ix_answers_ref"), table_name="answers")
+    op.drop_index(op.f("ix_answers_person_id"), table_name="answers")
+    op.drop_table("answers")
     op.drop_table("verdicts")
     op.drop_index(
         "ix_rosters_in_force",
@@ -1539,6 +1639,7 @@ def downgrade() -> None:
     op.drop_table("announcement_wordings")
     op.drop_index("ix_absences_person", table_name="absences")
     op.drop_table("absences")
+    op.drop_table("warning_entries")
     op.drop_index(op.f("ix_units_pool_id"), table_name="units")
     op.drop_index(
         "ix_units_held",
@@ -1579,6 +1680,7 @@ def downgrade() -> None:
         postgresql_where=sa.text("ended_at is not null"),
         sqlite_where=sa.text("ended_at is not null"),
     )
+    op.drop_index(op.f("ix_rounds_code"), table_name="rounds")
     op.drop_index(
         "ix_rounds_calling",
         table_name="rounds",
@@ -1651,6 +1753,15 @@ def downgrade() -> None:
     op.drop_index("ix_announcements_public", table_name="announcements")
     op.drop_index(op.f("ix_announcements_incident_id"), table_name="announcements")
     op.drop_table("announcements")
+    op.drop_index(
+        "uq_warnings_open",
+        table_name="warnings",
+        postgresql_where=sa.text("state = 'open'"),
+        sqlite_where=sa.text("state = 'open'"),
+    )
+    op.drop_index("ix_warnings_indicator", table_name="warnings")
+    op.drop_index("ix_warnings_incident", table_name="warnings")
+    op.drop_table("warnings")
     op.drop_index(op.f("ix_timers_ref"), table_name="timers")
     op.drop_index(
         "ix_timers_grave",
@@ -1747,6 +1858,10 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_kept_answers_expires_at"), table_name="kept_answers")
     op.drop_table("kept_answers")
     op.drop_table("installation")
+    op.drop_table("indicators")
+    op.drop_index("uq_indicator_samples_moment", table_name="indicator_samples")
+    op.drop_index("ix_indicator_samples_at", table_name="indicator_samples")
+    op.drop_table("indicator_samples")
     op.drop_index(
         "uq_incidents_open_dedup",
         table_name="incidents",
