@@ -15,6 +15,8 @@ from pydantic import TypeAdapter
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.customers import feedback
+from app.customers.feedback import Figures
 from app.incidents import decisions, obligations, tasks, timeline
 from app.incidents.tables import (
     Decision,
@@ -163,6 +165,14 @@ def shortages(asked: Iterable[Decision]) -> list[dict[str, Any]]:
     ]
 
 
+def said(counted: Figures) -> dict[str, Any]:
+    """What customers said of it, by kind, and how much of it was answered, and in time (EG-3)."""
+    names = ("received", "answered", "in_time", "dropped", "owed")
+    by_kind = {kind: {name: getattr(one, name) for name in names} for kind, one in counted.by_kind.items()}
+    together = {name: sum(one[name] for one in by_kind.values()) for name in names}
+    return {**together, "complaints": counted.complaints, "by_kind": by_kind}
+
+
 async def of_incident(session: AsyncSession, incident: Incident) -> dict[str, Any]:
     """All figures of an incident, as things stand."""
     levels = await matrix.of(session, incident.plan_revision)
@@ -177,6 +187,7 @@ async def of_incident(session: AsyncSession, incident: Incident) -> dict[str, An
         "deliveries": deliveries(list(sent)),
         "chain": chain(list(rounds)),
         "shortages": shortages(await decisions.of_incident(session, incident.id)),
+        "feedback": said(await feedback.figures(session, incident_id=incident.id, at=incident.detected_at)),
     }
 
 

@@ -96,6 +96,11 @@ def _handling(page: _Page, review: Review) -> None:
         [
             page.say("reviews.line.updates", **review.figures["updates"]),
             page.say("reviews.line.tasks", **review.figures["tasks"]),
+            *(
+                [page.say("reviews.line.feedback", **said)]
+                if (said := review.figures.get("feedback"))
+                else []
+            ),
         ]
     )
 
