@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import outbox
 from app.db import inline
 from app.notify import acknowledgement, attachments, chain, pipeline
-from app.notify.channel import SELF, Asked, Attachment, Channel, DeliveryError, Message
+from app.notify.channel import SELF, Attachment, Channel, DeliveryError, Message
 from app.notify.languages import in_language
 from app.notify.receivers import Receiver
 from app.notify.tables import Attempt, Delivery, DeliveryState, Notice, Round, RoundState
@@ -291,26 +291,12 @@ def compose(claimed: Claimed, *, vault: Vault, base_url: str, default_language: 
         language=language,
         link=_link(claimed, vault, base_url),
         link_label=render(say("notify.take_it" if claimed.asks else "notify.open_page"), language),
-        key=claimed.delivery_id,
-        sent_at=claimed.at,
-        ref=claimed.ref,
-        number=claimed.number,
-        level=claimed.level,
-        exercise=claimed.exercise,
-        kind=claimed.kind,
-        attachments=claimed.attachments,
-        asked=_asked(claimed, vault, language) if claimed.asks and claimed.code else None,
-    )
-
-
-def _asked(claimed: Claimed, vault: Vault, language: str) -> Asked:
-    return Asked(
-        code=claimed.code or "",
-        button=f"{claimed.delivery_id}.{acknowledgement.mark_of(vault, claimed.delivery_id)}",
-        cannot_label=render(say("notify.cannot_do_it"), language),
-        hint=render(say("notify.answer_by_code", code=claimed.code), language),
-        keys_hint=render(say("notify.answer_by_key"), language),
-    )
+        key=claimed.delivery_id, sent_at=claimed.at, ref=claimed.ref, number=claimed.number, level=claimed.level,
+        exercise=claimed.exercise, kind=claimed.kind, attachments=claimed.attachments,
+        asked=acknowledgement.asked(
+            vault, claimed.delivery_id, claimed.code if claimed.asks else None, language
+        ),
+    )  # fmt: skip
 
 
 def _link(claimed: Claimed, vault: Vault, base_url: str) -> str | None:
