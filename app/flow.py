@@ -10,6 +10,7 @@ from typing import Final
 
 from app.reactions import (
     calling,
+    customers,
     drilling,
     ending,
     holding,
@@ -104,6 +105,11 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "decision.asked": (running.put_question,),
     "decision.made": (running.go_on_after_decision, holding.follow_decision),
     "decision.due": (running.chase_question,),
+    # customers
+    "announcement.written": (customers.ask_approval,),
+    "announcement.published": (customers.tell_outlets,),
+    "feedback.owed": (customers.tell_who_owes,),
+    "feedback.overdue": (customers.escalate,),
     # what is held
     "reservation.made": (holding.keep_time,),
     "reservation.extended": (holding.keep_time, holding.note_extension),
@@ -161,6 +167,7 @@ TOGETHER: Final[Mapping[str, ReactionToMany]] = {"signal.received": listening.co
 # Told to the stream of changes, and to nobody else.
 NOBODY_CARES: Final = frozenset(
     {
-        "incident.response_started", "incident.recovering", "task.started", "announcement.published", "run.done",
+        "incident.response_started", "incident.recovering", "task.started", "run.done",
+        "announcement.ended", "announcement.withdrawn",
     }
 )  # fmt: skip

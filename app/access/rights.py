@@ -199,6 +199,25 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/api/v1/warnings/{warning_id}"): READS,
     ("POST", "/api/v1/warnings/{warning_id}/acknowledgements"): ACTS,
     ("POST", "/api/v1/warnings/{warning_id}/transitions"): MANAGES,
+    # customers
+    ("GET", "/status"): Open.PUBLIC,
+    ("GET", "/status.atom"): Open.PUBLIC,
+    ("GET", "/status.json"): Open.PUBLIC,
+    ("GET", "/status.css"): Open.PUBLIC,
+    ("GET", "/api/v1/incidents/{incident_id}/announcement-words"): READS,
+    ("POST", "/api/v1/incidents/{incident_id}/announcements"): ACTS,
+    ("GET", "/api/v1/announcements"): READS,
+    ("GET", "/api/v1/announcements/{announcement_id}"): READS,
+    ("POST", "/api/v1/announcements/{announcement_id}/versions"): ACTS,
+    ("POST", "/api/v1/announcements/{announcement_id}/transitions"): ACTS,  # approving: whom the plan names
+    ("GET", "/api/v1/outlets"): READS,
+    ("POST", "/api/v1/outlets"): MANAGES,
+    ("POST", "/api/v1/outlets/{outlet_id}/retire"): MANAGES,
+    ("GET", "/api/v1/feedback"): READS,
+    ("POST", "/api/v1/feedback"): ACTS,
+    ("GET", "/api/v1/feedback/{feedback_id}"): READS,
+    ("POST", "/api/v1/feedback/{feedback_id}/transitions"): ACTS,
+    ("GET", "/api/v1/feedback-figures"): READS,
     # access
     ("GET", "/api/v1/keys"): OVERSEES,
     ("POST", "/api/v1/keys"): LEADS,
@@ -250,6 +269,18 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/risks/{risk_id}/assessments"): MANAGES,
     ("POST", "/risks/{risk_id}/assessments/{assessment_id}/scores"): ACTS,
     ("POST", "/risks/{risk_id}/assessments/{assessment_id}/transitions"): MANAGES,
+    ("GET", "/announcements"): READS,
+    ("GET", "/announcements/{announcement_id}"): READS,
+    ("GET", "/announcements/{announcement_id}/preview"): READS,
+    ("POST", "/announcements/{announcement_id}/versions"): ACTS,
+    ("POST", "/announcements/{announcement_id}/transitions"): ACTS,
+    ("GET", "/incidents/{incident_id}/announcements/new"): ACTS,
+    ("POST", "/incidents/{incident_id}/announcements"): ACTS,
+    ("POST", "/outlets"): MANAGES,
+    ("POST", "/outlets/{outlet_id}/retire"): MANAGES,
+    ("GET", "/feedback"): READS,
+    ("POST", "/feedback"): ACTS,
+    ("POST", "/feedback/{feedback_id}"): ACTS,
     ("POST", "/people/import"): MANAGES,
     ("POST", "/people/sample"): MANAGES,
     ("POST", "/people/{person_id}/availability"): MANAGES,
@@ -275,7 +306,12 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/api/v1/parked/{parked_id}/retry"): MANAGES,
 }
 
-WITHOUT_DATABASE: Final = frozenset({("GET", "/healthz"), ("GET", "/a/page.css")})
+WITHOUT_DATABASE: Final = frozenset(
+    {
+        ("GET", "/healthz"), ("GET", "/a/page.css"), ("GET", "/status"), ("GET", "/status.atom"), ("GET", "/status.json"),
+        ("GET", "/status.css"),
+    }
+)  # fmt: skip
 """Public, and answered whatever state the database is in: these take no turn at it."""
 
 OUTSIDE_TRANSACTIONS: Final = frozenset(

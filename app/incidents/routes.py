@@ -307,7 +307,8 @@ async def list_announcements(incident_id: str, session: Session, who: Who) -> An
     """Notices to customers, partners and regulators: drafted, approved, published."""
     incident = await authority.seen(session, who, incident_id)
     found = await announcements.of_incident(session, incident.id)
-    return Announcements(items=[AnnouncementRead.of(a) for a in found])
+    said = await announcements.wordings(session, [one.id for one in found])
+    return Announcements(items=[AnnouncementRead.of(one, said[one.id]) for one in found])
 
 
 _MARKDOWN: dict[int | str, dict[str, Any]] = {200: {"content": {"text/markdown": {}}}}

@@ -1,24 +1,28 @@
 """What crosses the wire about incidents."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from app.incidents import lifecycle, tasks, timeline
+from app.incidents import announcements, lifecycle, tasks, timeline
 from app.incidents.acknowledging import Answer
 from app.incidents.lifecycle import Event
 from app.incidents.tables import (
     Announcement,
+    AnnouncementWording,
     CommandPost,
     Decision,
     Incident,
     Obligation,
+    Stage,
     State,
     StatusUpdate,
     Task,
     TaskState,
     TimelineEntry,
+    WordingState,
 )
 from app.incidents.tasks import TaskEvent
 from app.incidents.transitions import By
@@ -354,18 +358,46 @@ class Updates(_Told):
     next: None = None
 
 
+class WordingRead(_Told):
+    """One version of what an announcement says."""
+
+    number: int
+    stage: Stage
+    title: dict[str, Any]
+    text: dict[str, Any]
+    state: WordingState
+    by: str
+    at: datetime
+    decided_by: str | None
+    decided_at: datetime | None
+    published_at: datetime | None
+
+
 class AnnouncementRead(_Told):
     id: str
+    incident_id: str
     audience: str
     text: dict[str, Any]
+    """What was published last; before that, what is drafted."""
     state: str
+    outlets: list[str]
     drafted_at: datetime
     approved_by: str | None
     published_at: datetime | None
+    updated_at: datetime | None
+    ended_at: datetime | None
+    version: int
+    allowed: list[str] = Field(default_factory=list)
+    """Events that are possible now."""
+    versions: list[WordingRead] = Field(default_factory=list)
+    """All that was ever written of it, the newest last."""
 
     @classmethod
-    def of(cls, announcement: Announcement) -> "AnnouncementRead":
-        return cls.model_validate(announcement)
+    def of(cls, announcement: Announcement, wordings: Sequence[AnnouncementWording]) -> "AnnouncementRead":
+        read = cls.model_validate(announcement)
+        read.versions = [WordingRead.model_validate(one) for one in wordings]
+        read.allowed = [str(event) for event in announcements.allowed(announcement, wordings[-1])]
+        return read
 
 
 class Announcements(_Told):

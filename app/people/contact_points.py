@@ -129,7 +129,7 @@ async def owners(
     """
     masks = {masked(channel, address) for channel in channels}
     query = (
-        select(ContactPoint, Person.name, Person.language)
+        select(ContactPoint, Person.id, Person.name, Person.language)
         .join(Person, Person.id == ContactPoint.person_id)
         .where(
             ContactPoint.channel.in_(channels),
@@ -139,15 +139,20 @@ async def owners(
         .order_by(ContactPoint.rank, ContactPoint.id)
     )
     found: dict[str, Owner] = {}
-    for row, name, language in await session.execute(query):
+    for row, person_id, name, language in await session.execute(query):
         if _unsealed(vault, row).casefold() == address.casefold():
-            owner = Owner(row.person_id, name, language, row.id, row.channel, row.address_masked)
-            found.setdefault(row.person_id, owner)
+            owner = Owner(person_id, name, language, row.id, row.channel, row.address_masked)
+            found.setdefault(person_id, owner)
     return list(found.values())
 
 
+def outside(vault: Vault, channel: str, address: str, *, rank: int, at: datetime) -> ContactPoint:
+    """A contact point of somebody who is none of our people."""
+    return _sealed(vault, None, channel, address, rank=rank, at=at)
+
+
 def _sealed(
-    vault: Vault, person_id: str, channel: str, address: str, *, rank: int, at: datetime
+    vault: Vault, person_id: str | None, channel: str, address: str, *, rank: int, at: datetime
 ) -> ContactPoint:
     return ContactPoint(
         id=new_id(at), person_id=person_id, rank=rank, channel=channel,

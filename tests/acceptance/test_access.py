@@ -137,5 +137,5 @@ async def test_looking_changes_nothing(world: World) -> None:
     assert await rows(world) == before
 
 
-NOT_THERE = {"/api/v1/incidents/{incident_id}/review", "/incidents/{incident_id}/review", "/callbacks/chats/{group}",
-             "/incidents/{incident_id}/review.md", "/problems/{slug}"}  # fmt: skip
+NOT_THERE = {"/api/v1/incidents/{incident_id}/review", "/incidents/{incident_id}/review",
+             "/incidents/{incident_id}/review.md", "/problems/{slug}", "/callbacks/chats/{group}"}  # fmt: skip
