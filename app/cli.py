@@ -23,6 +23,7 @@ from app.commands import (
     serving,
     simulating,
     sources,
+    warnings,
 )
 from app.main import create_app
 from app.service import reference
@@ -79,6 +80,8 @@ def docs(
 
 app.command("raise")(incidents.raise_incident)
 app.command()(incidents.incidents)
+app.command()(warnings.warnings)
+app.add_typer(warnings.commands, name="indicators")
 app.command("on-call")(rosters.on_call)
 app.command("signing-secret")(serving.signing_secret)
 app.add_typer(channels.commands, name="channels")

@@ -27,6 +27,7 @@ from app.console.risking import router as risk_pages
 from app.console.rostering import router as roster_pages
 from app.console.routes import router as console_routes
 from app.console.routes import static_files
+from app.console.warning import router as warning_pages
 from app.console.watching import router as watch_pages
 from app.db import Database
 from app.door import BodyLimit
@@ -79,7 +80,8 @@ ROUTERS: Sequence[APIRouter] = (
     review_routes, risk_routes, warning_routes, level_routes, plan_routes, plan_change_routes, simulation_routes, people_routes,
     roster_routes, readiness_routes,
     intake_routes, access_routes, parked_routes, watch_routes, holding_routes, stream_routes, vital_routes, problem_routes,
-    console_routes, reaching_pages, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages, risk_pages, simulation_pages,
+    console_routes, reaching_pages, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages, risk_pages, warning_pages,
+    simulation_pages,
 )  # fmt: skip
 
 _ALL: Final = APIRouter()  # what they come to is worked out once, not for each app of a process

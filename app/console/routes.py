@@ -31,6 +31,7 @@ from app.incidents import (
 from app.incidents.schemas import Acknowledge, ApplyEvent, Choose, Facts, MoveTask, PostUpdate, RaiseIncident
 from app.incidents.tables import Status, TimelineEntry
 from app.incidents.transitions import Assessment, Command
+from app.levels.indicator import COLOURS
 from app.people import contact_points, csv_import, discretion, organisation
 from app.people.discretion import Shown
 from app.people.organisation import Said
@@ -179,7 +180,11 @@ async def raise_incident(request: Request, session: Session, who: Who, now: Now)
 async def _board_page(request: Request, session: AsyncSession, who: Principal) -> Response:
     await in_local_time(request, session)
     return draw(
-        request, "board.html", board=await board.of(session, who), review_is_owed=board.review_is_owed
+        request,
+        "board.html",
+        board=await board.of(session, who),
+        review_is_owed=board.review_is_owed,
+        colours=COLOURS,
     )
 
 
