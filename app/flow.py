@@ -26,6 +26,8 @@ from app.reactions.context import Reaction, ReactionToMany
 REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     # from monitoring
     "signal.received": (listening.correlate,),
+    "problem.quiet": (listening.end_quiet,),
+    "window.ended": (listening.look_at_window,),
     "signal.recovered": (calling.say_recovered,),
     "incident.recurred": (calling.page_for_new_occurrence,),
     # the life of an incident

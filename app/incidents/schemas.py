@@ -190,6 +190,8 @@ class IncidentSummary(_Told):
     closed_at: datetime | None
     signals: int
     """Problems of monitoring it stands for; many in a storm."""
+    flapping: bool
+    """What it stands for comes and goes; it is over once that has been quiet for its dwell time."""
 
 
 class IncidentRead(IncidentSummary):
@@ -231,6 +233,7 @@ class IncidentRead(IncidentSummary):
     ) -> "IncidentRead":  # fmt: skip
         columns = {column.key: getattr(incident, column.key) for column in Incident.__table__.columns}
         columns |= {
+            "flapping": incident.flapping,
             "allowed": lifecycle.allowed(State(incident.state)),
             "level_reason": spoken(incident.level_reason, language),
             "warned_because": spoken(incident.warned_because, language) if incident.warned_because else None,

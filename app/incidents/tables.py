@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -32,6 +32,9 @@ class Status(StrEnum):
     ACTUAL = "Actual"  # it happened
     EXERCISE = "Exercise"  # a drill: nothing leaves the house unmarked
     TEST = "Test"  # the product trying itself
+
+
+FLAPPING_FROM: Final = 2  # returns without having been quiet for the dwell time
 
 
 class Incident(Base):
@@ -70,6 +73,10 @@ class Incident(Base):
     raised_by: Mapped[str] = mapped_column(String(200))
     source: Mapped[str | None] = mapped_column(String(63))  # slug of the monitoring source
     dedup_key: Mapped[str | None] = mapped_column(String(300))
+    group_key: Mapped[str | None] = mapped_column(
+        String(300)
+    )  # of the routing rule by which further problems belong to it
+    flaps: Mapped[int] = mapped_column(default=0)  # returns of its problems since they were last quiet
     plan_revision: Mapped[str] = mapped_column(String(26))  # pinned at activation
     playbook: Mapped[str] = mapped_column(String(63))
     merged_into: Mapped[str | None] = mapped_column(ForeignKey("incidents.id"))
@@ -97,7 +104,16 @@ class Incident(Base):
         ),
         Index("ix_incidents_state", "state"),
         Index("ix_incidents_storm", "source", "type", "grew_at"),
+        Index(
+            "ix_incidents_group", "group_key", "grew_at",
+            postgresql_where=text("group_key is not null"), sqlite_where=text("group_key is not null"),
+        ),
     )  # fmt: skip
+
+    @property
+    def flapping(self) -> bool:
+        """Whether what it stands for comes and goes."""
+        return self.flaps >= FLAPPING_FROM
 
 
 class NumberSeries(Base):

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, model_validator
 
+from app.levels.routing import Flapping, RoutingRule
 from app.vocabulary import Layer, LevelNumber, Localised, Part, Slug, Span, When
 
 
@@ -275,6 +276,9 @@ class Levels(Part):
     playbooks: list[Slug] = Field(default_factory=list)
     """The playbooks an incident can be activated with."""
     storm: Storm = Field(default_factory=Storm)
+    routing: list[RoutingRule] = Field(default_factory=list)
+    """What signals are taken for: the first rule that holds decides."""
+    flapping: Flapping = Field(default_factory=Flapping)
     time_zone: str = "UTC"
     """IANA name; the zone in which the centre lives."""
 

@@ -51,6 +51,7 @@ RULES: Final[Sequence[Rule]] = (
     warnings.somebody_is_told,
     warnings.colours_can_be_reached,
     warnings.silence_is_noticed,
+    clauses.signals_are_routed,
     clauses.targets_are_in_order,
     clauses.graver_is_never_slower,
     clauses.measures_are_carried_out,

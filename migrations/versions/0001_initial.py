@@ -122,6 +122,8 @@ def upgrade() -> None:
         sa.Column("raised_by", sa.String(length=200), nullable=False),
         sa.Column("source", sa.String(length=63), nullable=True),
         sa.Column("dedup_key", sa.String(length=300), nullable=True),
+        sa.Column("group_key", sa.String(length=300), nullable=True),
+        sa.Column("flaps", sa.Integer(), nullable=False),
         sa.Column("plan_revision", sa.String(length=26), nullable=False),
         sa.Column("playbook", sa.String(length=63), nullable=False),
         sa.Column("merged_into", sa.String(length=26), nullable=True),
@@ -146,6 +148,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("number", name=op.f("uq_incidents_number")),
     )
     op.create_index(op.f("ix_incidents_detected_at"), "incidents", ["detected_at"], unique=False)
+    op.create_index(
+        "ix_incidents_group",
+        "incidents",
+        ["group_key", "grew_at"],
+        unique=False,
+        postgresql_where=sa.text("group_key is not null"),
+        sqlite_where=sa.text("group_key is not null"),
+    )
     op.create_index("ix_incidents_state", "incidents", ["state"], unique=False)
     op.create_index("ix_incidents_storm", "incidents", ["source", "type", "grew_at"], unique=False)
     op.create_index(
@@ -215,6 +225,31 @@ def upgrade() -> None:
         sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_keys")),
     )
+    op.create_table(
+        "maintenance_windows",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("title", sa.String(length=200), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("begins_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("repeats", sa.String(length=8), nullable=True),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("zone", sa.String(length=64), nullable=False),
+        sa.Column("over_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("changed_from", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("changed_to", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("sources", JSON, nullable=False),
+        sa.Column("labels", JSON, nullable=False),
+        sa.Column("types", JSON, nullable=False),
+        sa.Column("departments", JSON, nullable=False),
+        sa.Column("holds_gravest", sa.Boolean(), nullable=False),
+        sa.Column("set_by", sa.String(length=200), nullable=False),
+        sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changes", JSON, nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_maintenance_windows")),
+    )
+    op.create_index("ix_maintenance_over", "maintenance_windows", ["over_at"], unique=False)
     op.create_table(
         "matrices",
         sa.Column("revision_id", sa.String(length=26), nullable=False),
@@ -774,9 +809,24 @@ def upgrade() -> None:
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("facts_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("dwell", sa.Integer(), nullable=False),
+        sa.Column("quiet_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("window_id", sa.String(length=26), nullable=True),
+        sa.Column("held", JSON, nullable=True),
         sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("fk_problems_source_id_sources")),
+        sa.ForeignKeyConstraint(
+            ["window_id"], ["maintenance_windows.id"], name=op.f("fk_problems_window_id_maintenance_windows")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_problems")),
         sa.UniqueConstraint("source_id", "dedup_key", name=op.f("uq_problems_source_id_dedup_key")),
+    )
+    op.create_index(
+        "ix_problems_held",
+        "problems",
+        ["window_id"],
+        unique=False,
+        postgresql_where=sa.text("window_id is not null"),
+        sqlite_where=sa.text("window_id is not null"),
     )
     op.create_index(op.f("ix_problems_incident_id"), "problems", ["incident_id"], unique=False)
     op.create_table(
@@ -789,9 +839,18 @@ def upgrade() -> None:
         sa.Column("signals", JSON, nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("unjudged", sa.Boolean(), nullable=False),
+        sa.Column("delivery", sa.String(length=255), nullable=True),
         sa.Column("error", JSON, nullable=True),
         sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("fk_receipts_source_id_sources")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_receipts")),
+    )
+    op.create_index(
+        "ix_receipts_delivery",
+        "receipts",
+        ["source_id", "delivery"],
+        unique=False,
+        postgresql_where=sa.text("delivery IS NOT NULL"),
+        sqlite_where=sa.text("delivery IS NOT NULL"),
     )
     op.create_index(
         "ix_receipts_not_understood",
@@ -1536,8 +1595,20 @@ def downgrade() -> None:
         postgresql_where=sa.text("state = 'not_understood'"),
         sqlite_where=sa.text("state = 'not_understood'"),
     )
+    op.drop_index(
+        "ix_receipts_delivery",
+        table_name="receipts",
+        postgresql_where=sa.text("delivery IS NOT NULL"),
+        sqlite_where=sa.text("delivery IS NOT NULL"),
+    )
     op.drop_table("receipts")
     op.drop_index(op.f("ix_problems_incident_id"), table_name="problems")
+    op.drop_index(
+        "ix_problems_held",
+        table_name="problems",
+        postgresql_where=sa.text("window_id is not null"),
+        sqlite_where=sa.text("window_id is not null"),
+    )
     op.drop_table("problems")
     op.drop_table("positions")
     op.drop_table("people")
@@ -1656,6 +1727,8 @@ def downgrade() -> None:
         sqlite_where=sa.text("in_force"),
     )
     op.drop_table("matrices")
+    op.drop_index("ix_maintenance_over", table_name="maintenance_windows")
+    op.drop_table("maintenance_windows")
     op.drop_table("keys")
     op.drop_index(op.f("ix_kept_answers_expires_at"), table_name="kept_answers")
     op.drop_table("kept_answers")
@@ -1674,6 +1747,12 @@ def downgrade() -> None:
     )
     op.drop_index("ix_incidents_storm", table_name="incidents")
     op.drop_index("ix_incidents_state", table_name="incidents")
+    op.drop_index(
+        "ix_incidents_group",
+        table_name="incidents",
+        postgresql_where=sa.text("group_key is not null"),
+        sqlite_where=sa.text("group_key is not null"),
+    )
     op.drop_index(op.f("ix_incidents_detected_at"), table_name="incidents")
     op.drop_table("incidents")
     op.drop_table("holds")

@@ -1,4 +1,4 @@
-"""Warnings in the console: on the board, with a curve, acknowledged, not lifted without a reason, made an incident by the buttons."""
+"""Warnings in the console: on the board, with a curve, acknowledged, lifted only with a reason, made an incident by the buttons."""
 
 from tests.rooms.test_console import Browser, browser, world
 from tests.rooms.test_early_warnings import tell

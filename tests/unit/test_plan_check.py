@@ -85,7 +85,34 @@ def never_red(plan: Plan) -> None:
             del indicator["becomes"]
 
 
+def routing(**rule: Any) -> Change:
+    """A change: one more routing rule."""
+    more = {"id": "more", "if": "labels.a == 1", "level": 2, **rule}
+    return lambda plan: plan["monitoring"]["routing"].append(more)
+
+
 ERRORS: dict[str, tuple[str, str, Change]] = {
+    "a routing rule for a type nobody described": (
+        "unknown_type", "monitoring.routing.1.type", routing(type="earthquake"),
+    ),
+    "a routing rule for a department nobody described": (
+        "unknown_department", "monitoring.routing.1.department", routing(department="kitchen"),
+    ),
+    "a routing rule that asks what no signal says": (
+        "unknown_name", "monitoring.routing.1.if", routing(**{"if": "signal.sourse == 'prom'"}),
+    ),
+    "a routing rule that asks of an incident": (
+        "unknown_name", "monitoring.routing.1.if", routing(**{"if": "incident.level == 1"}),
+    ),
+    "a routing rule that groups by what no signal says": (
+        "unknown_name", "monitoring.routing.1.group.by.0", routing(group={"by": ["signal.place"], "within": "5m"}),
+    ),
+    "two routing rules of one name": (
+        "routing_twice", "monitoring.routing.1.id", routing(id="network_lines"),
+    ),
+    "a group of no time": (
+        "group_not_positive", "monitoring.routing.1.group.within", routing(group={"by": [], "within": "0s"}),
+    ),
     "a storm of no time": (
         "storm_not_positive", "monitoring.storm.within",
         put("monitoring", "storm", to={"within": "0s"}),
@@ -298,6 +325,15 @@ WARNINGS: dict[str, tuple[str, str, Change]] = {
     "an indicator whose silence nobody would notice": (
         "silence_unnoticed", "monitoring.indicators.queue_length",
         drop("monitoring", "indicators", "queue_length", "silent_after"),
+    ),
+    "a dwell time of hours": (
+        "dwell_too_long", "monitoring.flapping.dwell", put("monitoring", "flapping", to={"dwell": "2h"}),
+    ),
+    "a rule with a dwell time of hours": (
+        "dwell_too_long", "monitoring.routing.1.dwell", routing(dwell="2h"),
+    ),
+    "a routing rule that decides nothing": (
+        "routing_says_nothing", "monitoring.routing.1", routing(level=None),
     ),
     "a storm that takes in what came hours apart": (
         "storm_too_long", "monitoring.storm.within",

@@ -102,16 +102,21 @@ def playbooks_exist(plan: PlanDocument) -> Iterator[Finding]:
 
 
 def types_exist(plan: PlanDocument) -> Iterator[Finding]:
-    named = (
+    named = [
         (f"risks.{name}.type", risk.type, "EP-3.1")
         for name, risk in plan.risks.items()
         if risk.type is not None
-    )
-    watched = (
+    ]
+    routed = [
+        (f"monitoring.routing.{index}.type", rule.type, "EP-4.2.1")
+        for index, rule in enumerate(plan.monitoring.routing if plan.monitoring else ())
+        if rule.type is not None
+    ]
+    watched = [
         (f"{WATCHED}.{name}.type", indicator.type, "EP-2.5")
         for name, indicator in indicators_of(plan).items()
-    )
-    return _missing("unknown_type", [*named, *watched], plan.types)
+    ]
+    return _missing("unknown_type", [*named, *routed, *watched], plan.types)
 
 
 def command_posts_exist(plan: PlanDocument) -> Iterator[Finding]:
@@ -168,6 +173,9 @@ def _departments_named(plan: PlanDocument) -> Iterator[Named]:
         yield f"types.{name}.department", kind.department, "EP-1.3"
     for name, playbook in plan.playbooks.items():
         yield f"playbooks.{name}.owner", playbook.owner, "EP-2.2"
+    for index, rule in enumerate(plan.monitoring.routing if plan.monitoring else ()):
+        if rule.department is not None:
+            yield f"monitoring.routing.{index}.department", rule.department, "EP-4.2.1"
 
 
 def _command_posts_named(plan: PlanDocument) -> Iterator[Named]:
