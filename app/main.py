@@ -19,6 +19,7 @@ from app.access.parts import Parts
 from app.access.routes import router as access_routes
 from app.carrying import Reach
 from app.clock import Clock, DatabaseClock, SystemClock, keep_in_step
+from app.console.communication import router as communication_pages
 from app.console.drilling import router as drill_pages
 from app.console.planning import router as plan_pages
 from app.console.pools import router as pool_pages
@@ -81,7 +82,7 @@ ROUTERS: Sequence[APIRouter] = (
     roster_routes, readiness_routes,
     intake_routes, access_routes, parked_routes, watch_routes, holding_routes, stream_routes, vital_routes, problem_routes,
     console_routes, reaching_pages, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages, risk_pages, warning_pages,
-    simulation_pages,
+    communication_pages, simulation_pages,
 )  # fmt: skip
 
 _ALL: Final = APIRouter()  # what they come to is worked out once, not for each app of a process

@@ -209,6 +209,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/incidents/{incident_id}/review.md"): READS,
     ("POST", "/incidents/{incident_id}/review"): ACTS,
     ("POST", "/incidents/{incident_id}/review/publish"): MANAGES,
+    ("GET", "/communication"): READS,
     ("GET", "/warnings"): READS,
     ("GET", "/warnings/{warning_id}"): READS,
     ("POST", "/warnings/{warning_id}/acknowledgements"): ACTS,

@@ -37,7 +37,7 @@ from app.people.discretion import Shown
 from app.people.organisation import Said
 from app.people.schemas import ChangePerson
 from app.people.tables import Availability, Person
-from app.reviews import draft, figures, markdown, publishing
+from app.reviews import communication, draft, figures, markdown, publishing
 from app.reviews.schemas import EditReview
 from app.reviews.tables import Review, ReviewState
 from app.wording import LANGUAGES, Wording, say, spoken_span
@@ -375,6 +375,7 @@ async def _review_page(request: Request, session: AsyncSession, who: Principal, 
     return draw(
         request, "review.html", incident=incident, review=review, items=items, by_id={item.id: item for item in items},
         is_draft=review.state == ReviewState.DRAFT, write_time=_span,
+        told=list(communication.in_words(review.figures["communication"])) if "communication" in review.figures else [],
     )  # fmt: skip
 
 
