@@ -1,6 +1,7 @@
 """Every table of the product in one import, for migrations and for building a database from the models."""
 
 from app.access import tables as access
+from app.customers import tables as customers
 from app.db import Base
 from app.incidents import tables as incidents
 from app.installation import Hold, Installation
@@ -19,6 +20,6 @@ from app.warnings import tables as warnings
 from app.watch import tables as watch
 
 __all__ = [
-    "Base", "Hold", "Installation", "OutboxMessage", "access", "incidents", "intake", "levels", "notify", "people", "plan",
-    "playbooks", "readiness", "resources", "reviews", "risks", "warnings", "watch",
+    "Base", "Hold", "Installation", "OutboxMessage", "access", "customers", "incidents", "intake", "levels", "notify",
+    "people", "plan", "playbooks", "readiness", "resources", "reviews", "risks", "warnings", "watch",
 ]  # fmt: skip

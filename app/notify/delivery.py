@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import outbox
 from app.db import inline
 from app.notify import acknowledgement, attachments, chain, pipeline
-from app.notify.channel import SELF, Attachment, Channel, DeliveryError, Message
+from app.notify.channel import SELF, Asked, Attachment, Channel, DeliveryError, Message
 from app.notify.languages import in_language
 from app.notify.receivers import Receiver
 from app.notify.tables import Attempt, Delivery, DeliveryState, Notice, Round, RoundState
@@ -71,6 +71,7 @@ class Claimed:
     text: Mapping[str, Any] = field(repr=False)
     page: str | None = None
     attachments: tuple[Attachment, ...] = field(default=(), repr=False)
+    code: str | None = None  # of the call it belongs to
 
 
 class Result(StrEnum):
@@ -298,6 +299,17 @@ def compose(claimed: Claimed, *, vault: Vault, base_url: str, default_language: 
         exercise=claimed.exercise,
         kind=claimed.kind,
         attachments=claimed.attachments,
+        asked=_asked(claimed, vault, language) if claimed.asks and claimed.code else None,
+    )
+
+
+def _asked(claimed: Claimed, vault: Vault, language: str) -> Asked:
+    return Asked(
+        code=claimed.code or "",
+        button=f"{claimed.delivery_id}.{acknowledgement.mark_of(vault, claimed.delivery_id)}",
+        cannot_label=render(say("notify.cannot_do_it"), language),
+        hint=render(say("notify.answer_by_code", code=claimed.code), language),
+        keys_hint=render(say("notify.answer_by_key"), language),
     )
 
 
@@ -327,6 +339,7 @@ def _due(at: datetime, level: int, limit: int) -> Any:
             Delivery.id, Delivery.attempts, Delivery.untried, Delivery.channel, Delivery.contact_id, Delivery.language,
             Delivery.asks, Delivery.ref, Notice.number, Notice.level, Notice.exercise, Notice.kind, Notice.subject,
             Notice.text, Notice.page, Notice.attached, Round.state.label("round_state"), Round.acknowledged_by,
+            Round.code,
         )
         .join(Notice, Notice.id == Delivery.notice_id)
         .outerjoin(Round, Round.id == Delivery.round_id)
@@ -381,6 +394,7 @@ def _claimed(
         text=row.text,
         page=row.page,
         attachments=files,
+        code=row.code,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.incidents.document import CommandPost
+from app.incidents.document import CommandPost, Customers
 from app.levels.document import Colour, IncidentType, Levels, LevelSpec, PlannedRisk, Risk, Storm
 from app.levels.indicator import ColourSpec, Indicator
 from app.levels.routing import Flapping, RoutingRule
@@ -99,13 +99,13 @@ class Monitoring(Part):
     watched: list[Localised]
     owner: Slug
     storm: Storm = Field(default_factory=Storm)
+    routing: list[RoutingRule] = Field(default_factory=list)
+    """What signals are taken for (EP-4.2.1): asked from the top, and the first rule that holds decides."""
+    flapping: Flapping = Field(default_factory=Flapping)
     indicators: dict[Slug, Indicator] = Field(default_factory=dict)
     """Figures that are pushed in, each with the thresholds at which it warns before there is an incident (EP-2.5, OM-2)."""
     warnings: dict[Colour, ColourSpec] = Field(default_factory=dict)
     """Who is told of a warning of each colour, and what they do."""
-    routing: list[RoutingRule] = Field(default_factory=list)
-    """What signals are taken for (EP-4.2.1): asked from the top, and the first rule that holds decides."""
-    flapping: Flapping = Field(default_factory=Flapping)
 
 
 class Recovery(Part):
@@ -156,6 +156,7 @@ class PlanDocument(Part):
     command_posts: dict[Slug, CommandPost]
     pools: dict[Slug, Pool]
     playbooks: dict[Slug, Playbook]
+    customers: Customers | None = None
     recovery: Recovery | None = None
     training: Training | None = None
     revision: Revision | None = None

@@ -78,17 +78,17 @@ def without_notices(plan: Plan) -> None:
     steps[:] = [each for each in steps if each["id"] not in ("tell_customers", "compensate")]
 
 
+def routing(**rule: Any) -> Change:
+    """A change: one more routing rule."""
+    more = {"id": "more", "if": "labels.a == 1", "level": 2, **rule}
+    return lambda plan: plan["monitoring"]["routing"].append(more)
+
+
 def never_red(plan: Plan) -> None:
     for indicator in plan["monitoring"]["indicators"].values():
         indicator["thresholds"].pop("red", None)
         if indicator.get("becomes") == "red":
             del indicator["becomes"]
-
-
-def routing(**rule: Any) -> Change:
-    """A change: one more routing rule."""
-    more = {"id": "more", "if": "labels.a == 1", "level": 2, **rule}
-    return lambda plan: plan["monitoring"]["routing"].append(more)
 
 
 ERRORS: dict[str, tuple[str, str, Change]] = {
@@ -321,11 +321,6 @@ ERRORS: dict[str, tuple[str, str, Change]] = {
 }  # fmt: skip
 
 WARNINGS: dict[str, tuple[str, str, Change]] = {
-    "a colour that no indicator ever has": ("colour_never", "monitoring.warnings.red", never_red),
-    "an indicator whose silence nobody would notice": (
-        "silence_unnoticed", "monitoring.indicators.queue_length",
-        drop("monitoring", "indicators", "queue_length", "silent_after"),
-    ),
     "a dwell time of hours": (
         "dwell_too_long", "monitoring.flapping.dwell", put("monitoring", "flapping", to={"dwell": "2h"}),
     ),
@@ -334,6 +329,11 @@ WARNINGS: dict[str, tuple[str, str, Change]] = {
     ),
     "a routing rule that decides nothing": (
         "routing_says_nothing", "monitoring.routing.1", routing(level=None),
+    ),
+    "a colour that no indicator ever has": ("colour_never", "monitoring.warnings.red", never_red),
+    "an indicator whose silence nobody would notice": (
+        "silence_unnoticed", "monitoring.indicators.queue_length",
+        drop("monitoring", "indicators", "queue_length", "silent_after"),
     ),
     "a storm that takes in what came hours apart": (
         "storm_too_long", "monitoring.storm.within",
