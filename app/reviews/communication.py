@@ -221,6 +221,8 @@ def of_all(part: int, whole: int) -> Wording:
 
 def spans(kept: Mapping[str, Any]) -> Wording:
     """How long it took half of them, and nine of ten; of fewer than ten, all."""
+    if kept["number"] == 1:
+        return spoken_span(timedelta(seconds=round(kept["median"])))
     middle, most = (spoken_span(timedelta(seconds=round(kept[name]))) for name in ("median", "p90"))
     return say(
         "communication.times" if kept["number"] >= 10 else "communication.times_few", median=middle, p90=most
