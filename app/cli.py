@@ -24,6 +24,7 @@ from app.commands import (
     serving,
     simulating,
     sources,
+    warnings,
 )
 from app.main import create_app
 from app.service import reference
@@ -80,6 +81,8 @@ def docs(
 
 app.command("raise")(incidents.raise_incident)
 app.command()(incidents.incidents)
+app.command()(warnings.warnings)
+app.add_typer(warnings.commands, name="indicators")
 app.command("answer")(incidents.answer_call)
 app.command()(incidents.debts)
 app.command("on-call")(rosters.on_call)

@@ -20,6 +20,7 @@ from app.access.parts import Parts
 from app.access.routes import router as access_routes
 from app.carrying import Reach
 from app.clock import Clock, DatabaseClock, SystemClock, keep_in_step
+from app.console.communication import router as communication_pages
 from app.console.customers import router as customer_pages
 from app.console.drilling import router as drill_pages
 from app.console.meeting import router as meeting_pages
@@ -31,6 +32,7 @@ from app.console.risking import router as risk_pages
 from app.console.rostering import router as roster_pages
 from app.console.routes import router as console_routes
 from app.console.routes import static_files
+from app.console.warning import router as warning_pages
 from app.console.watching import router as watch_pages
 from app.customers import board
 from app.customers.board import Board
@@ -92,7 +94,8 @@ ROUTERS: Sequence[APIRouter] = (
     roster_routes, readiness_routes, customer_routes, status_page, customer_pages,
     party_routes, party_pages, meeting_routes, meeting_pages,
     intake_routes, access_routes, parked_routes, watch_routes, holding_routes, stream_routes, vital_routes, problem_routes,
-    console_routes, reaching_pages, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages, risk_pages, simulation_pages,
+    console_routes, reaching_pages, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages, risk_pages, warning_pages,
+    communication_pages, simulation_pages,
 )  # fmt: skip
 
 _ALL: Final = APIRouter()  # what they come to is worked out once, not for each app of a process
