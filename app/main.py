@@ -20,6 +20,7 @@ from app.access.routes import router as access_routes
 from app.carrying import Reach
 from app.clock import Clock, DatabaseClock, SystemClock, keep_in_step
 from app.console.drilling import router as drill_pages
+from app.console.maintaining import router as maintenance_pages
 from app.console.planning import router as plan_pages
 from app.console.pools import router as pool_pages
 from app.console.reaching import router as reaching_pages
@@ -37,6 +38,7 @@ from app.intake.certified import Certified
 from app.intake.lane import StraightLane
 from app.intake.receiving import router as receiving_routes
 from app.intake.routes import router as intake_routes
+from app.intake.window_routes import router as window_routes
 from app.levels.routes import router as level_routes
 from app.notify.channel import Channel
 from app.notify.channels import registry
@@ -76,9 +78,10 @@ from app.watch.routes import router as watch_routes
 ROUTERS: Sequence[APIRouter] = (
     receiving_routes, incident_routes, of_incident_routes, playbook_routes, notify_routes, resource_routes,
     review_routes, risk_routes, level_routes, plan_routes, plan_change_routes, simulation_routes, people_routes,
-    roster_routes, readiness_routes,
-    intake_routes, access_routes, parked_routes, watch_routes, holding_routes, stream_routes, vital_routes, problem_routes,
-    console_routes, reaching_pages, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages, risk_pages, simulation_pages,
+    roster_routes, readiness_routes, intake_routes, window_routes,
+    access_routes, parked_routes, watch_routes, holding_routes, stream_routes, vital_routes, problem_routes,
+    console_routes, reaching_pages, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages, risk_pages,
+    maintenance_pages, simulation_pages,
 )  # fmt: skip
 
 _ALL: Final = APIRouter()  # what they come to is worked out once, not for each app of a process

@@ -126,6 +126,13 @@ class Scene:
             ("POST", "/api/v1/sources"): {"slug": "other", "kind": "generic", "name": "Other"},
             ("PATCH", "/api/v1/sources/{slug}"): {"expect_every": "15m"},
             ("POST", "/api/v1/sources/{slug}/try"): ALERT,
+            ("POST", "/api/v1/maintenance"): {
+                "title": "New switches",
+                "reason": "Planned",
+                "ends_at": "2026-12-24T01:00:00Z",
+                "sources": ["prom"],
+            },
+            ("POST", "/api/v1/maintenance/{window_id}/transitions"): {"event": "end", "reason": "Done"},
             ("POST", "/intake/{slug}"): ALERT,
             ("PUT", "/intake/{slug}"): ALERT,
             ("POST", "/v2/enqueue"): event,
@@ -268,6 +275,9 @@ async def set_the_scene(world: World) -> Scene:
     risk = await world.get("/risks/core_system_fails")
     assessment = await world.post("/assessments", {"risk": risk["id"], **SCORED_BY})
     drill = await world.post("/drills", DRILL)
+    window = await world.post("/maintenance", {
+        "title": "New switches", "reason": "Planned", "ends_at": "2026-11-23T19:00:00Z", "labels": {"rack": "7"},
+    })  # fmt: skip
     async with world.parts.db.reading() as session:
         key = await session.scalar(select(Key.id).where(Key.name == "execution"))
     return Scene(
@@ -278,7 +288,7 @@ async def set_the_scene(world: World) -> Scene:
             "pool_id": pools[0]["id"], "reservation_id": held["id"],
             "revision_id": plan["revision"]["id"], "key": "none", "improvement_id": "none", "key_id": str(key),
             "parked_id": "1", "alias": "ivr", "name": "standby", "replenishment_id": "none",
-            "due_id": "none", "drill_id": drill["id"], "year": "2026",
+            "due_id": "none", "drill_id": drill["id"], "window_id": window["id"], "year": "2026",
             "position": "duty_lead", "lead_id": lead, "override_id": override["id"],
             "risk_id": risk["id"], "assessment_id": assessment["id"],
             "swap_id": "none", "absence_id": absence["id"], "feed_id": feed["id"],

@@ -54,6 +54,10 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/api/v1/sources/{slug}/try"): MANAGES,
     ("GET", "/api/v1/receipts"): OVERSEES,
     ("GET", "/api/v1/receipts/{receipt_id}"): OVERSEES,
+    ("GET", "/api/v1/maintenance"): READS,
+    ("POST", "/api/v1/maintenance"): MANAGES,
+    ("GET", "/api/v1/maintenance/{window_id}"): READS,
+    ("POST", "/api/v1/maintenance/{window_id}/transitions"): MANAGES,
     ("POST", "/intake/{slug}"): Open.SOURCE,
     ("PUT", "/intake/{slug}"): Open.SOURCE,
     ("OPTIONS", "/intake/{slug}"): Open.SOURCE,
@@ -234,6 +238,9 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/people/{person_id}/reaching"): ACTS,  # their own; management everybody's
     ("POST", "/people/{person_id}/contacts/{contact_id}/test"): ACTS,  # likewise
     ("GET", "/parked"): OVERSEES,
+    ("GET", "/maintenance"): READS,
+    ("POST", "/maintenance"): MANAGES,
+    ("POST", "/maintenance/{window_id}/transitions"): MANAGES,
     ("GET", "/sources"): OVERSEES,
     ("GET", "/sources/{slug}/try"): MANAGES,
     ("POST", "/sources/{slug}/try"): MANAGES,

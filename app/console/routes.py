@@ -179,7 +179,10 @@ async def raise_incident(request: Request, session: Session, who: Who, now: Now)
 async def _board_page(request: Request, session: AsyncSession, who: Principal) -> Response:
     await in_local_time(request, session)
     return draw(
-        request, "board.html", board=await board.of(session, who), review_is_owed=board.review_is_owed
+        request,
+        "board.html",
+        board=await board.of(session, who, request.state.now),
+        review_is_owed=board.review_is_owed,
     )
 
 
