@@ -36,6 +36,7 @@ from app.hints import KEEP_EVERY, Hints
 from app.incidents.routes import router as incident_routes
 from app.intake.certified import Certified
 from app.intake.lane import StraightLane
+from app.intake.preview_routes import router as preview_routes
 from app.intake.receiving import router as receiving_routes
 from app.intake.routes import router as intake_routes
 from app.intake.window_routes import router as window_routes
@@ -78,7 +79,7 @@ from app.watch.routes import router as watch_routes
 ROUTERS: Sequence[APIRouter] = (
     receiving_routes, incident_routes, of_incident_routes, playbook_routes, notify_routes, resource_routes,
     review_routes, risk_routes, level_routes, plan_routes, plan_change_routes, simulation_routes, people_routes,
-    roster_routes, readiness_routes, intake_routes, window_routes,
+    roster_routes, readiness_routes, intake_routes, window_routes, preview_routes,
     access_routes, parked_routes, watch_routes, holding_routes, stream_routes, vital_routes, problem_routes,
     console_routes, reaching_pages, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages, risk_pages,
     maintenance_pages, simulation_pages,

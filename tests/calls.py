@@ -196,6 +196,7 @@ class Scene:
                 "until": "2026-11-23T19:00:00Z",
             },
             ("POST", "/api/v1/plan/check"): plan,
+            ("POST", "/api/v1/plan/preview"): plan,
             ("POST", "/api/v1/simulations"): (SCENARIO, "application/yaml"),
             ("POST", "/api/v1/plan/revisions"): plan,
             ("POST", "/api/v1/plan/revisions/{revision_id}/transitions"): {"event": "submit"},

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from tests.world import World
+from tests.world import PLAN, World
 
 OFF = {
     "version": "4",
@@ -109,3 +109,35 @@ async def test_a_window_is_set_and_extended_on_its_page(world: World) -> None:
     })  # fmt: skip
     assert moved.status_code == 303
     assert (await world.get(f"/maintenance/{window['id']}"))["ends_at"] == "2026-11-22T22:00:00Z"
+
+
+async def test_other_rules_are_tried_on_the_last_signals_before_they_are_in_force(world: World) -> None:
+    """Over the API by a text or a draft, and on the draft's page: what would have been raised, of which type, in words."""
+    key = (await world.post("/sources", {"slug": "prom", "kind": "alertmanager"}))["key"]
+    for minute, name in enumerate(("A", "B", "C")):
+        body = alert(name, minute)
+        body["alerts"][0]["labels"]["team"] = "telephony"
+        await world.call("POST", "/intake/prom", body, headers={"Authorization": f"Bearer {key}"})
+    await world.settle()
+    rule = """    - id: phones
+      if: labels.team == "telephony"
+      type: system_outage
+      group: {by: [labels.site], within: 1h}
+"""
+    text = PLAN.read_text("utf-8").replace("    - id: network_lines\n", f"{rule}    - id: network_lines\n")
+    yaml = {**world.as_("management"), "Content-Type": "application/yaml"}
+    tried = (await world.client.post("/api/v1/plan/preview?last=10", content=text, headers=yaml)).json()
+    assert (tried["signals"], tried["incidents_were"]["3"], tried["incidents_now"]["3"]) == (3, 3, 1)
+    assert [(one["title"], one["now"]["rule"], one["now"]["incident"]) for one in tried["otherwise"]] == [
+        ("A", "phones", 1), ("B", "phones", 1), ("C", "phones", 1),
+    ]  # fmt: skip
+    assert "Type System outage instead of Other emergency." in tried["otherwise"][0]["differences"]
+    draft = (await world.client.post("/api/v1/plan/revisions", content=text, headers=yaml)).json()["id"]
+    assert (await world.get(f"/plan/revisions/{draft}/preview?last=2"))["signals"] == 2
+    page = await world.client.get(
+        f"/plan/revisions/{draft}/preview", headers={**world.as_("auditor"), "Accept": "text/html"}
+    )
+    assert "joins an open incident" in page.text
+    assert len((await world.get("/incidents"))["items"]) == 3, "nothing came of it"
+    wrong = text.replace("system_outage\n      group", "earthquake\n      group")
+    assert (await world.client.post("/api/v1/plan/preview", content=wrong, headers=yaml)).status_code == 422
