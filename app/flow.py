@@ -18,6 +18,7 @@ from app.reactions import (
     readiness,
     risking,
     running,
+    warning,
     watching,
 )
 from app.reactions.context import Reaction, ReactionToMany
@@ -43,7 +44,7 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "incident.closed": (
         ending.withdraw_everything, ending.release_resources, owing.owe_review, ending.tell_those_told, ending.open_review,
         risking.withdraw_assessments,
-        drilling.end_with_incident,
+        drilling.end_with_incident, warning.free_indicator,
     ),
     "incident.reopened": (
         owing.withdraw_duties, calling.call_reporting_chain, running.start_plan, owing.owe_update,
@@ -51,6 +52,7 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "incident.cancelled": (
         ending.withdraw_everything, ending.release_resources, owing.withdraw_duties, ending.tell_those_told,
         ending.pass_on_merged, drilling.end_with_incident, risking.withdraw_assessments,
+        warning.free_indicator,
     ),
     "incident.merged": (ending.take_in_merged,),
     "incident.reviewed": (ending.publish_review, owing.settle_review, readiness.note_found_wanting),
@@ -69,9 +71,20 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
         running.refresh_members, calling.leave_out_who_cannot_be_called, calling.call_those_now_known,
     ),
     "chain.passed_over": (calling.pass_over,),
+    # warnings, before there is an incident
+    "indicator.wake": (warning.look_at_indicator,),
+    "indicator.silent": (warning.tell_of_silence,),
+    "indicator.heard": (warning.tell_of_silence,),
+    "indicator.freed": (warning.warn_again,),
+    "warning.raised": (warning.tell_of_colour,),
+    "warning.rose": (warning.tell_of_colour,),
+    "warning.fell": (warning.tell_of_less,),
+    "warning.unanswered": (warning.ask_further_up,),
+    "warning.ended": (warning.tell_of_end,),
+    "notice.acknowledged": (warning.note_answer,),
     # facts and levels
     "facts.changed": (running.look_at_waits, calling.start_by_itself, calling.look_for_warning),
-    "warning.begun": (calling.tell_of_warning,),
+    "incident.warned": (calling.tell_of_warning,),
     "level.suggested": (calling.suggest_level,),
     # the run
     "step.wake": (running.wake_step,),
@@ -143,6 +156,5 @@ TOGETHER: Final[Mapping[str, ReactionToMany]] = {"signal.received": listening.co
 NOBODY_CARES: Final = frozenset(
     {
         "incident.response_started", "incident.recovering", "task.started", "announcement.published", "run.done",
-        "notice.acknowledged",
     }
 )  # fmt: skip

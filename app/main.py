@@ -71,6 +71,7 @@ from app.settings import Settings, Telephone
 from app.simulation.routes import pages as simulation_pages
 from app.simulation.routes import router as simulation_routes
 from app.vault import Vault
+from app.warnings.routes import router as warning_routes
 from app.watch import guard
 from app.watch.guard import Guard
 from app.watch.routes import router as watch_routes
@@ -78,8 +79,8 @@ from app.watch.routes import router as watch_routes
 # Looked through in this order: what comes by the thousand first.
 ROUTERS: Sequence[APIRouter] = (
     receiving_routes, incident_routes, of_incident_routes, playbook_routes, notify_routes, resource_routes,
-    review_routes, risk_routes, level_routes, plan_routes, plan_change_routes, simulation_routes, people_routes,
-    roster_routes, readiness_routes, intake_routes, window_routes, preview_routes,
+    review_routes, risk_routes, warning_routes, level_routes, plan_routes, plan_change_routes, simulation_routes,
+    people_routes, roster_routes, readiness_routes, intake_routes, window_routes, preview_routes,
     access_routes, parked_routes, watch_routes, holding_routes, stream_routes, vital_routes, problem_routes,
     console_routes, reaching_pages, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages, risk_pages,
     maintenance_pages, simulation_pages,

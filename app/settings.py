@@ -4,6 +4,7 @@
 (levels, chains, playbooks) is the plan's business and never stands here.
 """
 
+import json
 import os
 import re
 import secrets
@@ -12,7 +13,15 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 _PRIVATE = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
@@ -64,6 +73,17 @@ class Telephone(BaseModel):
     body: Any = None
     variables: dict[str, str] | list[str] | None = None
     good: str = ""
+
+    @field_validator("body", mode="before")
+    @classmethod
+    def _as_json(cls, given: Any) -> Any:
+        """From the environment everything is text; one that is a JSON object or list means that."""
+        if isinstance(given, str) and given.lstrip()[:1] in ("{", "["):
+            try:
+                return json.loads(given)
+            except ValueError as error:
+                raise ValueError("it begins as JSON and is none") from error
+        return given
 
 
 class Settings(BaseSettings):

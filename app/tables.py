@@ -15,9 +15,10 @@ from app.readiness import tables as readiness
 from app.resources import tables as resources
 from app.reviews import tables as reviews
 from app.risks import tables as risks
+from app.warnings import tables as warnings
 from app.watch import tables as watch
 
 __all__ = [
     "Base", "Hold", "Installation", "OutboxMessage", "access", "incidents", "intake", "levels", "notify", "people", "plan",
-    "playbooks", "readiness", "resources", "reviews", "risks", "watch",
+    "playbooks", "readiness", "resources", "reviews", "risks", "warnings", "watch",
 ]  # fmt: skip

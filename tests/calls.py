@@ -235,6 +235,9 @@ class Scene:
                 "review_on": "2027-01-31",
             },
             ("PATCH", "/api/v1/risks/{risk_id}"): {"impact": 4, "reason": "More customers than last year"},
+            ("POST", "/api/v1/indicators"): [{"name": "queue_length", "value": 12}],
+            ("POST", "/api/v1/warnings/{warning_id}/acknowledgements"): {"note": "mine"},
+            ("POST", "/api/v1/warnings/{warning_id}/transitions"): {"event": "lift", "reason": "A test"},
             ("POST", "/api/v1/assessments"): {"risk": self.places["risk_id"], **SCORED_BY},
             ("POST", "/api/v1/assessments/{assessment_id}/scores"): {
                 "position": "technical_head",
@@ -279,6 +282,8 @@ async def set_the_scene(world: World) -> Scene:
     window = await world.post("/maintenance", {
         "title": "New switches", "reason": "Planned", "ends_at": "2026-11-23T19:00:00Z", "labels": {"rack": "7"},
     })  # fmt: skip
+    await world.post("/indicators", {"name": "satisfaction", "value": 84})
+    warning = (await world.get("/warnings"))["items"][0]["id"]
     async with world.parts.db.reading() as session:
         key = await session.scalar(select(Key.id).where(Key.name == "execution"))
     return Scene(
@@ -292,6 +297,7 @@ async def set_the_scene(world: World) -> Scene:
             "due_id": "none", "drill_id": drill["id"], "window_id": window["id"], "year": "2026",
             "position": "duty_lead", "lead_id": lead, "override_id": override["id"],
             "risk_id": risk["id"], "assessment_id": assessment["id"],
+            "indicator": "satisfaction", "warning_id": warning,
             "swap_id": "none", "absence_id": absence["id"], "feed_id": feed["id"],
             "feed_mark": feed["url"].rpartition("/")[2].removesuffix(".ics"),
         },

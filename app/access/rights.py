@@ -84,9 +84,15 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/api/v1/people"): MANAGES,
     ("POST", "/api/v1/people/import"): MANAGES,
     ("GET", "/api/v1/people/{person_id}"): READS,
-    ("PATCH", "/api/v1/people/{person_id}"): MANAGES,
+    (
+        "PATCH",
+        "/api/v1/people/{person_id}",
+    ): ACTS,  # of themselves how they are reached; the rest whoever manages
     ("POST", "/api/v1/people/{person_id}/leave"): MANAGES,
-    ("POST", "/api/v1/people/{person_id}/contacts/{contact_id}/test"): MANAGES,
+    (
+        "POST",
+        "/api/v1/people/{person_id}/contacts/{contact_id}/test",
+    ): ACTS,  # their own; of others whoever manages
     ("GET", "/api/v1/departments"): READS,
     ("POST", "/api/v1/departments"): MANAGES,
     ("GET", "/api/v1/positions"): READS,
@@ -183,6 +189,15 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/api/v1/assessments/{assessment_id}"): SEES,
     ("POST", "/api/v1/assessments/{assessment_id}/scores"): HELPS,
     ("POST", "/api/v1/assessments/{assessment_id}/transitions"): MANAGES,
+    # warnings
+    ("POST", "/api/v1/indicators"): ACTS,
+    ("GET", "/api/v1/indicators"): READS,
+    ("GET", "/api/v1/indicators/{indicator}"): READS,
+    ("GET", "/api/v1/indicators/{indicator}/samples"): READS,
+    ("GET", "/api/v1/warnings"): READS,
+    ("GET", "/api/v1/warnings/{warning_id}"): READS,
+    ("POST", "/api/v1/warnings/{warning_id}/acknowledgements"): ACTS,
+    ("POST", "/api/v1/warnings/{warning_id}/transitions"): MANAGES,
     # access
     ("GET", "/api/v1/keys"): OVERSEES,
     ("POST", "/api/v1/keys"): LEADS,

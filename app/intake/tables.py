@@ -50,12 +50,20 @@ class Receipt(Base):
     unjudged: Mapped[bool] = mapped_column(
         default=False
     )  # it has signals, and nothing came of any of them yet
+    delivery: Mapped[str | None] = mapped_column(
+        String(255)
+    )  # the number its sender gave it, where it numbers them
     error: Mapped[dict[str, Any] | None]  # a wording, and under `errors` a wording for each mistake
 
     __table_args__ = (
         Index(
             "ix_receipts_not_understood", "received_at",
             postgresql_where=text("state = 'not_understood'"), sqlite_where=text("state = 'not_understood'"),
+        ),
+        # Has this been delivered before?
+        Index(
+            "ix_receipts_delivery", "source_id", "delivery",
+            postgresql_where=text("delivery IS NOT NULL"), sqlite_where=text("delivery IS NOT NULL"),
         ),
         # The auditor's question: what waits to be judged, and not a week of what was.
         Index("ix_receipts_unjudged", "id", postgresql_where=text("unjudged"), sqlite_where=text("unjudged = 1")),

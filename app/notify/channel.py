@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, Protocol
 
+from app.outbox import Urgency
 from app.outgoing import CallFailed, FailureKind
 from app.wording import Wording, render, say
 
@@ -57,6 +58,10 @@ class Message:
     kind: str
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
     attachments: tuple[Attachment, ...] = field(default=(), repr=False)
+
+    @property
+    def is_grave(self) -> bool:
+        return Urgency.of(self.level) is Urgency.GRAVE
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
-from app.access.edge import Edge, Here, Language, Now, Session, problems
+from app.access.edge import Edge, Here, Language, Now, Session, Who, problems
 from app.access.paging import Page, Paging
 from app.errors import NotFound
 from app.notify import acknowledgement, delivery_log, page, trying
 from app.notify.acknowledgement import Card
 from app.notify.schemas import DeliveryRead
 from app.notify.tables import DeliveryState
+from app.people.discretion import must_be_theirs
 
 router = APIRouter(route_class=Edge)
 
@@ -35,9 +36,10 @@ async def deliveries(
     tags=["people"],
 )
 async def try_contact(
-    person_id: str, contact_id: str, session: Session, now: Now, language: Language
+    person_id: str, contact_id: str, session: Session, who: Who, now: Now, language: Language
 ) -> DeliveryRead:
-    """Send a test message by one contact point; `GET /api/v1/deliveries/{id}` says what came of it."""
+    """Send a test message by one's own contact point, or as a manager; `GET /api/v1/deliveries/{id}` says what came of it."""
+    must_be_theirs(who, person_id)
     delivery = await trying.try_contact(session, person_id, contact_id, at=now)
     return DeliveryRead.of(await delivery_log.delivery(session, delivery.id), language)
 

@@ -169,6 +169,28 @@ def upgrade() -> None:
         sqlite_where=sa.text("dedup_key is not null and state not in ('closed', 'reviewed', 'cancelled')"),
     )
     op.create_table(
+        "indicator_samples",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("name", sa.String(length=63), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("value", sa.Double(), nullable=False),
+        sa.Column("is_late", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_indicator_samples")),
+    )
+    op.create_index("ix_indicator_samples_at", "indicator_samples", ["at"], unique=False)
+    op.create_index("uq_indicator_samples_moment", "indicator_samples", ["name", "at"], unique=True)
+    op.create_table(
+        "indicators",
+        sa.Column("name", sa.String(length=63), nullable=False),
+        sa.Column("value", sa.Double(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("heard_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=True),
+        sa.Column("runs", JSON, nullable=False),
+        sa.Column("silent_since", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_indicators")),
+    )
+    op.create_table(
         "installation",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("home", sa.Text(), nullable=False),
@@ -543,6 +565,37 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_timers_ref"), "timers", ["ref"], unique=False)
     op.create_table(
+        "warnings",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("indicator", sa.String(length=63), nullable=False),
+        sa.Column("title", JSON, nullable=False),
+        sa.Column("type", sa.String(length=63), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=True),
+        sa.Column("gravest", sa.Integer(), nullable=False),
+        sa.Column("value", sa.Double(), nullable=False),
+        sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("acknowledged_by", sa.String(length=200), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_by", sa.String(length=200), nullable=True),
+        sa.Column("reason", JSON, nullable=True),
+        sa.Column("incident_id", sa.String(length=26), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_warnings")),
+    )
+    op.create_index("ix_warnings_incident", "warnings", ["incident_id"], unique=False)
+    op.create_index("ix_warnings_indicator", "warnings", ["indicator", "id"], unique=False)
+    op.create_index(
+        "uq_warnings_open",
+        "warnings",
+        ["indicator"],
+        unique=True,
+        postgresql_where=sa.text("state = 'open'"),
+        sqlite_where=sa.text("state = 'open'"),
+    )
+    op.create_table(
         "announcements",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("incident_id", sa.String(length=26), nullable=False),
@@ -786,9 +839,18 @@ def upgrade() -> None:
         sa.Column("signals", JSON, nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("unjudged", sa.Boolean(), nullable=False),
+        sa.Column("delivery", sa.String(length=255), nullable=True),
         sa.Column("error", JSON, nullable=True),
         sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("fk_receipts_source_id_sources")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_receipts")),
+    )
+    op.create_index(
+        "ix_receipts_delivery",
+        "receipts",
+        ["source_id", "delivery"],
+        unique=False,
+        postgresql_where=sa.text("delivery IS NOT NULL"),
+        sqlite_where=sa.text("delivery IS NOT NULL"),
     )
     op.create_index(
         "ix_receipts_not_understood",
@@ -1041,6 +1103,19 @@ def upgrade() -> None:
         sqlite_where=sa.text("held > 0"),
     )
     op.create_index(op.f("ix_units_pool_id"), "units", ["pool_id"], unique=False)
+    op.create_table(
+        "warning_entries",
+        sa.Column("warning_id", sa.String(length=26), nullable=False),
+        sa.Column("seq", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.String(length=200), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("said", JSON, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["warning_id"], ["warnings.id"], name=op.f("fk_warning_entries_warning_id_warnings")
+        ),
+        sa.PrimaryKeyConstraint("warning_id", "seq", name=op.f("pk_warning_entries")),
+    )
     op.create_table(
         "absences",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -1450,6 +1525,7 @@ def downgrade() -> None:
     op.drop_table("assessors")
     op.drop_index("ix_absences_person", table_name="absences")
     op.drop_table("absences")
+    op.drop_table("warning_entries")
     op.drop_index(op.f("ix_units_pool_id"), table_name="units")
     op.drop_index(
         "ix_units_held",
@@ -1519,6 +1595,12 @@ def downgrade() -> None:
         postgresql_where=sa.text("state = 'not_understood'"),
         sqlite_where=sa.text("state = 'not_understood'"),
     )
+    op.drop_index(
+        "ix_receipts_delivery",
+        table_name="receipts",
+        postgresql_where=sa.text("delivery IS NOT NULL"),
+        sqlite_where=sa.text("delivery IS NOT NULL"),
+    )
     op.drop_table("receipts")
     op.drop_index(op.f("ix_problems_incident_id"), table_name="problems")
     op.drop_index(
@@ -1546,6 +1628,15 @@ def downgrade() -> None:
     op.drop_table("assessments")
     op.drop_index(op.f("ix_announcements_incident_id"), table_name="announcements")
     op.drop_table("announcements")
+    op.drop_index(
+        "uq_warnings_open",
+        table_name="warnings",
+        postgresql_where=sa.text("state = 'open'"),
+        sqlite_where=sa.text("state = 'open'"),
+    )
+    op.drop_index("ix_warnings_indicator", table_name="warnings")
+    op.drop_index("ix_warnings_incident", table_name="warnings")
+    op.drop_table("warnings")
     op.drop_index(op.f("ix_timers_ref"), table_name="timers")
     op.drop_index(
         "ix_timers_grave",
@@ -1642,6 +1733,10 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_kept_answers_expires_at"), table_name="kept_answers")
     op.drop_table("kept_answers")
     op.drop_table("installation")
+    op.drop_table("indicators")
+    op.drop_index("uq_indicator_samples_moment", table_name="indicator_samples")
+    op.drop_index("ix_indicator_samples_at", table_name="indicator_samples")
+    op.drop_table("indicator_samples")
     op.drop_index(
         "uq_incidents_open_dedup",
         table_name="incidents",

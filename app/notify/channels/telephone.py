@@ -46,10 +46,12 @@ class _Telephone:
         return f"…{to[-2:]}" if _NUMBER.fullmatch(to) else "…"
 
     async def send(self, to: str, message: Message) -> Receipt:
-        """Hand the message to the provider, or raise `DeliveryError`; beyond the number's pace the provider is not asked."""
+        """Hand the message to the provider, or raise `DeliveryError`; beyond the number's pace only with what is
+        grave."""
         if problem := self.address_problem(to):
             raise DeliveryError(problem, permanent=True)
-        if (wait := self._pace.take(to, at=self._outgoing.clock.now())) is not None:
+        wait = self._pace.take(to, at=self._outgoing.clock.now(), grave=message.is_grave)
+        if wait is not None and not message.is_grave:
             raise DeliveryError(say("channel.pace", times=_PACE[0]), retry_after=wait, untried=True)
         told = as_told(message)
         values = {

@@ -1,7 +1,9 @@
 """Every name stands for something in the plan: positions, departments, playbooks, posts, pools."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Final
 
+from app.levels.indicator import Indicator
 from app.notify.document import DEPARTMENT_HEAD
 from app.plan.document import PlanDocument
 from app.plan.finding import Finding, error, unknown
@@ -21,6 +23,7 @@ from app.playbooks.document import (
 from app.resources.document import Demand, MaterialsPool, PeoplePool, Pool, TechnologyPool
 
 Named = tuple[str, str, str]  # path, name, clause
+WATCHED: Final = "monitoring.indicators"
 
 
 def steps_of(plan: PlanDocument) -> Iterator[tuple[str, str, Step]]:
@@ -45,6 +48,11 @@ def assets_of(plan: PlanDocument) -> Iterator[tuple[str, AssetParams]]:
     for path, _, step in steps_of(plan):
         if isinstance(step, HttpStep) and step.params.asset is not None:
             yield f"{path}.with.asset", step.params.asset
+
+
+def indicators_of(plan: PlanDocument) -> Mapping[str, Indicator]:
+    """What is watched and warns, by name; each stands under `WATCHED`."""
+    return plan.monitoring.indicators if plan.monitoring is not None else {}
 
 
 def tiers_of(plan: PlanDocument, pool: str) -> list[str]:
@@ -104,7 +112,11 @@ def types_exist(plan: PlanDocument) -> Iterator[Finding]:
         for index, rule in enumerate(plan.monitoring.routing if plan.monitoring else ())
         if rule.type is not None
     ]
-    return _missing("unknown_type", [*named, *routed], plan.types)
+    watched = [
+        (f"{WATCHED}.{name}.type", indicator.type, "EP-2.5")
+        for name, indicator in indicators_of(plan).items()
+    ]
+    return _missing("unknown_type", [*named, *routed, *watched], plan.types)
 
 
 def command_posts_exist(plan: PlanDocument) -> Iterator[Finding]:
@@ -183,6 +195,11 @@ def _positions_named(plan: PlanDocument) -> Iterator[Named]:
     yield "organisation.default_position", plan.organisation.default_position, "EP-2"
     if plan.monitoring is not None:
         yield "monitoring.owner", plan.monitoring.owner, "EP-1.4"
+        for colour, spec in plan.monitoring.warnings.items():
+            yield from _each(f"monitoring.warnings.{colour}.tell", spec.tell, "EP-2.5")
+    for name, indicator in indicators_of(plan).items():
+        if indicator.owner is not None:
+            yield f"{WATCHED}.{name}.owner", indicator.owner, "EP-2.5"
     for name, risk in plan.risks.items():
         yield f"risks.{name}.owner", risk.owner, "EP-3.1"
     for name, department in plan.organisation.departments.items():
