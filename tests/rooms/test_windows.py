@@ -155,15 +155,21 @@ async def test_one_that_makes_no_sense_is_refused(world: World) -> None:
 
 
 async def test_windows_cost_one_look_for_all_that_is_judged_together(world: World) -> None:
-    await put_up(world, sources=[], labels={"rack": "7"})
-    await world.receive(*(problem(f"p{number}") for number in range(20)))
-    async with world.db.reading() as session:
-        query = select(OutboxMessage.payload).where(OutboxMessage.topic == inbox.TOPIC)
-        payloads = list(await session.scalars(query.order_by(OutboxMessage.id)))
-    with statements(world.db) as said:
-        async with world.db.transaction() as session:
-            await correlation.judge(session, payloads, world.clock.now())
-    assert sum("FROM maintenance_windows" in one for one in said) == 1
+    """And no more of anything than without one."""
+    looked = []
+    for batch in ("before", "with"):
+        await world.receive(*(problem(f"{batch}-{number}") for number in range(20)))
+        async with world.db.reading() as session:
+            query = select(OutboxMessage.payload).where(OutboxMessage.topic == inbox.TOPIC)
+            payloads = list(await session.scalars(query.order_by(OutboxMessage.id)))[-20:]
+        with statements(world.db) as said:
+            async with world.db.transaction() as session:
+                await correlation.judge(session, payloads, world.clock.now())
+        looked.append((len(said), sum("FROM maintenance_windows" in one for one in said)))
+        world.later(hours=2)
+        await put_up(world, sources=[], labels={"rack": "7"})
+    assert looked[0] == looked[1]
+    assert looked[0][1] == 1
 
 
 @contextmanager

@@ -107,6 +107,10 @@ SAID: dict[str, tuple[Source, dict[str, Any]]] = {
     "c": (NET, {}),
     "grave": (PROM, {"type_hint": "network_outage", "level_hint": 1}),
     "grave by its facts": (PROM, {"type_hint": "system_outage", "facts": {"severity": "critical"}}),
+    "self-test": (
+        Source(id=ourselves.SELF_TEST, slug="x", kind="generic", name="M", default_type="other"),
+        {},
+    ),
     "silence": (WATCH, {"labels": {ourselves.SILENT: "prom"}, "level_hint": 4}),
 }
 
@@ -119,6 +123,7 @@ SAID: dict[str, tuple[Source, dict[str, Any]]] = {
         ({"sources": ["net"], "labels": {"site": "hz"}}, []),
         ({"types": ["network_outage"]}, ["a", "c"]),
         ({"departments": [LEVELS.types["system_outage"].department], "types": ["system_outage"]}, ["b"]),
+        ({"types": ["other"]}, ["silence"]),
         ({"departments": ["logistics"]}, []),
         ({"sources": ["net", "prom"]}, ["a", "b", "c", "silence"]),
         ({"sources": ["prom"], "holds_gravest": True}, ["a", "b", "grave", "grave by its facts", "silence"]),
