@@ -51,6 +51,7 @@ from app.plan.change_routes import router as plan_change_routes
 from app.plan.routes import router as plan_routes
 from app.playbooks.routes import router as playbook_routes
 from app.readiness.routes import router as readiness_routes
+from app.reports.routes import router as report_routes
 from app.resources.routes import router as resource_routes
 from app.reviews.routes import router as review_routes
 from app.risks.routes import router as risk_routes
@@ -75,7 +76,7 @@ from app.watch.routes import router as watch_routes
 # Looked through in this order: what comes by the thousand first.
 ROUTERS: Sequence[APIRouter] = (
     receiving_routes, incident_routes, of_incident_routes, playbook_routes, notify_routes, resource_routes,
-    review_routes, risk_routes, level_routes, plan_routes, plan_change_routes, simulation_routes, people_routes,
+    report_routes, review_routes, risk_routes, level_routes, plan_routes, plan_change_routes, simulation_routes, people_routes,
     roster_routes, readiness_routes,
     intake_routes, access_routes, parked_routes, watch_routes, holding_routes, stream_routes, vital_routes, problem_routes,
     console_routes, reaching_pages, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages, risk_pages, simulation_pages,

@@ -45,6 +45,17 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/api/v1/decisions/{decision_id}/choices"): ACTS,
     ("GET", "/api/v1/incidents/{incident_id}/announcements"): SEES,
     ("GET", "/api/v1/incidents/{incident_id}/report"): READS,
+    # reports
+    ("GET", "/api/v1/incidents/{incident_id}/reports"): READS,
+    ("POST", "/api/v1/incidents/{incident_id}/reports"): ACTS,
+    ("GET", "/api/v1/reports/{report_id}"): READS,
+    ("PATCH", "/api/v1/reports/{report_id}"): ACTS,
+    ("POST", "/api/v1/reports/{report_id}/transitions"): ACTS,
+    ("GET", "/api/v1/reports/{report_id}/versions"): READS,
+    ("GET", "/api/v1/reports/{report_id}/versions/{version}"): READS,
+    ("GET", "/api/v1/incidents/{incident_id}/oral-reports"): READS,
+    ("POST", "/api/v1/incidents/{incident_id}/oral-reports"): ACTS,
+    ("GET", "/r/{recipient_id}/{mark}"): Open.PUBLIC,
     # intake
     ("GET", "/api/v1/sources"): OVERSEES,
     ("POST", "/api/v1/sources"): MANAGES,

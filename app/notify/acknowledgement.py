@@ -21,6 +21,8 @@ from app.wording import Wording, say
 
 BY_LINK = "link"
 _PURPOSE = "acknowledge"
+OPENS = "page"
+"""What the mark in the address of a page is signed for; see `News.page`."""
 
 
 class Standing(StrEnum):
@@ -152,3 +154,8 @@ async def _linked(session: AsyncSession, vault: Vault, delivery_id: str, mark: s
     if found is None or not found.asks:
         raise NotFound(say("notify.no_such_link"))
     return found
+
+
+def opens(vault: Vault, page: str, mark: str) -> bool:
+    """Whether the mark is the one that `News.page`, as it was given there, was sent with."""
+    return vault.verify(OPENS, page, mark)

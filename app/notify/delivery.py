@@ -8,7 +8,7 @@ of HTTP or mail.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, cast
@@ -213,6 +213,8 @@ async def send(
     if channel is None:
         return Outcome(Result.FAILED, reason=say("notify.no_channel", channel=claimed.channel))
     message = compose(claimed, vault=vault, base_url=base_url, default_language=default_language)
+    if message.attachments:
+        message = await _with_files_drawn(message)
     try:
         receipt = await channel.send(claimed.address, message)
     except DeliveryError as error:
@@ -301,10 +303,20 @@ def compose(claimed: Claimed, *, vault: Vault, base_url: str, default_language: 
     )
 
 
+async def _with_files_drawn(message: Message) -> Message:
+    """A file that cannot be drawn keeps nothing back: the message says so and goes."""
+    files, problems = await attachments.drawn(message.attachments)
+    text = "\n\n".join([message.text, *(render(one, message.language) for one in problems)])
+    return replace(message, attachments=files, text=text)
+
+
 def _link(claimed: Claimed, vault: Vault, base_url: str) -> str | None:
     if claimed.asks:
         return acknowledgement.link(vault, base_url, claimed.delivery_id)
-    return f"{base_url.rstrip('/')}{claimed.page}" if claimed.page is not None else None
+    if claimed.page is None:
+        return None
+    mark = vault.sign(acknowledgement.OPENS, claimed.page)
+    return base_url.rstrip("/") + claimed.page.replace("{mark}", mark)
 
 
 def backoff(attempts: int, retry_after: timedelta | None, *, level: int, key: str) -> timedelta | None:
