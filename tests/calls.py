@@ -123,6 +123,16 @@ class Scene:
             ("POST", "/api/v1/incidents/{incident_id}/updates"): {"text": "We are at it"},
             ("POST", "/api/v1/tasks/{task_id}/transitions"): {"event": "start"},
             ("POST", "/api/v1/decisions/{decision_id}/choices"): {"choice": "approve"},
+            ("POST", "/api/v1/incidents/{incident_id}/reports"): {"kind": "final"},
+            ("PATCH", "/api/v1/reports/{report_id}"): {"parts": {"cause": "A cable was cut"}},
+            ("POST", "/api/v1/reports/{report_id}/transitions"): {"event": "send"},
+            ("POST", "/api/v1/incidents/{incident_id}/oral-reports"): {
+                "told": "Ada",
+                "position": "general_manager",
+                "at": "2026-11-22T19:00:00Z",
+                "way": "telephone",
+                "text": "All lines are down",
+            },
             ("POST", "/api/v1/sources"): {"slug": "other", "kind": "generic", "name": "Other"},
             ("PATCH", "/api/v1/sources/{slug}"): {"expect_every": "15m"},
             ("POST", "/api/v1/sources/{slug}/try"): ALERT,
@@ -268,6 +278,7 @@ async def set_the_scene(world: World) -> Scene:
     risk = await world.get("/risks/core_system_fails")
     assessment = await world.post("/assessments", {"risk": risk["id"], **SCORED_BY})
     drill = await world.post("/drills", DRILL)
+    report = await world.post(f"/incidents/{busy}/reports", {"kind": "first"}, role="management")
     async with world.parts.db.reading() as session:
         key = await session.scalar(select(Key.id).where(Key.name == "execution"))
     return Scene(
@@ -278,6 +289,7 @@ async def set_the_scene(world: World) -> Scene:
             "pool_id": pools[0]["id"], "reservation_id": held["id"],
             "revision_id": plan["revision"]["id"], "key": "none", "improvement_id": "none", "key_id": str(key),
             "parked_id": "1", "alias": "ivr", "name": "standby", "replenishment_id": "none",
+            "report_id": report["id"], "version": "1", "recipient_id": "none",
             "due_id": "none", "drill_id": drill["id"], "year": "2026",
             "position": "duty_lead", "lead_id": lead, "override_id": override["id"],
             "risk_id": risk["id"], "assessment_id": assessment["id"],
