@@ -119,6 +119,11 @@ class Scene:
             },
             ("POST", "/api/v1/incidents/{incident_id}/transitions"): {"event": "respond"},
             ("POST", "/api/v1/incidents/{incident_id}/acknowledgements"): {"note": "mine"},
+            ("POST", "/api/v1/incidents/{incident_id}/obligations/{obligation_id}/waive"): {
+                "reason": "told by phone"
+            },
+            ("POST", "/callbacks/chats/{group}"): {"payload": "{}"},
+            ("POST", "/callbacks/{way}"): {"text": "1"},
             ("PATCH", "/api/v1/incidents/{incident_id}/facts"): {"callers": 4},
             ("POST", "/api/v1/incidents/{incident_id}/updates"): {"text": "We are at it"},
             ("POST", "/api/v1/tasks/{task_id}/transitions"): {"event": "start"},
@@ -227,6 +232,19 @@ class Scene:
                 "evidence": "photo",
             },
             ("POST", "/api/v1/keys"): {"name": "tablet", "role": "execution"},
+            ("POST", "/api/v1/incidents/{incident_id}/announcements"): {"stage": "progress"},
+            ("POST", "/api/v1/announcements/{announcement_id}/versions"): {
+                "stage": "resolved",
+                "title": {"zh": "已恢复", "en": "It works again"},
+                "text": {"zh": "服务已恢复。", "en": "Service is back."},
+            },
+            ("POST", "/api/v1/announcements/{announcement_id}/transitions"): {"event": "approve"},
+            ("POST", "/api/v1/outlets"): {"id": "shop", "title": "The shop", "channel": "log"},
+            ("POST", "/api/v1/feedback"): {"text": "I cannot pay", "came": "phone", "kind": "complaint"},
+            ("POST", "/api/v1/feedback/{feedback_id}/transitions"): {
+                "event": "answer",
+                "answer": "You can now",
+            },
             ("POST", "/api/v1/risks"): {
                 "title": "A partner loses our data",
                 "category": "technical",
@@ -237,6 +255,9 @@ class Scene:
                 "review_on": "2027-01-31",
             },
             ("PATCH", "/api/v1/risks/{risk_id}"): {"impact": 4, "reason": "More customers than last year"},
+            ("POST", "/api/v1/indicators"): [{"name": "queue_length", "value": 12}],
+            ("POST", "/api/v1/warnings/{warning_id}/acknowledgements"): {"note": "mine"},
+            ("POST", "/api/v1/warnings/{warning_id}/transitions"): {"event": "lift", "reason": "A test"},
             ("POST", "/api/v1/assessments"): {"risk": self.places["risk_id"], **SCORED_BY},
             ("POST", "/api/v1/assessments/{assessment_id}/scores"): {
                 "position": "technical_head",
@@ -279,6 +300,12 @@ async def set_the_scene(world: World) -> Scene:
     assessment = await world.post("/assessments", {"risk": risk["id"], **SCORED_BY})
     drill = await world.post("/drills", DRILL)
     report = await world.post(f"/incidents/{busy}/reports", {"kind": "first"}, role="management")
+    await world.post("/indicators", {"name": "satisfaction", "value": 84})
+    warning = (await world.get("/warnings"))["items"][0]["id"]
+    owed = await world.get(f"/incidents/{busy}")
+    announcement = await world.post(f"/incidents/{busy}/announcements", {})
+    outlet = await world.post("/outlets", {"id": "mailing_list", "title": "All customers", "channel": "log"})
+    feedback = await world.post("/feedback", {"text": "Nobody answers", "came": "chat"})
     async with world.parts.db.reading() as session:
         key = await session.scalar(select(Key.id).where(Key.name == "execution"))
     return Scene(
@@ -293,7 +320,10 @@ async def set_the_scene(world: World) -> Scene:
             "due_id": "none", "drill_id": drill["id"], "year": "2026",
             "position": "duty_lead", "lead_id": lead, "override_id": override["id"],
             "risk_id": risk["id"], "assessment_id": assessment["id"],
+            "indicator": "satisfaction", "warning_id": warning,
+            "announcement_id": announcement["id"], "outlet_id": outlet["id"], "feedback_id": feedback["id"],
             "swap_id": "none", "absence_id": absence["id"], "feed_id": feed["id"],
+            "group": "duty", "way": "sms", "obligation_id": owed["obligations"][0]["id"] if owed["obligations"] else "none",
             "feed_mark": feed["url"].rpartition("/")[2].removesuffix(".ics"),
         },
         prom["key"], pager["key"],

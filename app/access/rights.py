@@ -1,6 +1,7 @@
 """Who may call what: every route, every role, on one page. What is not listed is refused to everybody.
 
-`PUBLIC` needs no key; where the address itself holds a secret mark (`/a/…`, `/calendars/…`), the room checks it. `SOURCE`
+`PUBLIC` needs no key; where the address itself holds a secret mark (`/a/…`, `/calendars/…`) or the
+body is signed (`/callbacks/…`), the room checks it. `SOURCE`
 routes check a monitoring source's own key themselves, because senders show it in their own ways.
 Finer rules (which level a role may declare, which task is whose) are the rooms' business.
 """
@@ -38,6 +39,8 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("PATCH", "/api/v1/incidents/{incident_id}/facts"): ACTS,
     ("POST", "/api/v1/incidents/{incident_id}/updates"): ACTS,
     ("GET", "/api/v1/incidents/{incident_id}/updates"): SEES,
+    ("GET", "/api/v1/obligations"): READS,
+    ("POST", "/api/v1/incidents/{incident_id}/obligations/{obligation_id}/waive"): MANAGES,
     ("GET", "/api/v1/incidents/{incident_id}/timeline"): SEES,
     ("GET", "/api/v1/incidents/{incident_id}/tasks"): SEES,
     ("POST", "/api/v1/tasks/{task_id}/transitions"): HELPS,
@@ -86,14 +89,24 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/a/page.css"): Open.PUBLIC,
     ("GET", "/a/{delivery_id}/{mark}"): Open.PUBLIC,
     ("POST", "/a/{delivery_id}/{mark}"): Open.PUBLIC,
+    ("GET", "/api/v1/answers"): READS,
+    ("POST", "/callbacks/chats/{group}"): Open.PUBLIC,  # the signature is the right
+    ("GET", "/callbacks/chats/{group}"): Open.PUBLIC,
+    ("POST", "/callbacks/{way}"): Open.PUBLIC,
     # people
     ("GET", "/api/v1/people"): READS,
     ("POST", "/api/v1/people"): MANAGES,
     ("POST", "/api/v1/people/import"): MANAGES,
     ("GET", "/api/v1/people/{person_id}"): READS,
-    ("PATCH", "/api/v1/people/{person_id}"): MANAGES,
+    (
+        "PATCH",
+        "/api/v1/people/{person_id}",
+    ): ACTS,  # of themselves how they are reached; the rest whoever manages
     ("POST", "/api/v1/people/{person_id}/leave"): MANAGES,
-    ("POST", "/api/v1/people/{person_id}/contacts/{contact_id}/test"): MANAGES,
+    (
+        "POST",
+        "/api/v1/people/{person_id}/contacts/{contact_id}/test",
+    ): ACTS,  # their own; of others whoever manages
     ("GET", "/api/v1/departments"): READS,
     ("POST", "/api/v1/departments"): MANAGES,
     ("GET", "/api/v1/positions"): READS,
@@ -188,6 +201,34 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/api/v1/assessments/{assessment_id}"): SEES,
     ("POST", "/api/v1/assessments/{assessment_id}/scores"): HELPS,
     ("POST", "/api/v1/assessments/{assessment_id}/transitions"): MANAGES,
+    # warnings
+    ("POST", "/api/v1/indicators"): ACTS,
+    ("GET", "/api/v1/indicators"): READS,
+    ("GET", "/api/v1/indicators/{indicator}"): READS,
+    ("GET", "/api/v1/indicators/{indicator}/samples"): READS,
+    ("GET", "/api/v1/warnings"): READS,
+    ("GET", "/api/v1/warnings/{warning_id}"): READS,
+    ("POST", "/api/v1/warnings/{warning_id}/acknowledgements"): ACTS,
+    ("POST", "/api/v1/warnings/{warning_id}/transitions"): MANAGES,
+    # customers
+    ("GET", "/status"): Open.PUBLIC,
+    ("GET", "/status.atom"): Open.PUBLIC,
+    ("GET", "/status.json"): Open.PUBLIC,
+    ("GET", "/status.css"): Open.PUBLIC,
+    ("GET", "/api/v1/incidents/{incident_id}/announcement-words"): READS,
+    ("POST", "/api/v1/incidents/{incident_id}/announcements"): ACTS,
+    ("GET", "/api/v1/announcements"): READS,
+    ("GET", "/api/v1/announcements/{announcement_id}"): READS,
+    ("POST", "/api/v1/announcements/{announcement_id}/versions"): ACTS,
+    ("POST", "/api/v1/announcements/{announcement_id}/transitions"): ACTS,  # approving: whom the plan names
+    ("GET", "/api/v1/outlets"): READS,
+    ("POST", "/api/v1/outlets"): MANAGES,
+    ("POST", "/api/v1/outlets/{outlet_id}/retire"): MANAGES,
+    ("GET", "/api/v1/feedback"): READS,
+    ("POST", "/api/v1/feedback"): ACTS,
+    ("GET", "/api/v1/feedback/{feedback_id}"): READS,
+    ("POST", "/api/v1/feedback/{feedback_id}/transitions"): ACTS,
+    ("GET", "/api/v1/feedback-figures"): READS,
     # access
     ("GET", "/api/v1/keys"): OVERSEES,
     ("POST", "/api/v1/keys"): LEADS,
@@ -205,6 +246,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/incidents/{incident_id}/acknowledgements"): ACTS,
     ("POST", "/incidents/{incident_id}/facts"): ACTS,
     ("POST", "/incidents/{incident_id}/updates"): ACTS,
+    ("POST", "/incidents/{incident_id}/obligations/{obligation_id}"): MANAGES,
     ("POST", "/incidents/{incident_id}/tasks/{task_id}"): HELPS,
     ("POST", "/incidents/{incident_id}/decisions/{decision_id}"): ACTS,
     ("GET", "/incidents/{incident_id}/review"): READS,
@@ -238,6 +280,18 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/risks/{risk_id}/assessments"): MANAGES,
     ("POST", "/risks/{risk_id}/assessments/{assessment_id}/scores"): ACTS,
     ("POST", "/risks/{risk_id}/assessments/{assessment_id}/transitions"): MANAGES,
+    ("GET", "/announcements"): READS,
+    ("GET", "/announcements/{announcement_id}"): READS,
+    ("GET", "/announcements/{announcement_id}/preview"): READS,
+    ("POST", "/announcements/{announcement_id}/versions"): ACTS,
+    ("POST", "/announcements/{announcement_id}/transitions"): ACTS,
+    ("GET", "/incidents/{incident_id}/announcements/new"): ACTS,
+    ("POST", "/incidents/{incident_id}/announcements"): ACTS,
+    ("POST", "/outlets"): MANAGES,
+    ("POST", "/outlets/{outlet_id}/retire"): MANAGES,
+    ("GET", "/feedback"): READS,
+    ("POST", "/feedback"): ACTS,
+    ("POST", "/feedback/{feedback_id}"): ACTS,
     ("POST", "/people/import"): MANAGES,
     ("POST", "/people/sample"): MANAGES,
     ("POST", "/people/{person_id}/availability"): MANAGES,
@@ -263,7 +317,12 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/api/v1/parked/{parked_id}/retry"): MANAGES,
 }
 
-WITHOUT_DATABASE: Final = frozenset({("GET", "/healthz"), ("GET", "/a/page.css")})
+WITHOUT_DATABASE: Final = frozenset(
+    {
+        ("GET", "/healthz"), ("GET", "/a/page.css"), ("GET", "/status"), ("GET", "/status.atom"), ("GET", "/status.json"),
+        ("GET", "/status.css"),
+    }
+)  # fmt: skip
 """Public, and answered whatever state the database is in: these take no turn at it."""
 
 OUTSIDE_TRANSACTIONS: Final = frozenset(

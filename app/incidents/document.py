@@ -1,4 +1,5 @@
-"""What the plan says of an incident as it is handled: command posts (EP-2.5, EG-1, ST-7) and written reports (EP-5.1)."""
+"""What the plan says of an incident as it is handled: command posts (EP-2.5, EG-1, ST-7), written reports (EP-5.1), and what
+concerns customers (EP-7.1.2, EG-3)."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -6,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from app.incidents.tables import Stage
 from app.vocabulary import Localised, Part, Slug, Span
 
 
@@ -63,3 +65,33 @@ class Reporting(Part):
     """Positions outside the centre that watch over it."""
     approved_by: list[Slug] = Field(default_factory=list)
     """Positions of which one approves what leaves the centre, leadership apart; never its author."""
+
+
+class Words(Part):
+    """What an announcement begins with before somebody edits it."""
+
+    title: Localised
+    text: Localised
+
+
+class FeedbackKind(Part):
+    """A kind of feedback: who answers it, and by when (EG-3)."""
+
+    title: Localised
+    position: Slug
+    answer_within: Span
+    complaint: bool = False
+    """Counted among the complaints."""
+
+
+class Customers(Part):
+    """What customers are told, and what becomes of what they say (EP-7.1.2, EP-7.3, EG-3)."""
+
+    approve_by: Annotated[list[Slug], Field(min_length=1)]
+    """Positions any holder of which may approve an announcement that somebody else wrote."""
+    announcements: dict[Slug, dict[Stage, Words]] = Field(default_factory=dict)
+    """By type of incident and stage, what an announcement begins with; `other` is for the types that have none."""
+    sorted_by: Slug
+    """The position that sorts feedback nobody has sorted."""
+    sort_within: Span
+    feedback: Annotated[dict[Slug, FeedbackKind], Field(min_length=1)]

@@ -16,7 +16,7 @@ from app.ids import new_id
 from app.incidents import record, timeline
 from app.incidents.tables import Incident, NumberSeries, State, Status
 from app.levels import grading, matrix
-from app.wording import kept
+from app.wording import Wording, kept
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,11 @@ class Alarm:
     reporter: str | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     level: int | None = None  # what the reporter says
-    level_hint: int | None = None  # what a monitoring source says
+    level_hint: int | None = None  # what a monitoring source says, or a rule of the plan for it
+    hinted_by: Wording | None = None  # the rule
     dedup_key: str | None = None
     source: str | None = None
+    group: str | None = None  # by which it is known to further problems that belong to it
     status: Status = Status.ACTUAL
 
 
@@ -57,11 +59,13 @@ async def raise_incident(
         department=alarm.department or kind.department, state=State.DETECTED, provisional=True, status=alarm.status,
         version=1, occurrence=1, calls=1, facts=dict(alarm.facts), reporter=alarm.reporter, raised_by=actor, source=alarm.source,
         signals=1 if alarm.source else 0, grew_at=at if alarm.source else None,
-        dedup_key=alarm.dedup_key, plan_revision=revision_id, playbook=kind.playbook,
+        dedup_key=alarm.dedup_key, group_key=alarm.group, plan_revision=revision_id, playbook=kind.playbook,
         occurred_at=alarm.occurred_at or at, detected_at=at, last_seq=0, last_hash="", level=kind.default_level,
     )  # fmt: skip
     scope = record.scope(incident)
-    graded = grading.at_first(kind, scope, alarm.facts, said=alarm.level, hint=alarm.level_hint)
+    graded = grading.at_first(
+        kind, scope, alarm.facts, said=alarm.level, hint=alarm.level_hint, hinted_by=alarm.hinted_by
+    )
     incident.level = graded.level
     incident.level_reason = kept(graded.reason)
     try:

@@ -36,7 +36,7 @@ async def look(session: AsyncSession, incident: Incident, *, at: datetime) -> No
         )
         if incident.warned_of != before[0]:
             await obligations.owe_update(session, incident, levels.levels[near.level], at=at)
-            outbox.put(session, "warning.begun", {"incident_id": incident.id}, ref=incident.id, at=at)
+            outbox.put(session, "incident.warned", {"incident_id": incident.id}, ref=incident.id, at=at)
         return
     assert before[1] is not None
     timeline.append(

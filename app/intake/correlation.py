@@ -2,11 +2,10 @@
 
 Called for each `signal.received`, in the transaction that marks it handled. Signals about one problem come in
 the order we received them; that need not be the order in which they were true, so each is held against the
-occurrence known last. A machine's "recovered" is recorded and told, and ends only what no human holds.
+occurrence known last. How a problem ends is said in `app.intake.endings`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
@@ -16,71 +15,24 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
 from app.ids import new_id
-from app.incidents import acknowledging, facts, lifecycle, raising, record, timeline
-from app.incidents.lifecycle import Event, Move
-from app.incidents.tables import OPEN_STATES, Incident, Status
-from app.intake import ourselves, reading, signals, storms, touched
+from app.incidents import acknowledging, facts, lifecycle, raising, record
+from app.incidents.tables import Incident
+from app.intake import endings, ourselves, reading, routed, signals, storms
 from app.intake.known import Known
-from app.intake.signals import Signal, SignalState
-from app.intake.tables import Outcome, Problem, Receipt, Source, Verdict
+from app.intake.signals import SignalState
+from app.intake.tables import MaintenanceWindow, Outcome, Problem, Receipt, Verdict
+from app.intake.word import Word, gets_a_line
 from app.levels import grading, matrix
 from app.rows import insert_all
-from app.wording import say
 
 # How long after the end a problem of the same occurrence is taken for a message overtaken on its way. Told
 # again later than that, it has begun again: Alertmanager ends an alert it hears nothing of, and when it hears
 # of it again, the alert has its old start.
 OVERTAKEN_WITHIN: Final = timedelta(minutes=5)
 FACTS_EVERY: Final = timedelta(minutes=1)  # for repeats; what changes the grading goes through at once
-_EACH_UP_TO: Final = 3  # repeats that get a line on the timeline each; later ones at 10, 100, 1000 …
 _STORM_BEGINS: Final = 2  # problems of one incident
-_COUNTED_FROM: Final = 10  # problems of one incident: the end of each is counted, and not told of singly
-_KEY_LENGTH: Final = 300
 log = structlog.get_logger("intake")
 _VERDICTS: Final = cast(Table, Verdict.__table__)
-
-
-@dataclass(frozen=True)
-class _Told:
-    """One signal, by whom, and when."""
-
-    known: Known
-    source: Source
-    signal: Signal
-    received_at: datetime
-    at: datetime
-
-    @property
-    def session(self) -> AsyncSession:
-        return self.known.session
-
-    @property
-    def actor(self) -> str:
-        return f"source:{self.source.slug}"
-
-    @property
-    def problem(self) -> Problem | None:
-        """What it speaks of, if we have heard of that."""
-        return self.known.problems.get((self.source.id, self.signal.dedup_key))
-
-    @property
-    def incident_key(self) -> str:
-        return signals.fit(f"{self.source.slug}:{self.signal.dedup_key}", _KEY_LENGTH)
-
-    def note(self, incident: Incident, kind: str, **data: Any) -> None:
-        signal = self.signal
-        timeline.append(
-            self.session,
-            incident,
-            kind,
-            actor=self.actor,
-            at=self.at,
-            source=self.source.slug,
-            problem=signal.dedup_key,
-            occurrence=signal.occurrence or None,
-            title=signal.title,
-            **data,
-        )
 
 
 async def judge(session: AsyncSession, payloads: Sequence[Mapping[str, Any]], at: datetime) -> None:
@@ -91,11 +43,11 @@ async def judge(session: AsyncSession, payloads: Sequence[Mapping[str, Any]], at
         (payload["source_id"], one.dedup_key) for payload, one in zip(payloads, said, strict=True)
     )
     told = [
-        _Told(
+        Word(
             known,
             known.sources[payload["source_id"]],
             signal,
-            datetime.fromisoformat(payload["received_at"]),
+            payload,
             at,
         )
         for payload, signal in zip(payloads, said, strict=True)
@@ -104,6 +56,9 @@ async def judge(session: AsyncSession, payloads: Sequence[Mapping[str, Any]], at
     verdicts: list[dict[str, Any]] = []
     for payload, one in zip(payloads, told, strict=True):
         problem = one.problem
+        if one.was_held:
+            await _released(one, problem)
+            continue
         outcome = await (_first_word(one) if problem is None else _further_word(one, problem))
         problem = one.problem
         if outcome == Outcome.UNKNOWN:
@@ -123,7 +78,8 @@ async def judge(session: AsyncSession, payloads: Sequence[Mapping[str, Any]], at
                 "at": at,
             }
         )
-    await insert_all(session, _VERDICTS, verdicts)
+    if verdicts:
+        await insert_all(session, _VERDICTS, verdicts)
     await _mark_judged(session, {payload["receipt_id"] for payload in payloads})
 
 
@@ -138,7 +94,7 @@ async def _mark_judged(session: AsyncSession, receipts: Collection[str]) -> None
     )
 
 
-async def _first_word(told: _Told) -> Outcome:
+async def _first_word(told: Word) -> Outcome:
     match told.signal.state:
         case SignalState.PROBLEM:
             return await _raise(told, _remember(told, SignalState.PROBLEM))
@@ -148,7 +104,7 @@ async def _first_word(told: _Told) -> Outcome:
     return Outcome.UNKNOWN
 
 
-async def _further_word(told: _Told, problem: Problem) -> Outcome:
+async def _further_word(told: Word, problem: Problem) -> Outcome:
     later = _is_later(told.signal.occurrence, problem.occurrence)
     problem.count += 1
     problem.last_seen_at = told.received_at
@@ -156,7 +112,7 @@ async def _further_word(told: _Told, problem: Problem) -> Outcome:
         case SignalState.PROBLEM:
             return await _problem(told, problem, later)
         case SignalState.RECOVERED:
-            return await _recovered(told, problem, later)
+            return await endings.recovered(told, problem, later)
         case SignalState.ACKED:
             return await _acked(told, problem, later)
         case SignalState.INFO:
@@ -166,13 +122,18 @@ async def _further_word(told: _Told, problem: Problem) -> Outcome:
 # ── something is wrong ────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _problem(told: _Told, problem: Problem, later: bool | None) -> Outcome:
+async def _problem(told: Word, problem: Problem, later: bool | None) -> Outcome:
     ended = problem.state == SignalState.RECOVERED
     if later is False or (ended and later is None and _was_overtaken(told, problem)):
         return Outcome.LATE
-    incident = await _open_incident(told, problem)
+    incident = await told.open_incident(problem)
     if later or ended:
+        came_back = ended and problem.quiet_at is not None and told.received_at < problem.quiet_at
         _begin_again(told, problem)
+        if incident is None:
+            return await _raise(told, problem)
+        return await (_flap if came_back else _recur)(told, problem, incident)
+    if problem.held is not None:
         return await (_raise(told, problem) if incident is None else _recur(told, problem, incident))
     if incident is not None:
         return await _repeat(told, problem, incident)
@@ -184,33 +145,27 @@ async def _problem(told: _Told, problem: Problem, later: bool | None) -> Outcome
     return await _raise(told, problem)
 
 
-async def _raise(told: _Told, problem: Problem) -> Outcome:
-    signal = told.signal
-    context = {"annotations": dict(signal.annotations), "links": list(signal.links)}
-    measured = {
-        name: value for name, value in {**context, **_measured(signal)}.items() if value not in (None, {}, [])
-    }
-    alarm = raising.Alarm(
-        title=signal.title,
-        type=signal.type_hint or told.source.default_type,
-        description=signal.text or None,
-        occurred_at=min(signal.started_at or told.received_at, told.received_at),
-        reporter=told.source.name,
-        facts=measured,
-        level_hint=signal.level_hint,
-        dedup_key=told.incident_key,
-        source=told.source.slug,
-        status=Status.TEST if told.source.id == ourselves.SELF_TEST else Status.ACTUAL,
-    )
-    storm = await told.known.storm(alarm) if told.source.id not in ourselves.OURS else None
+async def _raise(told: Word, problem: Problem) -> Outcome:
+    signal, taken = told.signal, await told.taken()
+    problem.dwell = int(taken.route.dwell.total_seconds())
+    window = await told.known.holder(taken, signal)
+    if window is not None:
+        return _hold(told, problem, window)
+    problem.window_id, problem.held = None, None
+    group = await told.known.group(taken)
+    if group is not None:
+        return _join_many(told, problem, group, is_storm=False)
+    storm = await told.known.storm(taken) if told.source.id not in ourselves.OURS else None
     if storm is not None:
-        return _join_storm(told, problem, storm)
-    incident, is_new = await raising.raise_incident(told.session, alarm, actor=told.actor, at=told.at)
+        return _join_many(told, problem, storm, is_storm=True)
+    incident, is_new = await raising.raise_incident(told.session, taken.alarm, actor=told.actor, at=told.at)
     problem.incident_id = incident.id
     told.known.changed(incident.id)
     if is_new:
         await told.known.raised(incident)
         problem.facts_at = told.at
+        if (rule := taken.route.rule) is not None:
+            told.note(incident, "signal.routed", rule=rule.id)
     else:
         incident = await told.known.held(incident.id)
         told.note(incident, "signal.joined")
@@ -220,28 +175,68 @@ async def _raise(told: _Told, problem: Problem) -> Outcome:
     return Outcome.RAISED if is_new else Outcome.JOINED
 
 
-def _join_storm(told: _Told, problem: Problem, incident: Incident) -> Outcome:
+def _join_many(told: Word, problem: Problem, incident: Incident, *, is_storm: bool) -> Outcome:
     """Counted on the incident; its facts are not mixed with those of another problem."""
     problem.incident_id = incident.id
     told.known.changed(incident.id)
     storms.begins(told.session, incident, at=told.at)
     incident.signals += 1
     incident.grew_at = told.at
-    if incident.signals == _STORM_BEGINS or _gets_a_line(incident.signals):
-        told.note(incident, "signal.storm", count=incident.signals)
+    if incident.signals == _STORM_BEGINS or gets_a_line(incident.signals):
+        if is_storm:
+            told.note(incident, "signal.storm", count=incident.signals)
+        else:
+            told.note(incident, "signal.grouped", count=incident.signals)
     return Outcome.JOINED
 
 
-def _measured(signal: Signal) -> dict[str, Any]:
-    """What grading rules may look at: labels, and the facts the sender names as such, which go first."""
-    return {**signal.labels, **signal.facts}
+def _hold(told: Word, problem: Problem, window: MaintenanceWindow) -> Outcome:
+    """Kept with the problem until the window is over: what was said last is what is judged then."""
+    problem.window_id, problem.held = window.id, dict(told.payload)
+    return Outcome.HELD
 
 
-async def _recur(told: _Told, problem: Problem, incident: Incident) -> Outcome:
+async def _released(told: Word, problem: Problem | None) -> None:
+    """The window that held it is over: what still burns raises, unless something newer has been said of it already.
+
+    Its verdict is written anew: what became of it in the end.
+    """
+    if problem is None or problem.held is None or problem.window_id is not None:
+        return
+    if problem.state == SignalState.RECOVERED:
+        problem.held = None
+        return
+    incident = await told.open_incident(problem)
+    outcome = await (_raise(told, problem) if incident is None else _recur(told, problem, incident))
+    if outcome != Outcome.HELD and problem.incident_id is not None:
+        told.note(await told.known.held(problem.incident_id), "signal.was_held", since=told.received_at)
+    became = {"outcome": outcome, "incident_id": problem.incident_id, "at": told.at}
+    await told.session.execute(
+        update(Verdict)
+        .where(Verdict.receipt_id == told.payload["receipt_id"], Verdict.position == told.payload["position"])
+        .values(became)
+    )
+
+
+async def _flap(told: Word, problem: Problem, incident: Incident) -> Outcome:
+    """It came back before it had been quiet for long enough: it was never over, and nobody is called anew."""
+    incident.flaps += 1
+    if gets_a_line(incident.flaps):
+        told.note(incident, "signal.flapping", count=incident.flaps)
+    await _tell_facts(told, problem, incident)
+    return Outcome.FLAPPED
+
+
+async def _recur(told: Word, problem: Problem, incident: Incident) -> Outcome:
     """It happened again while the incident is open: an earlier answer no longer holds, so call again.
 
     Whoever is being called already is called on: a problem that comes and goes must not begin the chain anew each time.
     """
+    window = await told.known.holder(await told.taken(), told.signal)
+    if window is not None:
+        told.note(incident, "signal.held", window=window.title)
+        return _hold(told, problem, window)
+    problem.window_id, problem.held = None, None
     incident.occurrence += 1
     incident.version += 1
     if incident.acknowledged_at is not None:
@@ -253,19 +248,19 @@ async def _recur(told: _Told, problem: Problem, incident: Incident) -> Outcome:
     return Outcome.RECURRED
 
 
-async def _repeat(told: _Told, problem: Problem, incident: Incident) -> Outcome:
-    if _gets_a_line(problem.count):
+async def _repeat(told: Word, problem: Problem, incident: Incident) -> Outcome:
+    if gets_a_line(problem.count):
         told.note(incident, "signal.repeated", count=problem.count)
     await _tell_facts(told, problem, incident)
     return Outcome.REPEATED
 
 
-async def _tell_facts(told: _Told, problem: Problem, incident: Incident) -> None:
+async def _tell_facts(told: Word, problem: Problem, incident: Incident) -> None:
     """Merge what was measured: once a minute at most, unless it changes the level."""
     if incident.signals >= _STORM_BEGINS and incident.dedup_key != told.incident_key:
         await _grade_up(told, incident)
         return
-    measured = _measured(told.signal)
+    measured = routed.measured(told.signal)
     merged = {name: value for name, value in {**incident.facts, **measured}.items() if value is not None}
     if merged == incident.facts or len(merged) > facts.MOST_FACTS:
         return
@@ -276,9 +271,9 @@ async def _tell_facts(told: _Told, problem: Problem, incident: Incident) -> None
     await facts.merge(told.session, incident, measured, actor=told.actor, at=told.at)
 
 
-async def _grade_up(told: _Told, incident: Incident) -> None:
+async def _grade_up(told: Word, incident: Incident) -> None:
     """A problem that joined in a storm hands its facts on only where they make the incident graver."""
-    measured = _measured(told.signal)
+    measured = routed.measured(told.signal)
     levels = await matrix.of(told.session, incident.plan_revision)
     _, kind = levels.type_of(incident.type)
     graded = grading.by_rules(kind, record.scope(incident), {**incident.facts, **measured})
@@ -294,53 +289,17 @@ async def _grades_otherwise(session: AsyncSession, incident: Incident, merged: M
     return after is not None and (before is None or before.level != after.level)
 
 
-# ── it is right again ─────────────────────────────────────────────────────────────────────────────────────
-
-
-async def _recovered(told: _Told, problem: Problem, later: bool | None) -> Outcome:
-    if later is False:
-        return Outcome.LATE
-    if later:
-        problem.occurrence = told.signal.occurrence
-    if problem.state == SignalState.RECOVERED:
-        problem.ended_at = told.received_at if later else problem.ended_at
-        return Outcome.REPEATED
-    problem.state, problem.ended_at = SignalState.RECOVERED, told.received_at
-    incident = await _open_incident(told, problem)
-    if incident is None:
-        return Outcome.SETTLED
-    still = await told.known.still_wrong(incident)
-    if still and incident.signals >= _COUNTED_FROM and not _gets_a_line(still):
-        return Outcome.RECOVERED  # one of many in a storm: the count is told at 1000, 100, 10, and at the end
-    told.note(incident, "signal.recovered", ended_at=told.signal.ended_at, still=still, text=told.signal.note)
-    payload = {
-        "incident_id": incident.id,
-        "source": told.source.slug,
-        "problem": problem.dedup_key,
-        "still": still,
-    }
-    outbox.put(told.session, "signal.recovered", payload, ref=incident.id, at=told.at)
-    if still or await touched.by_people(told.session, incident):
-        return Outcome.RECOVERED
-    levels = await matrix.of(told.session, incident.plan_revision)
-    move = Move(
-        spec=levels.levels[incident.level], reason=say("intake.recovered_untaken", source=told.source.name)
-    )
-    lifecycle.apply(told.session, incident, Event.CANCEL, actor=told.actor, at=told.at, move=move)
-    return Outcome.CANCELLED
-
-
 # ── somebody took it, or remarked something ───────────────────────────────────────────────────────────────
 
 
-async def _acked(told: _Told, problem: Problem, later: bool | None) -> Outcome:
+async def _acked(told: Word, problem: Problem, later: bool | None) -> Outcome:
     if later is False or problem.state == SignalState.RECOVERED:
         return Outcome.LATE
     if problem.state == SignalState.ACKED:
         return Outcome.REPEATED
-    incident = await _open_incident(told, problem)
+    incident = await told.open_incident(problem)
     if incident is None:
-        return Outcome.SETTLED
+        return Outcome.SETTLED if problem.held is None else Outcome.HELD
     problem.state = SignalState.ACKED
     told.note(incident, "signal.acked", text=told.signal.note)
     if await _was_taken_in(told, problem):
@@ -349,11 +308,11 @@ async def _acked(told: _Told, problem: Problem, later: bool | None) -> Outcome:
     return Outcome.ACKED
 
 
-async def _info(told: _Told, problem: Problem) -> Outcome:
-    incident = await _open_incident(told, problem)
+async def _info(told: Word, problem: Problem) -> Outcome:
+    incident = await told.open_incident(problem)
     if incident is None:
-        return Outcome.UNKNOWN
-    if _gets_a_line(problem.count):
+        return Outcome.UNKNOWN if problem.held is None else Outcome.HELD
+    if gets_a_line(problem.count):
         told.note(incident, "signal.noted", text=told.signal.text or told.signal.note)
     return Outcome.NOTED
 
@@ -361,7 +320,7 @@ async def _info(told: _Told, problem: Problem) -> Outcome:
 # ── what is known ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _remember(told: _Told, state: SignalState) -> Problem:
+def _remember(told: Word, state: SignalState) -> Problem:
     problem = Problem(
         id=new_id(told.at),
         source_id=told.source.id,
@@ -376,7 +335,7 @@ def _remember(told: _Told, state: SignalState) -> Problem:
     return problem
 
 
-async def _was_taken_in(told: _Told, problem: Problem) -> bool:
+async def _was_taken_in(told: Word, problem: Problem) -> bool:
     """Whether the problem's incident was raised for another one, whose storm it belongs to."""
     if problem.incident_id is None:
         return False
@@ -384,28 +343,15 @@ async def _was_taken_in(told: _Told, problem: Problem) -> bool:
     return incident.signals > 1 and incident.dedup_key not in (None, told.incident_key)
 
 
-def _begin_again(told: _Told, problem: Problem) -> None:
+def _begin_again(told: Word, problem: Problem) -> None:
     problem.occurrence = told.signal.occurrence or problem.occurrence
-    problem.state, problem.ended_at = SignalState.PROBLEM, None
+    problem.state, problem.ended_at, problem.quiet_at = SignalState.PROBLEM, None, None
     told.known.changed(problem.incident_id)
 
 
-def _was_overtaken(told: _Told, problem: Problem) -> bool:
+def _was_overtaken(told: Word, problem: Problem) -> bool:
     same = bool(told.signal.occurrence) and problem.ended_at is not None
     return same and told.received_at - (problem.ended_at or told.received_at) < OVERTAKEN_WITHIN
-
-
-async def _open_incident(told: _Told, problem: Problem) -> Incident | None:
-    """The open incident of the problem, locked; one that was merged into another is found there."""
-    name, seen = problem.incident_id, set[str]()
-    while name is not None and name not in seen:  # two may be merged into each other
-        seen.add(name)
-        incident = await told.known.held(name)
-        if incident.state in OPEN_STATES:
-            problem.incident_id = incident.id
-            return incident
-        name = incident.merged_into
-    return None
 
 
 def _is_later(one: str, known: str) -> bool | None:
@@ -421,7 +367,3 @@ def _is_later(one: str, known: str) -> bool | None:
 def _begun(occurrence: str) -> datetime | None:
     digits = occurrence.isascii() and occurrence.isdigit() and len(occurrence) <= 15
     return reading.moment(int(occurrence) if digits else occurrence)
-
-
-def _gets_a_line(count: int) -> bool:
-    return count <= _EACH_UP_TO or str(count).strip("0") == "1"

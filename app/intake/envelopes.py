@@ -1,4 +1,4 @@
-"""In what a body comes: JSON, a form, a mail, or the headers of a binary CloudEvent; inside is one JSON value.
+"""In what a body comes: JSON, a form, XML, a mail, or the headers of a binary CloudEvent; inside is one JSON value.
 
 What is kept of a request is a body and its content type, and these two are enough to read it again: what stands only in headers is
 written into the body first. Which kind of source it belongs to is not known here.
@@ -19,6 +19,7 @@ from python_multipart.exceptions import FormParserError
 
 from app import door
 from app.errors import Malformed
+from app.intake import markup
 from app.intake.signals import NotUnderstood
 from app.wording import say
 
@@ -27,6 +28,8 @@ _URLENCODED: Final = "application/x-www-form-urlencoded"
 _MULTIPART: Final = "multipart/form-data"
 _MAIL: Final = "message/rfc822"
 _VERSION: Final = "ce-specversion"
+_BLANK: Final = b"\xef\xbb\xbf \t\r\n"
+_LOOKED_AT: Final = 100  # bytes from the beginning
 _MOST_FIELDS: Final = 1_000
 _LONGEST_TEXT: Final = 20_000  # characters of a mail; a signal keeps half of it
 
@@ -39,12 +42,19 @@ def document_of(body: bytes, content_type: str | None) -> Any:
     try:
         return door.parse_json(body, lenient_keys=True)
     except Malformed as error:
+        if _is_xml(body, kind):
+            return _strict(markup.document_of(body))
         if kind not in (_URLENCODED, _MULTIPART):
             raise NotUnderstood(error.detail) from error
     fields = _fields(body, kind, content_type or "")
     if set(fields) == {"data"}:
         return document_of(fields["data"].encode(), None)
     return _strict(fields)
+
+
+def _is_xml(body: bytes, kind: str) -> bool:
+    # Its senders call it many things, and JSON never begins like that.
+    return kind.endswith(("/xml", "+xml")) or body[:_LOOKED_AT].lstrip(_BLANK).startswith(b"<")
 
 
 def standing_alone(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
-from sqlalchemy import Select, Table, select
+from sqlalchemy import Select, Table, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
@@ -23,7 +23,7 @@ from app.intake import admission, enrolment, ourselves
 from app.intake.admission import Asking
 from app.intake.envelopes import document_of, standing_alone
 from app.intake.kinds import KINDS, Kind
-from app.intake.signals import NotUnderstood, Signal, packed
+from app.intake.signals import KEY_LENGTH, NotUnderstood, Signal, fit, packed
 from app.intake.tables import Receipt, ReceiptState, Source, Verdict
 from app.outbox import Urgency
 from app.rows import insert_all
@@ -88,12 +88,14 @@ async def keep(
 ) -> list[Kept | Problem]:
     """Store what these requests bring, in their order; a caller who may not gets the refusal, and leaves nothing.
 
-    Four statements for all of them together: keys, sources, receipts, messages.
+    Four statements for all of them together: keys, sources, receipts, messages; a fifth where a sender numbers its deliveries. What
+    was taken in once under its number is answered with that receipt, and no signals.
     """
     sources = await admission.admit_all(session, [one.asking for one in told], vault=vault, at=at)
     answers: list[Kept | Problem] = []
     receipts: list[dict[str, Any]] = []
     told_of: list[tuple[str, Mapping[str, Any]]] = []
+    known = await _delivered(session, zip(told, sources, strict=True))
     for one, source in zip(told, sources, strict=True):
         if isinstance(source, Problem):
             answers.append(source)
@@ -101,8 +103,14 @@ async def keep(
         if KINDS[source.kind].is_certified and not one.is_verified:
             answers.append(Forbidden(say("intake.sns.signature")))
             continue
+        mark = (source.id, _delivery(one, source))
+        if mark in known:
+            answers.append(Kept(known[mark], KINDS[source.kind], ()))
+            continue
         kept = _understood(one, source, at)
         answers.append(kept)
+        if mark[1] and kept.refusal is None:
+            known[mark] = kept.receipt_id
         signals = [packed(signal) for signal in kept.signals]
         receipts.append(_receipt(one, source, kept, signals, at))
         told_of.extend(messages(source, kept.receipt_id, signals, at))
@@ -110,6 +118,29 @@ async def keep(
         await insert_all(session, _RECEIPTS, receipts)
         await send(session, told_of, at=at)
     return answers
+
+
+async def _delivered(
+    session: AsyncSession, asked: Iterable[tuple[Told, Source | Problem]]
+) -> dict[tuple[str, str], str]:
+    """The receipts of those deliveries that were understood before, by source and number."""
+    marks = {
+        (source.id, mark)
+        for one, source in asked
+        if isinstance(source, Source) and (mark := _delivery(one, source))
+    }
+    if not marks:
+        return {}
+    rows = await session.execute(
+        select(Receipt.source_id, Receipt.delivery, Receipt.id).where(
+            tuple_(Receipt.source_id, Receipt.delivery).in_(marks), Receipt.state == ReceiptState.UNDERSTOOD
+        )
+    )
+    return {(source_id, delivery or ""): receipt_id for source_id, delivery, receipt_id in rows}
+
+
+def _delivery(told: Told, source: Source) -> str:
+    return fit(KINDS[source.kind].delivery(told.document), KEY_LENGTH)
 
 
 def _understood(told: Told, source: Source, at: datetime) -> Kept:
@@ -138,6 +169,7 @@ def _receipt(
         ),
         "signals": signals,
         "unjudged": bool(signals),
+        "delivery": _delivery(told, source) or None,
         "state": ReceiptState.UNDERSTOOD if refusal is None else ReceiptState.NOT_UNDERSTOOD,
         "error": error,
     }
@@ -178,6 +210,7 @@ async def say_ourselves(session: AsyncSession, source: Source, signal: Signal, *
         "body": b"{}",
         "signals": [said],
         "unjudged": True,
+        "delivery": None,
         "state": ReceiptState.UNDERSTOOD,
         "error": None,
     }

@@ -17,6 +17,7 @@ from app.intake.sources import (
     alertmanager,
     aliyun,
     azure,
+    cap,
     cloudevents,
     datadog,
     flashduty,
@@ -53,6 +54,9 @@ class Kind:
     signed: Scheme = signatures.STANDARD  # how it signs, where it shares a secret with us
     is_certified: bool = False  # every body bears a signature whose certificate has to be fetched
     reads_anything: bool = False  # whatever comes, and nothing, is understood
+    delivery: Callable[[Any], str] = lambda _: (
+        ""
+    )  # the number of a document of it, the same each time it is sent
     secrets: Callable[[Any], Iterable[str]] = lambda _: ()  # in a document of it, which must not be kept
 
     def overloaded(self) -> Problem:
@@ -80,13 +84,14 @@ KINDS: Final[Mapping[str, Kind]] = {
             secrets=uptime_kuma.secrets,
         ),
         Kind("azure", azure.parse, success=200, overload=503),
-        Kind("sns", sns.parse, success=200, overload=503, is_certified=True),
+        Kind("sns", sns.parse, success=200, overload=503, is_certified=True, delivery=sns.delivery),
         Kind("sentry", sentry.parse, success=200, overload=503, comes_again=False, signed=signatures.SENTRY),
         Kind("datadog", datadog.parse, success=200, overload=503),
         Kind("icinga2", icinga.parse, success=200, overload=503),
         Kind("nagios", icinga.parse, success=200, overload=503),
-        Kind("cloudevents", cloudevents.parse, success=202, overload=429),
+        Kind("cloudevents", cloudevents.parse, success=202, overload=429, delivery=cloudevents.delivery),
         Kind("flashduty", flashduty.parse, success=200, overload=429),
+        Kind("cap", cap.parse, success=200, overload=503),
         Kind("mail", mail.parse, success=202, overload=503),
         Kind("heartbeat", heartbeat.parse, success=200, overload=503, reads_anything=True),
         Kind("generic", generic.parse, success=202, overload=503),

@@ -4,7 +4,7 @@ Lives within one transaction. The incidents in it are locked, so nobody else cha
 has the signals, because the engine gives a `ref` to one transaction at a time.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -13,12 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import inline
 from app.incidents import record
-from app.incidents.raising import Alarm
-from app.incidents.tables import Incident, State, Status
-from app.intake import storms
-from app.intake.signals import SignalState
+from app.incidents.tables import Incident, Status
+from app.intake import storms, windows
+from app.intake.routed import Taken
+from app.intake.signals import Signal, SignalState
 from app.intake.storms import Place
-from app.intake.tables import Problem, Source
+from app.intake.tables import MaintenanceWindow, Problem, Source
 from app.levels import grading, matrix
 from app.levels.document import Levels
 
@@ -32,7 +32,9 @@ class Known:
     _open_keys: set[str] = field(default_factory=set)  # of incidents that may take a new problem in
     _held: dict[str, Incident] = field(default_factory=dict)
     _storms: dict[Place, Incident] = field(default_factory=dict)
+    _groups: dict[str, Incident] = field(default_factory=dict)
     _wrong: dict[str, int] = field(default_factory=dict)  # problems of an incident that have not ended
+    _windows: Sequence[MaintenanceWindow] | None = None
     _levels: Levels | None = None
 
     async def look(self, keys: Iterable[tuple[str, str]]) -> None:
@@ -63,42 +65,59 @@ class Known:
             self._held[name] = await record.locked(self.session, name)
         return self._held[name]
 
-    async def storm(self, alarm: Alarm) -> Incident | None:
+    async def holder(self, taken: Taken, signal: Signal) -> MaintenanceWindow | None:
+        """The maintenance window that holds the signal; the windows are read once for all of them."""
+        if self._windows is None:
+            self._windows = await windows.holding(self.session, at=self.at)
+        return windows.holder(self._windows, taken, signal) if self._windows else None
+
+    async def group(self, taken: Taken) -> Incident | None:
+        """The open incident, locked, that the routing rule makes it a part of, unless it is graver; asked of the database until
+        one is found."""
+        rule, key = taken.route.rule, taken.route.group
+        if key is None or rule is None or rule.group is None or taken.alarm.dedup_key in self._open_keys:
+            return None
+        found = self._groups.get(key)
+        if (
+            found is None
+            or found.state in storms.OVER
+            or not storms.grew_within(found, rule.group.within, self.at)
+        ):
+            found = await storms.group_for(self.session, key, rule.group.within, at=self.at)
+            if found is not None:
+                self._groups[key] = self._held[found.id] = found
+                self.changed(found.id)
+        return None if found is None or grading.is_graver(taken.graded.level, found.level) else found
+
+    async def storm(self, taken: Taken) -> Incident | None:
         """`storms.incident_for`, asked of the database until a storm is found, and once more after each new incident."""
+        alarm = taken.alarm
         if alarm.dedup_key in self._open_keys:
             return None
-        levels = await self._levels_in_force()
-        type_name, kind = levels.type_of(alarm.type)
-        place = Place(alarm.source, type_name, alarm.status)
+        place = Place(alarm.source, taken.type, alarm.status)
         found = self._storms.get(place)
         if found is None or found.state in storms.OVER:
             found = await self._look_for_storm(place)
-        if found is None:
-            return None
-        # By its own words, as if it were raised for itself.
-        scope = {
-            **record.scope(found), "title": alarm.title, "description": alarm.description or "", "level": kind.default_level,
-            "department": alarm.department or kind.department, "state": str(State.DETECTED),
-            "occurred_at": alarm.occurred_at or self.at, "detected_at": self.at,
-        }  # fmt: skip
-        graded = grading.at_first(kind, scope, alarm.facts, said=alarm.level, hint=alarm.level_hint)
-        return None if grading.is_graver(graded.level, found.level) else found
+        return None if found is None or grading.is_graver(taken.graded.level, found.level) else found
 
     async def raised(self, incident: Incident) -> None:
         """A new incident beside a storm that is known here is graver than that, and takes it over."""
         place = Place(incident.source, incident.type, Status(incident.status))
         if self._storms.pop(place, None) is not None:
             await self._look_for_storm(place)
+        if incident.group_key is not None:
+            self._groups[incident.group_key] = self._held[incident.id] = incident
 
     async def _look_for_storm(self, place: Place) -> Incident | None:
-        levels = await self._levels_in_force()
+        levels = await self.levels_in_force()
         found = await storms.incident_for(self.session, place, levels.storm, at=self.at)
         if found is not None:
             self._storms[place] = self._held[found.id] = found
             self.changed(found.id)
         return found
 
-    async def _levels_in_force(self) -> Levels:
+    async def levels_in_force(self) -> Levels:
+        """What the plan in force says of types, levels and routing; read once for all of them."""
         if self._levels is None:
             _, self._levels = await matrix.in_force(self.session)
         return self._levels
@@ -109,13 +128,14 @@ class Known:
             self._wrong.pop(incident_id, None)
 
     async def still_wrong(self, incident: Incident) -> int:
-        """How many problems of the incident, and of those merged into it, have not ended, now that one more has."""
+        """How many problems of the incident, and of those merged into it, have not ended or not been quiet for long enough, now
+        that one more has."""
         if (known := self._wrong.get(incident.id)) is None:
             await self.session.flush()
             merged = select(Incident.id).where(Incident.merged_into == incident.id)
             query = select(func.count()).where(
                 or_(Problem.incident_id == incident.id, Problem.incident_id.in_(merged)),
-                Problem.state != SignalState.RECOVERED,
+                or_(Problem.state != SignalState.RECOVERED, Problem.quiet_at.is_not(None)),
             )
             known = int(await self.session.scalar(query) or 0) + 1
         self._wrong[incident.id] = known - 1

@@ -17,7 +17,10 @@ SELF_TEST: Final = "0" * 26
 WATCH: Final = "0" * 25 + "1"
 """Says what is really wrong with the product's surroundings, such as a source that fell silent."""
 OURS: Final = (SELF_TEST, WATCH)
-_SLUGS: Final = {SELF_TEST: "muster:self-test", WATCH: "muster:watch"}
+WATCH_SLUG: Final = "muster:watch"
+SILENT: Final = "silent_source"
+"""The label by which the watch names the source that fell silent."""
+_SLUGS: Final = {SELF_TEST: "muster:self-test", WATCH: WATCH_SLUG}
 
 
 async def source(session: AsyncSession, which: str, *, at: datetime) -> Source:

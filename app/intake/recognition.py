@@ -45,6 +45,8 @@ def _guess(body: Any) -> tuple[str | None, str | None]:
         return None, None
     if "alerts" in body and "groupLabels" in body:
         return _alertmanager_family(body)
+    if isinstance(alert := body.get("alert"), Mapping) and "msgType" in alert:
+        return "Common Alerting Protocol", "cap"
     return next(((product, kind) for product, kind, fields in _MARKS if fields <= body.keys()), (None, None))
 
 

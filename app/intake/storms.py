@@ -8,14 +8,14 @@ and takes the storm over. Each problem has its row, its verdict and its part in 
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
-from app.db import inline
+from app.db import in_turn, inline
 from app.incidents import lifecycle, record, timeline
 from app.incidents.lifecycle import Event, Move
 from app.incidents.tables import Incident, State, Status
@@ -73,6 +73,28 @@ async def incident_for(
     if others:
         await _take_in(session, found, others, actor=f"source:{place.source}", at=at)
     return found
+
+
+async def group_for(session: AsyncSession, key: str, within: timedelta, *, at: datetime) -> Incident | None:
+    """The open incident, locked, that a further problem of this group joins; `None`: the next one begins a new incident.
+
+    One such look at a time: of two first problems of a group only one raises an incident.
+    """
+    await in_turn(session, f"group:{key}")
+    query = select(Incident.id).where(
+        Incident.group_key == key, Incident.state.not_in(inline(OVER)), Incident.grew_at > at - within
+    )
+    name = await session.scalar(query.order_by(Incident.level, Incident.id).limit(1))
+    if name is None:
+        return None
+    found = await record.locked(session, name)
+    # Who held its lock may have ended it.
+    return found if found.state not in OVER else await group_for(session, key, within, at=at)
+
+
+def grew_within(incident: Incident, within: timedelta, at: datetime) -> bool:
+    """Whether a problem became a part of it lately."""
+    return incident.grew_at is not None and incident.grew_at > at - within
 
 
 def begins(session: AsyncSession, incident: Incident, *, at: datetime) -> None:

@@ -50,12 +50,20 @@ class Receipt(Base):
     unjudged: Mapped[bool] = mapped_column(
         default=False
     )  # it has signals, and nothing came of any of them yet
+    delivery: Mapped[str | None] = mapped_column(
+        String(255)
+    )  # the number its sender gave it, where it numbers them
     error: Mapped[dict[str, Any] | None]  # a wording, and under `errors` a wording for each mistake
 
     __table_args__ = (
         Index(
             "ix_receipts_not_understood", "received_at",
             postgresql_where=text("state = 'not_understood'"), sqlite_where=text("state = 'not_understood'"),
+        ),
+        # Has this been delivered before?
+        Index(
+            "ix_receipts_delivery", "source_id", "delivery",
+            postgresql_where=text("delivery IS NOT NULL"), sqlite_where=text("delivery IS NOT NULL"),
         ),
         # The auditor's question: what waits to be judged, and not a week of what was.
         Index("ix_receipts_unjudged", "id", postgresql_where=text("unjudged"), sqlite_where=text("unjudged = 1")),
@@ -69,6 +77,10 @@ class Outcome(StrEnum):
     JOINED = "joined"  # an incident that somebody had opened for it already
     REPEATED = "repeated"  # nothing new: counted
     RECURRED = "recurred"  # it happened again while its incident was open
+    FLAPPED = (
+        "flapped"  # it came back before it had been quiet for its dwell time: counted, nobody is called anew
+    )
+    HELD = "held"  # a maintenance window holds it: kept, nobody is called until the window is over
     RECOVERED = "recovered"  # it ended; a person decides what follows
     CANCELLED = "cancelled"  # it ended, and so did the incident that nobody held
     ACKED = "acked"  # somebody took it in the sender's own tool
@@ -108,5 +120,50 @@ class Problem(Base):
     ended_at: Mapped[datetime | None]  # when we were told that the latest occurrence ended
     facts_at: Mapped[datetime | None]  # when its facts last went to the incident
     count: Mapped[int] = mapped_column(default=1)  # how often it was told, repeats included
+    dwell: Mapped[int] = mapped_column(default=0)  # seconds it must be quiet before it is over
+    quiet_at: Mapped[datetime | None]  # it ended, and is over then unless it comes back before
+    window_id: Mapped[str | None] = mapped_column(ForeignKey("maintenance_windows.id"))  # holds it
+    held: Mapped[dict[str, Any] | None]  # what was last said of it meanwhile, as the engine was told
 
-    __table_args__ = (UniqueConstraint("source_id", "dedup_key"),)
+    __table_args__ = (
+        UniqueConstraint("source_id", "dedup_key"),
+        Index(
+            "ix_problems_held", "window_id",
+            postgresql_where=text("window_id is not null"), sqlite_where=text("window_id is not null"),
+        ),
+    )  # fmt: skip
+
+
+class Repeats(StrEnum):
+    DAILY = "daily"
+    WEEKLY = "weekly"
+
+
+class MaintenanceWindow(Base):
+    """Work on something that monitoring watches: what matches is kept meanwhile, and nobody is called."""
+
+    __tablename__ = "maintenance_windows"
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    title: Mapped[str] = mapped_column(String(200))
+    reason: Mapped[str] = mapped_column(Text)
+    begins_at: Mapped[datetime]  # of the first time
+    ends_at: Mapped[datetime]
+    repeats: Mapped[Repeats | None] = mapped_column(String(8))
+    until: Mapped[datetime | None]  # no time begins later
+    zone: Mapped[str] = mapped_column(String(64))  # by whose clocks it repeats
+    over_at: Mapped[datetime | None]  # it holds nothing from then on; none: it repeats for ever
+    changed_from: Mapped[datetime | None]  # the time that begins then …
+    changed_to: Mapped[datetime | None]  # … ends then instead
+    # All that is given must match; of several of one kind, one is enough.
+    sources: Mapped[list[Any]]  # slugs
+    labels: Mapped[dict[str, Any]]
+    types: Mapped[list[Any]]
+    departments: Mapped[list[Any]]
+    holds_gravest: Mapped[bool]  # also what is of level 1
+    set_by: Mapped[str] = mapped_column(String(200))
+    set_at: Mapped[datetime]
+    changes: Mapped[list[Any]]  # event, by, at, reason, ends_at
+    version: Mapped[int] = mapped_column(default=1)
+
+    __table_args__ = (Index("ix_maintenance_over", "over_at"),)

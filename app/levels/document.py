@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, model_validator
 
+from app.levels.routing import Flapping, RoutingRule
 from app.vocabulary import Layer, LevelNumber, Localised, Part, Slug, Span, When
 
 
@@ -72,6 +73,8 @@ class LevelSpec(Part):
     """What `muster check` holds the chain of this level to."""
     update_owner: Slug
     """The position that owes the status updates."""
+    update_to: list[Slug] = Field(default_factory=list)
+    """The positions they are owed to, whatever audience an update is for; empty: the commander alone (EP-5.3)."""
     declared_by: Layer = Layer.MANAGEMENT
     """The layer that activates and closes this level (EP-2.1, EP-2.2)."""
     start: Literal["by_decision", "automatic"] = "by_decision"
@@ -81,6 +84,8 @@ class LevelSpec(Part):
     command_post: Slug
     """The command post formed at activation (EP-2.5)."""
     closing: list[ClosingCondition] = Field(default_factory=list)
+    answer_holds: Span | None = None
+    """How long "I have it" holds with nothing done; then the chain asks again (EP-5.2). None: as long as `targets.update_every`."""
     remind_before: Span = timedelta(minutes=5)
     """How long before an update is due its owner is reminded (EP-5.3)."""
 
@@ -275,6 +280,9 @@ class Levels(Part):
     playbooks: list[Slug] = Field(default_factory=list)
     """The playbooks an incident can be activated with."""
     storm: Storm = Field(default_factory=Storm)
+    routing: list[RoutingRule] = Field(default_factory=list)
+    """What signals are taken for: the first rule that holds decides."""
+    flapping: Flapping = Field(default_factory=Flapping)
     time_zone: str = "UTC"
     """IANA name; the zone in which the centre lives."""
 

@@ -52,14 +52,18 @@ def at_first(
     *,
     said: int | None,
     hint: int | None,
+    hinted_by: Wording | None = None,
 ) -> Graded:
-    """The provisional level: what the reporter said, else the rules, else the source's hint, else the type's default."""
+    """The provisional level: what the reporter said, else the rules, else the hint, else the type's default.
+
+    The hint is a routing rule's, `hinted_by` which, or else the source's own.
+    """
     if said is not None:
         return Graded(said, say("levels.by_reporter"))
     if (ruled := by_rules(kind, incident, facts)) is not None:
         return ruled
     if hint is not None:
-        return Graded(hint, say("levels.by_hint"))
+        return Graded(hint, hinted_by or say("levels.by_hint"))
     return Graded(kind.default_level, say("levels.by_default", type=kind.title.model_dump()))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, Protocol
 
+from app.outbox import Urgency
 from app.outgoing import CallFailed, FailureKind
 from app.wording import Wording, render, say
 
@@ -37,6 +38,17 @@ class Attachment:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """How a message can be answered without its link, where the way it goes brings answers back."""
+
+    code: str  # names the call: typed into a telephone or a group
+    button: str = field(repr=False)  # `delivery.mark`: proves that whoever shows it has the message
+    cannot_label: str
+    hint: str  # "Answer 1 4821 (I have it) or 2 4821 (I cannot)."
+    keys_hint: str  # "Press 1 if you have it, 2 if you cannot."
+
+
+@dataclass(frozen=True)
 class Message:
     """What one person is told, written in their language.
 
@@ -57,8 +69,13 @@ class Message:
     level: int  # 1 is the gravest
     exercise: bool
     kind: str
+    asked: Asked | None = None  # none: it asks for nothing, or by its link alone
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
     attachments: tuple[Attachment, ...] = field(default=(), repr=False)
+
+    @property
+    def is_grave(self) -> bool:
+        return Urgency.of(self.level) is Urgency.GRAVE
 
 
 @dataclass(frozen=True)

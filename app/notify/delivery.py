@@ -339,6 +339,7 @@ def _due(at: datetime, level: int, limit: int) -> Any:
             Delivery.id, Delivery.attempts, Delivery.untried, Delivery.channel, Delivery.contact_id, Delivery.language,
             Delivery.asks, Delivery.ref, Notice.number, Notice.level, Notice.exercise, Notice.kind, Notice.subject,
             Notice.text, Notice.page, Notice.attached, Round.state.label("round_state"), Round.acknowledged_by,
+            Round.code,
         )
         .join(Notice, Notice.id == Delivery.notice_id)
         .outerjoin(Round, Round.id == Delivery.round_id)

@@ -1,6 +1,6 @@
 """What crosses the wire about the organisation. Addresses come in; only masks go out."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -19,6 +19,12 @@ def _on_one_line(text: str) -> str:
     if not text.isprintable():
         raise ValueError("control characters and line breaks have no place here")
     return text
+
+
+def _each_once(said: list[Any]) -> list[Any]:
+    if len(set(said)) < len(said):
+        raise ValueError("each is named once")
+    return said
 
 
 _Line = Annotated[str, AfterValidator(_on_one_line)]
@@ -63,13 +69,15 @@ class QuietHours(_In):
 class ContactRule(_In):
     """Which channels somebody is tried by first; the first rule that fits counts, and without one the plan's order."""
 
-    order: Annotated[list[ChannelName], Field(min_length=1, max_length=20)]
+    order: Annotated[list[ChannelName], Field(min_length=1, max_length=20), AfterValidator(_each_once)]
     """Contact points of other channels come after."""
-    levels: Annotated[list[LevelNumber], Field(max_length=4)] = Field(default_factory=list)
+    levels: Annotated[list[LevelNumber], Field(max_length=4), AfterValidator(_each_once)] = Field(
+        default_factory=list
+    )
     """None: all."""
     hours: QuietHours | None = None
     """None: always."""
-    wait: Span | None = None
+    wait: Annotated[Span, Field(ge=timedelta(seconds=1), le=timedelta(days=1))] | None = None
     """Between two contact points, within what their rung has; none: as the plan says."""
     steps_down_after: Annotated[int, Field(ge=1, le=1000)] | None = None
     """Messages by one channel within an hour after which that channel is tried last; levels 1 and 2 never; none: never."""

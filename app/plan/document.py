@@ -10,8 +10,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.incidents.document import CommandPost, Reporting
-from app.levels.document import IncidentType, Levels, LevelSpec, PlannedRisk, Risk, Storm
+from app.incidents.document import CommandPost, Customers, Reporting
+from app.levels.document import Colour, IncidentType, Levels, LevelSpec, PlannedRisk, Risk, Storm
+from app.levels.indicator import ColourSpec, Indicator
+from app.levels.routing import Flapping, RoutingRule
 from app.notify.document import Chain
 from app.playbooks.document import Playbook
 from app.resources.document import Pool
@@ -97,6 +99,13 @@ class Monitoring(Part):
     watched: list[Localised]
     owner: Slug
     storm: Storm = Field(default_factory=Storm)
+    routing: list[RoutingRule] = Field(default_factory=list)
+    """What signals are taken for (EP-4.2.1): asked from the top, and the first rule that holds decides."""
+    flapping: Flapping = Field(default_factory=Flapping)
+    indicators: dict[Slug, Indicator] = Field(default_factory=dict)
+    """Figures that are pushed in, each with the thresholds at which it warns before there is an incident (EP-2.5, OM-2)."""
+    warnings: dict[Colour, ColourSpec] = Field(default_factory=dict)
+    """Who is told of a warning of each colour, and what they do."""
 
 
 class Recovery(Part):
@@ -149,6 +158,7 @@ class PlanDocument(Part):
     command_posts: dict[Slug, CommandPost]
     pools: dict[Slug, Pool]
     playbooks: dict[Slug, Playbook]
+    customers: Customers | None = None
     recovery: Recovery | None = None
     training: Training | None = None
     revision: Revision | None = None
@@ -160,7 +170,9 @@ class PlanDocument(Part):
 
     def grading(self) -> Levels:
         """The levels' part on its own."""
+        watch = self.monitoring
         return Levels(
             levels=self.levels, risk=self.risk, types=self.types, playbooks=list(self.playbooks),
-            time_zone=self.plan.time_zone, storm=self.monitoring.storm if self.monitoring else Storm(),
+            time_zone=self.plan.time_zone, storm=watch.storm if watch else Storm(),
+            routing=watch.routing if watch else [], flapping=watch.flapping if watch else Flapping(),
         )  # fmt: skip

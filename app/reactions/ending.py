@@ -20,6 +20,7 @@ async def withdraw_everything(happened: Happened) -> None:
     await tasks.withdraw(happened.session, incident, at=happened.at)
     await decisions.withdraw(happened.session, incident, at=happened.at)
     await announcements.withdraw_drafts(happened.session, incident.id)
+    await announcements.end_all(happened.session, incident, at=happened.at)
     await outbox.withdraw_all(happened.session, ref=incident.id)
 
 

@@ -47,6 +47,7 @@ from app.wording import Wording, kept, say
 CLAUSE: Final = "EP-8.3"
 LEAST_TYPES: Final = 2
 """Different types of event a year (EP-8.3)."""
+EARLIEST: Final = timedelta(hours=1)  # before its time that a drill may begin
 REMINDED_BEFORE: Final = timedelta(days=1)
 _MANAGES: Final = frozenset({Role.LEADERSHIP, Role.MANAGEMENT})
 
@@ -406,7 +407,13 @@ async def _approve(session: AsyncSession, drill: Drill, by: Principal, at: datet
 
 
 async def _start(session: AsyncSession, drill: Drill, by: Principal, at: datetime) -> None:
-    """Live: an Exercise incident, known to those enrolled only; then what the scenario lets happen, and the end of its time."""
+    """Live: within the time it was approved for, an Exercise incident, known to those enrolled only; then what the scenario lets
+    happen, and the end of its time."""
+    if drill.mode == DrillMode.LIVE and not drill.starts_at - EARLIEST <= at < drill.ends_at:
+        raise Refused(
+            say("drills.not_its_time", earliest=drill.starts_at - EARLIEST, ends_at=drill.ends_at),
+            allowed=[one for one in allowed(DrillState(drill.state)) if one is not E.START],
+        )
     drill.started_at = at
     await outbox.withdraw(session, key_prefix=f"drill:{drill.id}:reminder")
     if drill.mode == DrillMode.SIMULATED:

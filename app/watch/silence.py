@@ -53,6 +53,7 @@ async def _say(
         dedup_key=f"silence:{source.slug}", occurrence=occurrence.isoformat(), state=state,
         title=render(say("watch.silence.title", source=source.name), language),
         text=render(say("watch.silence.text", source=source.name, every=every, since=occurrence), language),
+        labels={ourselves.SILENT: source.slug},
         level_hint=_LEVEL, type_hint=_TYPE, started_at=occurrence, ended_at=at if state is SignalState.RECOVERED else None,
     )  # fmt: skip
     watch = await ourselves.source(session, ourselves.WATCH, at=at)

@@ -122,6 +122,8 @@ def upgrade() -> None:
         sa.Column("raised_by", sa.String(length=200), nullable=False),
         sa.Column("source", sa.String(length=63), nullable=True),
         sa.Column("dedup_key", sa.String(length=300), nullable=True),
+        sa.Column("group_key", sa.String(length=300), nullable=True),
+        sa.Column("flaps", sa.Integer(), nullable=False),
         sa.Column("plan_revision", sa.String(length=26), nullable=False),
         sa.Column("playbook", sa.String(length=63), nullable=False),
         sa.Column("merged_into", sa.String(length=26), nullable=True),
@@ -146,6 +148,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("number", name=op.f("uq_incidents_number")),
     )
     op.create_index(op.f("ix_incidents_detected_at"), "incidents", ["detected_at"], unique=False)
+    op.create_index(
+        "ix_incidents_group",
+        "incidents",
+        ["group_key", "grew_at"],
+        unique=False,
+        postgresql_where=sa.text("group_key is not null"),
+        sqlite_where=sa.text("group_key is not null"),
+    )
     op.create_index("ix_incidents_state", "incidents", ["state"], unique=False)
     op.create_index("ix_incidents_storm", "incidents", ["source", "type", "grew_at"], unique=False)
     op.create_index(
@@ -157,6 +167,28 @@ def upgrade() -> None:
             "dedup_key is not null and state not in ('closed', 'reviewed', 'cancelled')"
         ),
         sqlite_where=sa.text("dedup_key is not null and state not in ('closed', 'reviewed', 'cancelled')"),
+    )
+    op.create_table(
+        "indicator_samples",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("name", sa.String(length=63), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("value", sa.Double(), nullable=False),
+        sa.Column("is_late", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_indicator_samples")),
+    )
+    op.create_index("ix_indicator_samples_at", "indicator_samples", ["at"], unique=False)
+    op.create_index("uq_indicator_samples_moment", "indicator_samples", ["name", "at"], unique=True)
+    op.create_table(
+        "indicators",
+        sa.Column("name", sa.String(length=63), nullable=False),
+        sa.Column("value", sa.Double(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("heard_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=True),
+        sa.Column("runs", JSON, nullable=False),
+        sa.Column("silent_since", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_indicators")),
     )
     op.create_table(
         "installation",
@@ -193,6 +225,31 @@ def upgrade() -> None:
         sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_keys")),
     )
+    op.create_table(
+        "maintenance_windows",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("title", sa.String(length=200), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("begins_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("repeats", sa.String(length=8), nullable=True),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("zone", sa.String(length=64), nullable=False),
+        sa.Column("over_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("changed_from", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("changed_to", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("sources", JSON, nullable=False),
+        sa.Column("labels", JSON, nullable=False),
+        sa.Column("types", JSON, nullable=False),
+        sa.Column("departments", JSON, nullable=False),
+        sa.Column("holds_gravest", sa.Boolean(), nullable=False),
+        sa.Column("set_by", sa.String(length=200), nullable=False),
+        sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changes", JSON, nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_maintenance_windows")),
+    )
+    op.create_index("ix_maintenance_over", "maintenance_windows", ["over_at"], unique=False)
     op.create_table(
         "matrices",
         sa.Column("revision_id", sa.String(length=26), nullable=False),
@@ -508,22 +565,60 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_timers_ref"), "timers", ["ref"], unique=False)
     op.create_table(
+        "warnings",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("indicator", sa.String(length=63), nullable=False),
+        sa.Column("title", JSON, nullable=False),
+        sa.Column("type", sa.String(length=63), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=True),
+        sa.Column("gravest", sa.Integer(), nullable=False),
+        sa.Column("value", sa.Double(), nullable=False),
+        sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("acknowledged_by", sa.String(length=200), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_by", sa.String(length=200), nullable=True),
+        sa.Column("reason", JSON, nullable=True),
+        sa.Column("incident_id", sa.String(length=26), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_warnings")),
+    )
+    op.create_index("ix_warnings_incident", "warnings", ["incident_id"], unique=False)
+    op.create_index("ix_warnings_indicator", "warnings", ["indicator", "id"], unique=False)
+    op.create_index(
+        "uq_warnings_open",
+        "warnings",
+        ["indicator"],
+        unique=True,
+        postgresql_where=sa.text("state = 'open'"),
+        sqlite_where=sa.text("state = 'open'"),
+    )
+    op.create_table(
         "announcements",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("incident_id", sa.String(length=26), nullable=False),
         sa.Column("step", sa.String(length=26), nullable=True),
         sa.Column("audience", sa.String(length=32), nullable=False),
         sa.Column("text", JSON, nullable=False),
+        sa.Column("outlets", JSON, nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("drafted_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("approved_by", sa.String(length=200), nullable=True),
         sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["incident_id"], ["incidents.id"], name=op.f("fk_announcements_incident_id_incidents")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_announcements")),
     )
     op.create_index(op.f("ix_announcements_incident_id"), "announcements", ["incident_id"], unique=False)
+    op.create_index(
+        "ix_announcements_public", "announcements", ["audience", "state", "published_at"], unique=False
+    )
     op.create_table(
         "assessments",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -631,6 +726,41 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_drills_incident_id"), "drills", ["incident_id"], unique=False)
     op.create_table(
+        "feedback",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("incident_id", sa.String(length=26), nullable=True),
+        sa.Column("came", sa.String(length=16), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("reference", sa.String(length=100), nullable=True),
+        sa.Column("said_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("entered_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("entered_by", sa.String(length=200), nullable=False),
+        sa.Column("kind", sa.String(length=63), nullable=True),
+        sa.Column("position", sa.String(length=63), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("missed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answer", sa.Text(), nullable=True),
+        sa.Column("ended_by", sa.String(length=200), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_feedback_incident_id_incidents")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_feedback")),
+    )
+    op.create_index(op.f("ix_feedback_incident_id"), "feedback", ["incident_id"], unique=False)
+    op.create_index(
+        "ix_feedback_owed",
+        "feedback",
+        ["due_at"],
+        unique=False,
+        postgresql_where=sa.text("state in ('received', 'sorted')"),
+        sqlite_where=sa.text("state in ('received', 'sorted')"),
+    )
+    op.create_index("ix_feedback_said", "feedback", ["said_at"], unique=False)
+    op.create_table(
         "improvements",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("incident_id", sa.String(length=26), nullable=True),
@@ -660,10 +790,12 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("round", sa.Integer(), nullable=False),
         sa.Column("owner", sa.String(length=63), nullable=False),
+        sa.Column("owed_to", JSON, nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("missed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("settled_by", sa.String(length=200), nullable=True),
         sa.Column("note", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["incident_id"], ["incidents.id"], name=op.f("fk_obligations_incident_id_incidents")
@@ -740,9 +872,24 @@ def upgrade() -> None:
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("facts_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("dwell", sa.Integer(), nullable=False),
+        sa.Column("quiet_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("window_id", sa.String(length=26), nullable=True),
+        sa.Column("held", JSON, nullable=True),
         sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("fk_problems_source_id_sources")),
+        sa.ForeignKeyConstraint(
+            ["window_id"], ["maintenance_windows.id"], name=op.f("fk_problems_window_id_maintenance_windows")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_problems")),
         sa.UniqueConstraint("source_id", "dedup_key", name=op.f("uq_problems_source_id_dedup_key")),
+    )
+    op.create_index(
+        "ix_problems_held",
+        "problems",
+        ["window_id"],
+        unique=False,
+        postgresql_where=sa.text("window_id is not null"),
+        sqlite_where=sa.text("window_id is not null"),
     )
     op.create_index(op.f("ix_problems_incident_id"), "problems", ["incident_id"], unique=False)
     op.create_table(
@@ -755,9 +902,18 @@ def upgrade() -> None:
         sa.Column("signals", JSON, nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("unjudged", sa.Boolean(), nullable=False),
+        sa.Column("delivery", sa.String(length=255), nullable=True),
         sa.Column("error", JSON, nullable=True),
         sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("fk_receipts_source_id_sources")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_receipts")),
+    )
+    op.create_index(
+        "ix_receipts_delivery",
+        "receipts",
+        ["source_id", "delivery"],
+        unique=False,
+        postgresql_where=sa.text("delivery IS NOT NULL"),
+        sqlite_where=sa.text("delivery IS NOT NULL"),
     )
     op.create_index(
         "ix_receipts_not_understood",
@@ -864,6 +1020,7 @@ def upgrade() -> None:
         sa.Column("key", sa.String(length=200), nullable=False),
         sa.Column("notice_id", sa.String(length=26), nullable=False),
         sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("code", sa.String(length=8), nullable=False),
         sa.Column("chain", JSON, nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("lap", sa.Integer(), nullable=False),
@@ -885,6 +1042,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'calling'"),
         sqlite_where=sa.text("state = 'calling'"),
     )
+    op.create_index(op.f("ix_rounds_code"), "rounds", ["code"], unique=False)
     op.create_index(
         "ix_rounds_ended",
         "rounds",
@@ -1034,6 +1192,19 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_units_pool_id"), "units", ["pool_id"], unique=False)
     op.create_table(
+        "warning_entries",
+        sa.Column("warning_id", sa.String(length=26), nullable=False),
+        sa.Column("seq", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.String(length=200), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("said", JSON, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["warning_id"], ["warnings.id"], name=op.f("fk_warning_entries_warning_id_warnings")
+        ),
+        sa.PrimaryKeyConstraint("warning_id", "seq", name=op.f("pk_warning_entries")),
+    )
+    op.create_table(
         "absences",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("person_id", sa.String(length=26), nullable=False),
@@ -1052,6 +1223,27 @@ def upgrade() -> None:
         sa.UniqueConstraint("person_id", "uid", "begins", name=op.f("uq_absences_person_id_uid_begins")),
     )
     op.create_index("ix_absences_person", "absences", ["person_id", "ends"], unique=False)
+    op.create_table(
+        "announcement_wordings",
+        sa.Column("announcement_id", sa.String(length=26), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("stage", sa.String(length=16), nullable=False),
+        sa.Column("title", JSON, nullable=False),
+        sa.Column("text", JSON, nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("by", sa.String(length=200), nullable=False),
+        sa.Column("key_id", sa.String(length=26), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_by", sa.String(length=200), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["announcement_id"],
+            ["announcements.id"],
+            name=op.f("fk_announcement_wordings_announcement_id_announcements"),
+        ),
+        sa.PrimaryKeyConstraint("announcement_id", "number", name=op.f("pk_announcement_wordings")),
+    )
     op.create_table(
         "assessors",
         sa.Column("assessment_id", sa.String(length=26), nullable=False),
@@ -1113,7 +1305,7 @@ def upgrade() -> None:
     op.create_table(
         "contact_points",
         sa.Column("id", sa.String(length=26), nullable=False),
-        sa.Column("person_id", sa.String(length=26), nullable=False),
+        sa.Column("person_id", sa.String(length=26), nullable=True),
         sa.Column("rank", sa.Integer(), nullable=False),
         sa.Column("channel", sa.String(length=32), nullable=False),
         sa.Column("address_sealed", sa.Text(), nullable=False),
@@ -1404,6 +1596,32 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("receipt_id", "position", name=op.f("pk_verdicts")),
     )
     op.create_table(
+        "answers",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("via", sa.String(length=32), nullable=False),
+        sa.Column("token", sa.String(length=200), nullable=True),
+        sa.Column("deed", sa.String(length=16), nullable=True),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("words", sa.Text(), nullable=False),
+        sa.Column("by", sa.String(length=200), nullable=False),
+        sa.Column("reason", JSON, nullable=True),
+        sa.Column("ref", sa.String(length=64), nullable=True),
+        sa.Column("round_id", sa.String(length=26), nullable=True),
+        sa.Column("lap", sa.Integer(), nullable=True),
+        sa.Column("delivery_id", sa.String(length=26), nullable=True),
+        sa.Column("person_id", sa.String(length=26), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["delivery_id"], ["deliveries.id"], name=op.f("fk_answers_delivery_id_deliveries")
+        ),
+        sa.ForeignKeyConstraint(["round_id"], ["rounds.id"], name=op.f("fk_answers_round_id_rounds")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_answers")),
+        sa.UniqueConstraint("token", name=op.f("uq_answers_token")),
+    )
+    op.create_index(op.f("ix_answers_person_id"), "answers", ["person_id"], unique=False)
+    op.create_index(op.f("ix_answers_ref"), "answers", ["ref"], unique=False)
+    op.create_index(op.f("ix_answers_round_id"), "answers", ["round_id"], unique=False)
+    op.create_table(
         "attempts",
         sa.Column("delivery_id", sa.String(length=26), nullable=False),
         sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
@@ -1416,10 +1634,30 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("delivery_id", "number", name=op.f("pk_attempts")),
     )
+    op.create_table(
+        "outlets",
+        sa.Column("id", sa.String(length=63), nullable=False),
+        sa.Column("title", sa.String(length=200), nullable=False),
+        sa.Column("contact_id", sa.String(length=26), nullable=False),
+        sa.Column("channel", sa.String(length=32), nullable=False),
+        sa.Column("address_masked", sa.String(length=200), nullable=False),
+        sa.Column("language", sa.String(length=8), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["contact_id"], ["contact_points.id"], name=op.f("fk_outlets_contact_id_contact_points")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_outlets")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("outlets")
     op.drop_table("attempts")
+    op.drop_index(op.f("ix_answers_round_id"), table_name="answers")
+    op.drop_index(op.f("ix_answers_ref"), table_name="answers")
+    op.drop_index(op.f("ix_answers_person_id"), table_name="answers")
+    op.drop_table("answers")
     op.drop_table("verdicts")
     op.drop_index(
         "ix_rosters_in_force",
@@ -1480,8 +1718,10 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_assignments_position_id"), table_name="assignments")
     op.drop_table("assignments")
     op.drop_table("assessors")
+    op.drop_table("announcement_wordings")
     op.drop_index("ix_absences_person", table_name="absences")
     op.drop_table("absences")
+    op.drop_table("warning_entries")
     op.drop_index(op.f("ix_units_pool_id"), table_name="units")
     op.drop_index(
         "ix_units_held",
@@ -1522,6 +1762,7 @@ def downgrade() -> None:
         postgresql_where=sa.text("ended_at is not null"),
         sqlite_where=sa.text("ended_at is not null"),
     )
+    op.drop_index(op.f("ix_rounds_code"), table_name="rounds")
     op.drop_index(
         "ix_rounds_calling",
         table_name="rounds",
@@ -1553,8 +1794,20 @@ def downgrade() -> None:
         postgresql_where=sa.text("state = 'not_understood'"),
         sqlite_where=sa.text("state = 'not_understood'"),
     )
+    op.drop_index(
+        "ix_receipts_delivery",
+        table_name="receipts",
+        postgresql_where=sa.text("delivery IS NOT NULL"),
+        sqlite_where=sa.text("delivery IS NOT NULL"),
+    )
     op.drop_table("receipts")
     op.drop_index(op.f("ix_problems_incident_id"), table_name="problems")
+    op.drop_index(
+        "ix_problems_held",
+        table_name="problems",
+        postgresql_where=sa.text("window_id is not null"),
+        sqlite_where=sa.text("window_id is not null"),
+    )
     op.drop_table("problems")
     op.drop_table("positions")
     op.drop_table("people")
@@ -1565,6 +1818,15 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_improvements_incident_id"), table_name="improvements")
     op.drop_index(op.f("ix_improvements_drill_id"), table_name="improvements")
     op.drop_table("improvements")
+    op.drop_index("ix_feedback_said", table_name="feedback")
+    op.drop_index(
+        "ix_feedback_owed",
+        table_name="feedback",
+        postgresql_where=sa.text("state in ('received', 'sorted')"),
+        sqlite_where=sa.text("state in ('received', 'sorted')"),
+    )
+    op.drop_index(op.f("ix_feedback_incident_id"), table_name="feedback")
+    op.drop_table("feedback")
     op.drop_index(op.f("ix_drills_incident_id"), table_name="drills")
     op.drop_table("drills")
     op.drop_index(op.f("ix_decisions_incident_id"), table_name="decisions")
@@ -1574,8 +1836,18 @@ def downgrade() -> None:
     op.drop_index("ix_assessments_risk", table_name="assessments")
     op.drop_index("ix_assessments_incident", table_name="assessments")
     op.drop_table("assessments")
+    op.drop_index("ix_announcements_public", table_name="announcements")
     op.drop_index(op.f("ix_announcements_incident_id"), table_name="announcements")
     op.drop_table("announcements")
+    op.drop_index(
+        "uq_warnings_open",
+        table_name="warnings",
+        postgresql_where=sa.text("state = 'open'"),
+        sqlite_where=sa.text("state = 'open'"),
+    )
+    op.drop_index("ix_warnings_indicator", table_name="warnings")
+    op.drop_index("ix_warnings_incident", table_name="warnings")
+    op.drop_table("warnings")
     op.drop_index(op.f("ix_timers_ref"), table_name="timers")
     op.drop_index(
         "ix_timers_grave",
@@ -1666,10 +1938,16 @@ def downgrade() -> None:
         sqlite_where=sa.text("in_force"),
     )
     op.drop_table("matrices")
+    op.drop_index("ix_maintenance_over", table_name="maintenance_windows")
+    op.drop_table("maintenance_windows")
     op.drop_table("keys")
     op.drop_index(op.f("ix_kept_answers_expires_at"), table_name="kept_answers")
     op.drop_table("kept_answers")
     op.drop_table("installation")
+    op.drop_table("indicators")
+    op.drop_index("uq_indicator_samples_moment", table_name="indicator_samples")
+    op.drop_index("ix_indicator_samples_at", table_name="indicator_samples")
+    op.drop_table("indicator_samples")
     op.drop_index(
         "uq_incidents_open_dedup",
         table_name="incidents",
@@ -1680,6 +1958,12 @@ def downgrade() -> None:
     )
     op.drop_index("ix_incidents_storm", table_name="incidents")
     op.drop_index("ix_incidents_state", table_name="incidents")
+    op.drop_index(
+        "ix_incidents_group",
+        table_name="incidents",
+        postgresql_where=sa.text("group_key is not null"),
+        sqlite_where=sa.text("group_key is not null"),
+    )
     op.drop_index(op.f("ix_incidents_detected_at"), table_name="incidents")
     op.drop_table("incidents")
     op.drop_table("holds")

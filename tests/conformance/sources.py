@@ -6,6 +6,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 CAPTURED = Path(__file__).parent.parent / "captured"
 JSON = "application/json"
@@ -154,6 +155,46 @@ MAIL_RAW = (
     b"Date: Sun, 22 Nov 2026 02:10:00 +0000\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
     + base64.encodebytes(b"Level: 1\n412 callers are waiting.")
 )
+CAP: dict[str, Any] = {
+    "alert": {
+        "identifier": "33010041600000_0", "sender": "hz@weather.example", "sent": "2026-11-22T08:00:00+08:00",
+        "status": "Actual", "msgType": "Alert", "scope": "Public",
+        "info": [
+            {
+                "language": "en-US", "category": "Met", "event": "Rainstorm", "urgency": "Immediate", "severity": "Severe",
+                "certainty": "Likely", "headline": "Orange rainstorm warning", "area": {"areaDesc": "Hangzhou"},
+            },
+            {
+                "language": "zh-CN", "category": "Met", "event": "暴雨", "urgency": "Immediate", "severity": "Severe",
+                "certainty": "Likely", "headline": "暴雨橙色预警", "instruction": "人员撤离低洼处", "area": {"areaDesc": "杭州"},
+            },
+        ],
+    },
+}  # fmt: skip
+FIRST = "hz@weather.example,33010041600000_0"
+LATER = {
+    "identifier": "33010041600000_2",
+    "sent": "2026-11-22T12:00:00+08:00",
+    "references": f"hz@weather.example,33010041600000_1,2026-11-22T10:00:00+08:00 {FIRST},2026-11-22T08:00:00+08:00",
+}
+
+
+def as_xml(name: str, value: Any, *, namespace: str = "urn:oasis:names:tc:emergency:cap:1.2") -> str:
+    """One element as its sender would write it."""
+    if isinstance(value, list):
+        return "".join(as_xml(name, one) for one in value)
+    inner = (
+        "".join(as_xml(*pair) for pair in value.items()) if isinstance(value, dict) else escape(str(value))
+    )
+    return (
+        f'<{name} xmlns="{namespace}">\n{inner}</{name}>' if name == "alert" else f"<{name}>{inner}</{name}>"
+    )
+
+
+def cap(**changes: str) -> bytes:
+    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + as_xml("alert", {**CAP["alert"], **changes}).encode()
+
+
 GENERIC = {
     "title": "IVR down", "id": "srv01/ivr", "status": "firing", "severity": "critical",
     "started_at": "2026-11-22T10:00:00+08:00", "labels": {"site": "hz"},
@@ -247,6 +288,13 @@ CASES: dict[str, Case] = {
         ),
         Case(
             "flashduty", FLASHDUTY, {**FLASHDUTY, "event_status": "Ok"}, "srv01/ivr", 1,
+        ),
+        Case(
+            "cap", CAP, changed(CAP, "alert", **LATER, msgType="Cancel"), FIRST, 2,
+            again=changed(CAP, "alert", identifier="33010041600000_9", sent="2026-11-23T08:00:00+08:00"),
+            tests=[changed(CAP, "alert", status=status) for status in ("Test", "Exercise", "System", "Draft")],
+            remarks=[changed(CAP, "alert", **LATER, msgType=kind) for kind in ("Ack", "Error")],
+            raw=((cap(), "application/cap+xml"), (cap(), "text/plain")), open=("", "alert", "alert.info.0"),
         ),
         Case(
             "mail", MAIL, {**MAIL, "subject": "Re: [RESOLVED] ivr-01: no answer on 5060"}, "ivr-01: no answer on 5060", 1,

@@ -1,6 +1,7 @@
 """Drills in the console: planned by a form, held with a button that stops them, scored and summed up (EP-8.3, ST-4)."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 from app.readiness.tables import Topic
 from tests.rooms.test_console import Browser, browser, world
@@ -26,7 +27,11 @@ async def test_a_manager_plans_a_drill_leadership_approves_it_and_it_is_held_sco
     await browser.sign_in("management")
     await browser.get("/drills")
     assert "At least two on different types of event are asked for." in browser.text
-    begins = (world.clock.now() + timedelta(days=3)).strftime("%Y-%m-%dT%H:%M")
+    begins = (
+        (world.clock.now() + timedelta(minutes=40))
+        .astimezone(ZoneInfo("Asia/Shanghai"))
+        .strftime("%Y-%m-%dT%H:%M")
+    )
     planned = {
         "form": "plan", "title": "Nobody can sign in", "mode": "live", "type": "system_outage", "level": "2", "minutes": "90",
         "starts_at": begins, "place": "Hall 2", "scheme": "The duty lead finds it.", "scenario": "10 The spare line is dead",

@@ -47,7 +47,8 @@ async def move(world: World, drill: Any, event: str, **more: Any) -> Any:
 
 async def started(world: World, **more: Any) -> Any:
     """A live drill that has just begun, with everybody's mail of before forgotten."""
-    drill = await world.post("/drills", scheme(world, **more), role="management")
+    soon = (world.clock.now() + timedelta(minutes=30)).isoformat()
+    drill = await world.post("/drills", scheme(world, **{"starts_at": soon, **more}), role="management")
     await move(world, drill, "approve")
     world.told()
     return await move(world, drill, "start", role="management")
@@ -78,6 +79,9 @@ async def test_a_drill_is_prepared_held_evaluated_and_summed_up(world: World) ->
     await world.advance(days=1, minutes=1)
     assert {one.who for one in world.messages() if "Reminder" in one.subject} == {"Lin", "Care"}
 
+    early = await move(world, drill, "start", role="management", expect=409)
+    assert early["allowed"] == ["cancel"]
+    await world.advance(days=1)
     drill = await move(world, drill, "start", role="management")
     incident = await world.get(f"/incidents/{drill['incident_id']}")
     assert (incident["status"], incident["level"]) == ("Exercise", 2)

@@ -7,7 +7,9 @@ from typing import Any, cast
 
 import httpx
 
+from app.door import BodyLimit
 from app.errors import Forbidden
+from app.intake.kinds import KINDS
 from app.intake.tables import ReceiptState
 from app.wording import say
 from tests.conformance.sources import ALARM, ALIYUN_FORM, CASES, EVENT, GRAFANA, KUMA, changed, sns
@@ -38,7 +40,7 @@ async def test_every_kind_is_taken_at_its_door_with_the_code_its_sender_needs(
     world: World, http: httpx.AsyncClient
 ) -> None:
     app_of(http).state.certified = Amazon()
-    for name in ("grafana", "nightingale", "uptime_kuma", "mail", "cloudevents", "heartbeat"):
+    for name in ("grafana", "nightingale", "uptime_kuma", "mail", "cloudevents", "heartbeat", "cap"):
         key = await world.enrol(name.replace("_", "-"), name)
         body, kind = (
             (json.dumps(CASES[name].firing).encode(), "application/json") if name in CASES else (b"", "")
@@ -116,7 +118,7 @@ async def test_cloudevents_ask_first_and_come_in_headers_or_whole(
     answer = await http.post("/intake/bus", json=EVENT["data"], headers={**headers, **bearer(key)})
     assert answer.status_code == 202
     whole = {"Content-Type": "application/cloudevents+json", **bearer(key)}
-    await http.post("/intake/bus", content=json.dumps(EVENT), headers=whole)
+    await http.post("/intake/bus", content=json.dumps({**EVENT, "id": "A235"}), headers=whole)
     one, other = await world.receipts()
     assert one.signals[0]["dedup_key"] == other.signals[0]["dedup_key"] == "/hz/ivr trunk-3"
     assert one.signals[0]["title"] == other.signals[0]["title"] == "SIP trunk down"
@@ -139,3 +141,53 @@ async def test_sns_is_verified_after_its_key_and_before_anything_is_kept(
     assert amazon.asked == [("23", ["arn:a"]), ("22b8", ["arn:a"])]
     (kept,) = await world.receipts()
     assert (kept.state, kept.signals[0]["level_hint"]) == (ReceiptState.UNDERSTOOD, 2)
+
+
+async def test_what_is_delivered_a_second_time_under_its_number_is_known_and_told_to_nobody(
+    world: World, http: httpx.AsyncClient
+) -> None:
+    app_of(http).state.certified = Amazon()
+    aws, bus = await world.enrol("aws", "sns"), await world.enrol("bus", "cloudevents")
+    other = await world.enrol("other", "cloudevents")
+    right = {**sns(ALARM), "Signature": "cmlnaHQ="}
+    for path, key, body, next_body in (
+        ("/intake/aws", aws, right, {**right, "MessageId": "22b9"}),
+        ("/intake/bus", bus, EVENT, {**EVENT, "id": "A236"}),
+    ):
+        first, again, another = [
+            (await http.post(path, json=one, headers=bearer(key))).json() for one in (body, body, next_body)
+        ]
+        assert (first["signals"], again["signals"], another["signals"]) == (1, 0, 1)
+        assert first["receipt"] == again["receipt"] != another["receipt"]
+    assert (await http.post("/intake/other", json=EVENT, headers=bearer(other))).json()["signals"] == 1, (
+        "the numbers of one source are its own"
+    )
+    assert len(await world.receipts()) == 5
+
+
+async def test_what_was_not_understood_may_come_again_under_its_number(
+    world: World, http: httpx.AsyncClient
+) -> None:
+    key = await world.enrol("bus", "cloudevents")
+    for status, states in ((400, "puzzled"), (202, "failed")):
+        event = {**EVENT, "data": {"title": "SIP trunk down", "status": states}}
+        assert (await http.post("/intake/bus", json=event, headers=bearer(key))).status_code == status
+
+
+async def test_a_body_that_is_too_large_is_refused_before_anybody_reads_it_whatever_the_kind(
+    world: World, http: httpx.AsyncClient
+) -> None:
+    largest = 20_000
+    door = BodyLimit(app_of(http), max_bytes=largest)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(door), base_url="https://muster.example"
+    ) as client:
+        for kind in KINDS:
+            slug = kind.replace("_", "-")
+            path = f"/intake/{slug}?key={await world.enrol(slug, kind)}"
+            for body in (
+                b"{" * (largest + 1),
+                json.dumps(CASES.get(kind, CASES["generic"]).firing).encode() + b" " * largest,
+            ):
+                assert (await client.post(path, content=body)).status_code == 413, kind
+    assert await world.receipts() == []

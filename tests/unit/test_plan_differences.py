@@ -49,6 +49,20 @@ def first(plan: Plan, kind: str) -> tuple[str, Plan]:
 # What is changed in the shipped plan, and what is to be read of it; with an exclamation mark: it weakens the plan.
 CASES: list[tuple[Callable[[Plan], object], list[str]]] = [
     (
+        lambda plan: plan["monitoring"].update(
+            routing=[
+                {"id": "first", "if": "labels.a == 1", "level": 1},
+                {**plan["monitoring"]["routing"][0], "level": 2},
+            ],
+            flapping={"dwell": "5m"},
+        ),
+        [
+            "Warning and monitoring: the routing rule first is new.",
+            "Warning and monitoring: the routing rule network_lines decides otherwise.",
+            "Warning and monitoring: what has ended is over after 5 min of quiet, before after 0 min.",
+        ],
+    ),
+    (
         lambda plan: plan["chains"]["2"]["hops"][0].update(within="15m"),
         [
             "!Level 2: head of the department concerned told after 15 min instead of 10 min.",

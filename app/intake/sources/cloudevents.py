@@ -4,9 +4,10 @@
      "subject": "trunk-3", "time": "2026-11-22T02:10:00Z", "datacontenttype": "application/json",
      "data": {"title": "SIP trunk down", "severity": "critical", "status": "firing"}}
 
-`id` names a delivery and not a problem: the key is source and subject, or what `data` calls its key. `data` is read as the kind
-`generic` reads a body, with the mapping if there is one, which then sees the whole event as `body`. The state is that of
-`data`; where it has none, the last word of `type` if that is one we know (`line.recovered`), and else it is a problem.
+`id` names a delivery and not a problem: an event that comes again with the same source and id is not read again. The key is source
+and subject, or what `data` calls its key. `data` is read as the kind `generic` reads a body, with the mapping if there is one,
+which then sees the whole event as `body`. The state is that of `data`; where it has none, that of the last word of `type`, if known
+(`line.recovered`), and else it is a problem.
 """
 
 from typing import Any, Final
@@ -29,6 +30,12 @@ def parse(body: Any, *, mapping: generic.Mapping | None = None) -> list[Signal]:
     if mapping is not None and mapping.says_where:
         return [signal for event in events for signal in generic.parse(event, mapping=mapping)]
     return [_signal(event, mapping) for event in events]
+
+
+def delivery(body: Any) -> str:
+    """Source and id of a single event, which are the same each time it is sent."""
+    said = [reading.text(body.get(name)) for name in ("source", "id")] if isinstance(body, dict) else [""]
+    return " ".join(said) if all(said) else ""
 
 
 def _signal(event: dict[str, Any], mapping: generic.Mapping | None) -> Signal:

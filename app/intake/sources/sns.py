@@ -7,11 +7,11 @@ r"""Amazon CloudWatch's alarms through SNS.
                   \"OldStateValue\": \"OK\", \"NewStateReason\": \"…\", \"StateChangeTime\": \"2026-11-22T02:10:00.000+0000\",
                   \"Region\": \"US East\", \"AWSAccountId\": \"123456789012\", \"Trigger\": {\"MetricName\": \"q\"}}"}
 
-The key is the alarm's ARN (older alarms: account, region and name), the occurrence the time its state changed; a message delivered
-a second time says the same time and changes nothing. ALARM is a problem, OK its end, INSUFFICIENT_DATA a remark. The signature is
-verified before anything is read, and a subscription is confirmed only after that (`app.intake.certified`). AWS has no
-level and no type of ours: both may stand in the alarm's description, as `level=2 type=system_outage`; an ALARM without is level 1
-only where the source's `levels` say so.
+The key is the alarm's ARN (older alarms: account, region and name), the occurrence the time its state changed. A `MessageId` that
+was taken in once is not read again. ALARM is a problem, OK its end, INSUFFICIENT_DATA a remark. The signature is verified before
+anything is read, and a subscription is confirmed only after that (`app.intake.certified`). AWS has no level and no type of ours:
+both may stand in the alarm's description, as `level=2 type=system_outage`; an ALARM without is level 1 only where the source's
+`levels` say so.
 """
 
 import json
@@ -42,6 +42,11 @@ def parse(body: Any, *, mapping: generic.Mapping | None = None) -> list[Signal]:
     if not isinstance(alarm, dict) or "AlarmName" not in alarm:
         return generic.another_format("sns", alarm, mapping)
     return [_signal(alarm, mapping)]
+
+
+def delivery(body: Any) -> str:
+    """The number of a message, which it keeps however often it is delivered."""
+    return reading.text(body.get("MessageId")) if isinstance(body, dict) else ""
 
 
 def _unwrapped(message: Any) -> Any:

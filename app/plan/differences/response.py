@@ -32,6 +32,7 @@ def _level(notes: Notes, place: Place, old: LevelSpec, new: LevelSpec) -> None:
     for name in type(old.told_within).model_fields:
         was, now = (getattr(spec.told_within, name) for spec in (old, new))
         notes.span(place, f"diff.told_within.{name}", f"told_within.{name}", was, now)
+    notes.span(place, "diff.answer_holds", "answer_holds", old.answer_holds, new.answer_holds)
     notes.span(
         place,
         "diff.remind_before",

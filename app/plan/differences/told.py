@@ -12,7 +12,7 @@ from app.plan import changes
 from app.plan.differences.means import differing_means
 from app.plan.differences.notes import Difference, Group, Notes, Place, department, limit, place_of
 from app.plan.differences.response import differing_response
-from app.plan.document import PlanDocument
+from app.plan.document import Monitoring, PlanDocument
 from app.wording import say
 
 
@@ -29,7 +29,7 @@ def told(old: PlanDocument, new: PlanDocument) -> list[Difference]:
     return sorted(notes.found, key=lambda one: order.index(one.group))
 
 
-_PARTS: Final = ("general", "monitoring", "recovery", "training", "revision")
+_PARTS: Final = ("general", "monitoring", "customers", "recovery", "training", "revision")
 
 
 def _plan(notes: Notes) -> None:
@@ -68,11 +68,28 @@ def _plan(notes: Notes) -> None:
         if storm[0].within != storm[1].within:
             was, now = (limit(one.within) for one in storm)
             notes.note(watch, "diff.monitoring.storm_within", "storm.within", was=was, now=now)
+        _routing(notes, watch, old.monitoring, new.monitoring)
     if old.revision and new.revision:
         kept = Place(Group.PLAN, "", say("diff.part.revision"), "revision")
         notes.span(
             kept, "diff.revision.every", "review_every", old.revision.review_every, new.revision.review_every
         )
+
+
+def _routing(notes: Notes, watch: Place, old: Monitoring, new: Monitoring) -> None:
+    before, after = ({rule.id: rule for rule in part.routing} for part in (old, new))
+    for name in [one for one in after if one not in before]:
+        notes.note(watch, "diff.monitoring.rule_added", "routing", rule=name)
+    for name in [one for one in before if one not in after]:
+        notes.note(watch, "diff.monitoring.rule_removed", "routing", rule=name)
+    for name in [one for one in after if one in before and after[one] != before[one]]:
+        notes.note(watch, "diff.monitoring.rule_changed", "routing", rule=name)
+    kept = ([name for name in one if name in before and name in after] for one in (before, after))
+    if len({tuple(names) for names in kept}) > 1:
+        notes.note(watch, "diff.monitoring.rules_in_other_order", "routing")
+    dwell = (old.flapping.dwell, new.flapping.dwell)
+    if dwell[0] != dwell[1]:
+        notes.note(watch, "diff.monitoring.dwell", "flapping.dwell", was=dwell[0], now=dwell[1])
 
 
 def _organisation(notes: Notes) -> None:

@@ -20,6 +20,7 @@ LEAST_TRAINING_DAYS: Final = 2  # a quarter
 LEAST_TRAININGS: Final = 4  # a year
 LONGEST_WITHOUT_REVIEW: Final = timedelta(days=3 * 366)
 LONGEST_STORM: Final = timedelta(hours=1)  # without a new problem
+LONGEST_DWELL: Final = timedelta(hours=1)
 _RANK: Final = {Layer.LEADERSHIP: 3, Layer.MANAGEMENT: 2, Layer.EXECUTION: 1, Layer.COLLABORATION: 0}
 _FOUR_YEARS: Final = range(2025, 2029)  # one of them has a 29 February
 
@@ -87,6 +88,26 @@ def storms_end(plan: PlanDocument) -> Iterator[Finding]:
         yield error("storm_not_positive", "OR-2", "monitoring.storm.within")
     elif within > LONGEST_STORM:
         yield warning("storm_too_long", "OR-2", "monitoring.storm.within", span=within)
+
+
+def signals_are_routed(plan: PlanDocument) -> Iterator[Finding]:
+    """Each routing rule has its own name and says something; what it groups by time does so for a while, and dwells no longer than
+    an alarm may wait for its end."""
+    seen: set[str] = set()
+    for index, rule in enumerate(plan.monitoring.routing if plan.monitoring else ()):
+        path = f"monitoring.routing.{index}"
+        if rule.id in seen:
+            yield error("routing_twice", "EP-4.2.1", f"{path}.id", name=rule.id)
+        seen.add(rule.id)
+        if rule.group is not None and rule.group.within <= timedelta(0):
+            yield error("group_not_positive", "EP-4.2.1", f"{path}.group.within", name=rule.id)
+        if rule.dwell is not None and rule.dwell > LONGEST_DWELL:
+            yield warning("dwell_too_long", "OM-2", f"{path}.dwell", span=rule.dwell)
+        if (rule.type, rule.department, rule.level, rule.group, rule.dwell) == (None,) * 5:
+            yield warning("routing_says_nothing", "EP-4.2.1", path, name=rule.id)
+    if plan.monitoring is not None and plan.monitoring.flapping.dwell > LONGEST_DWELL:
+        span = plan.monitoring.flapping.dwell
+        yield warning("dwell_too_long", "OM-2", "monitoring.flapping.dwell", span=span)
 
 
 def targets_are_in_order(plan: PlanDocument) -> Iterator[Finding]:

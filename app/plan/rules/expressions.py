@@ -40,6 +40,17 @@ GRADING_NAMES: Final = (
     "incident.exercise",
     "incident.description",
 )
+SIGNAL_NAMES: Final = (
+    "signal.source",
+    "signal.kind",
+    "signal.key",
+    "signal.title",
+    "signal.text",
+    "signal.type",
+    "signal.level",
+    "labels.*",
+    "facts.*",
+)
 _LIKE: Final = 0.87  # how alike two names of facts are before the rarer one is taken for a slip
 
 
@@ -55,6 +66,8 @@ class _Read:
 def names_are_known(plan: PlanDocument) -> Iterator[Finding]:
     for rule in _grading_reads(plan):
         yield from _unknown(rule, list(GRADING_NAMES))
+    for rule in _routing_reads(plan):
+        yield from _unknown(rule, list(SIGNAL_NAMES))
     for path, playbook, step in steps_of(plan):
         ids = [each.id for each in plan.playbooks[playbook].steps]
         steps = [name for each in ids for name in (f"steps.{each}.state", f"steps.{each}.result.*")]
@@ -100,6 +113,7 @@ def _unknown(read: _Read, known: list[str]) -> Iterator[Finding]:
 
 def _every_read(plan: PlanDocument) -> Iterator[_Read | Finding]:
     yield from _grading_reads(plan)
+    yield from _routing_reads(plan)
     for path, _, step in steps_of(plan):
         yield from _reads(path, step)
 
@@ -112,6 +126,13 @@ def _grading_reads(plan: PlanDocument) -> Iterator[_Read]:
             yield _Read(f"types.{name}.near.{index}.if", _asked(near.condition))
     for index, shift in enumerate(plan.risk.response):
         yield _Read(f"risk.response.{index}.if", _asked(shift.condition))
+
+
+def _routing_reads(plan: PlanDocument) -> Iterator[_Read]:
+    for index, rule in enumerate(plan.monitoring.routing if plan.monitoring else ()):
+        yield _Read(f"monitoring.routing.{index}.if", _asked(rule.condition))
+        for number, name in enumerate(rule.group.by if rule.group else ()):
+            yield _Read(f"monitoring.routing.{index}.group.by.{number}", frozenset({name}))
 
 
 def _reads(path: str, step: Step) -> Iterator[_Read | Finding]:
