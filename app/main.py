@@ -25,6 +25,7 @@ from app.console.drilling import router as drill_pages
 from app.console.planning import router as plan_pages
 from app.console.pools import router as pool_pages
 from app.console.reaching import router as reaching_pages
+from app.console.reporting import router as report_pages
 from app.console.risking import router as risk_pages
 from app.console.rostering import router as roster_pages
 from app.console.routes import router as console_routes
@@ -88,7 +89,8 @@ ROUTERS: Sequence[APIRouter] = (
     report_routes, review_routes, risk_routes, warning_routes, level_routes, plan_routes, plan_change_routes, simulation_routes,
     people_routes, roster_routes, readiness_routes, customer_routes, status_page, customer_pages,
     intake_routes, access_routes, parked_routes, watch_routes, holding_routes, stream_routes, vital_routes, problem_routes,
-    console_routes, reaching_pages, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages, risk_pages, simulation_pages,
+    console_routes, reaching_pages, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages, risk_pages, report_pages,
+    simulation_pages,
 )  # fmt: skip
 
 _ALL: Final = APIRouter()  # what they come to is worked out once, not for each app of a process
