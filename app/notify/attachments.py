@@ -11,10 +11,10 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import Refused
-from app.notify.channel import Attachment
+from app.notify.channel import Attachment, Message
 from app.notify.tables import AttachedFile
 from app.typeset import pdf
-from app.wording import Wording, say
+from app.wording import render, say
 
 MOST_BYTES: Final = 5_000_000
 """Of all files of a notice together: a third is added on the way, and many mail servers take ten million."""
@@ -67,18 +67,19 @@ def joined(attached: Sequence[Mapping[str, Any]], bodies: Mapping[str, bytes]) -
     )
 
 
-async def drawn(files: tuple[Attachment, ...]) -> tuple[tuple[Attachment, ...], Sequence[Wording]]:
-    """The files as they leave, papers as PDF; a paper that cannot be drawn is left out, and it is said why."""
-    leaving, problems = [], []
-    for one in files:
+async def with_files_drawn(message: Message) -> Message:
+    """The message as it leaves, its papers as PDF. One that cannot be drawn keeps nothing back: the message says so and goes."""
+    leaving, text = [], message.text
+    for one in message.attachments:
         if not one.is_paper:
             leaving.append(one)
             continue
         try:
             leaving.append(replace(one, body=await _drawn_once(one.body), is_paper=False))
         except pdf.Undrawable as undrawable:
-            problems.append(say("notify.not_attached", name=one.name, why=undrawable.wording))
-    return tuple(leaving), problems
+            why = say("notify.not_attached", name=one.name, why=undrawable.wording)
+            text += "\n\n" + render(why, message.language)
+    return replace(message, attachments=tuple(leaving), text=text)
 
 
 async def _drawn_once(paper: bytes) -> bytes:

@@ -8,7 +8,7 @@ of HTTP or mail.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, cast
@@ -213,8 +213,7 @@ async def send(
     if channel is None:
         return Outcome(Result.FAILED, reason=say("notify.no_channel", channel=claimed.channel))
     message = compose(claimed, vault=vault, base_url=base_url, default_language=default_language)
-    if message.attachments:
-        message = await _with_files_drawn(message)
+    message = await attachments.with_files_drawn(message)
     try:
         receipt = await channel.send(claimed.address, message)
     except DeliveryError as error:
@@ -301,13 +300,6 @@ def compose(claimed: Claimed, *, vault: Vault, base_url: str, default_language: 
         kind=claimed.kind,
         attachments=claimed.attachments,
     )
-
-
-async def _with_files_drawn(message: Message) -> Message:
-    """A file that cannot be drawn keeps nothing back: the message says so and goes."""
-    files, problems = await attachments.drawn(message.attachments)
-    text = "\n\n".join([message.text, *(render(one, message.language) for one in problems)])
-    return replace(message, attachments=files, text=text)
 
 
 def _link(claimed: Claimed, vault: Vault, base_url: str) -> str | None:

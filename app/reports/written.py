@@ -126,7 +126,8 @@ async def move(
     match event:
         case ReportEvent.APPROVE:
             begun.approved_by, begun.approved_at, written.approved_by = by.name, at, by.name
-            _note(session, incident, begun, "report.approved", by=by.name, at=at)
+            timeline.append(session, incident, "report.approved", actor=by.name, at=at, **_said(begun))
+            outbox.put(session, "report.approved", _told(begun), ref=incident.id, at=at)
             if to is ReportState.SENT:
                 await sending.send_outside(session, incident, begun, written, at=at)
         case ReportEvent.REJECT:
@@ -134,7 +135,10 @@ async def move(
                 raise Refused(say("reports.reason_needed"), allowed=allowed(state), needs=["reason"])
             begun.rejected_because, begun.approved_by, begun.approved_at = reason, None, None
             written.approved_by = None
-            _note(session, incident, begun, "report.rejected", by=by.name, at=at, reason=reason)
+            timeline.append(
+                session, incident, "report.rejected", actor=by.name, at=at, reason=reason, **_said(begun)
+            )
+            outbox.put(session, "report.rejected", _told(begun), ref=incident.id, at=at)
         case ReportEvent.SEND:
             to = await _send(session, incident, begun, written, to, by=by, at=at)
     begun.state = to
@@ -222,10 +226,11 @@ async def _add(
         author_key=by.key_id, note=note, parts=sorted(parts, key=lambda one: order.index(one["name"])),
     )  # fmt: skip
     session.add(written)
-    _note(
-        session, incident, begun, "report.written", by=by.name, at=at,
-        missing=[one["title"] for one in written.parts if not one["lines"]],
-    )  # fmt: skip
+    missing = [one["title"] for one in written.parts if not one["lines"]]
+    timeline.append(
+        session, incident, "report.written", actor=by.name, at=at, missing=missing, **_said(begun)
+    )
+    outbox.put(session, "report.written", _told(begun), ref=incident.id, at=at)
     await session.flush()
 
 
@@ -240,7 +245,8 @@ async def _send(
         raise Refused(say("reports.nobody_named", level=incident.level), level=incident.level)
     await sending.send_inside(session, incident, begun, written, at=at)
     is_waiting = incident.status == Status.ACTUAL and await sending.waits_outside(session, begun)
-    _note(session, incident, begun, "report.sent", by=by.name, at=at)
+    timeline.append(session, incident, "report.sent", actor=by.name, at=at, **_said(begun))
+    outbox.put(session, "report.sent", _told(begun), ref=incident.id, at=at)
     if to is ReportState.WAITING and is_waiting:
         await sending.ask_approval(session, incident, begun, written, at=at)
         return ReportState.WAITING
@@ -262,13 +268,11 @@ async def _may_decide(session: AsyncSession, incident: Incident, begun: Report, 
         raise Forbidden(why, positions=positions)
 
 
-def _note(
-    session: AsyncSession, incident: Incident, begun: Report, kind: str, *, by: str, at: datetime, **more: Any
-) -> None:
+def _said(begun: Report) -> dict[str, Any]:
     named = say(f"report.kind_{begun.kind}")
-    said = say("report.ordinal", kind=named, number=begun.ordinal) if begun.kind == "follow_up" else named
-    timeline.append(
-        session, incident, kind, actor=by, at=at, report=begun.id, what=said, version=begun.version, **more
-    )
-    payload = {"incident_id": incident.id, "report_id": begun.id, "version": begun.version}
-    outbox.put(session, kind, payload, ref=incident.id, at=at)
+    what = say("report.ordinal", kind=named, number=begun.ordinal) if begun.kind == "follow_up" else named
+    return {"report": begun.id, "what": what, "version": begun.version}
+
+
+def _told(begun: Report) -> dict[str, Any]:
+    return {"incident_id": begun.incident_id, "report_id": begun.id, "version": begun.version}
