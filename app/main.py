@@ -29,6 +29,7 @@ from app.console.outside import router as party_pages
 from app.console.planning import router as plan_pages
 from app.console.pools import router as pool_pages
 from app.console.reaching import router as reaching_pages
+from app.console.reporting import router as report_pages
 from app.console.risking import router as risk_pages
 from app.console.rostering import router as roster_pages
 from app.console.routes import router as console_routes
@@ -68,6 +69,7 @@ from app.plan.change_routes import router as plan_change_routes
 from app.plan.routes import router as plan_routes
 from app.playbooks.routes import router as playbook_routes
 from app.readiness.routes import router as readiness_routes
+from app.reports.routes import router as report_routes
 from app.resources.routes import router as resource_routes
 from app.reviews.routes import router as review_routes
 from app.risks.routes import router as risk_routes
@@ -93,12 +95,12 @@ from app.watch.routes import router as watch_routes
 # Looked through in this order: what comes by the thousand first.
 ROUTERS: Sequence[APIRouter] = (
     receiving_routes, incident_routes, of_incident_routes, playbook_routes, notify_routes, callback_routes, resource_routes,
-    review_routes, risk_routes, warning_routes, level_routes, plan_routes, plan_change_routes, simulation_routes, people_routes,
-    roster_routes, readiness_routes, customer_routes, status_page, customer_pages,
+    report_routes, review_routes, risk_routes, warning_routes, level_routes, plan_routes, plan_change_routes, simulation_routes,
+    people_routes, roster_routes, readiness_routes, customer_routes, status_page, customer_pages,
     party_routes, party_pages, meeting_routes, meeting_pages, intake_routes, window_routes, preview_routes,
     access_routes, parked_routes, watch_routes, holding_routes, stream_routes, vital_routes, problem_routes,
     console_routes, reaching_pages, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages, risk_pages, warning_pages,
-    communication_pages, maintenance_pages, simulation_pages,
+    communication_pages, maintenance_pages, report_pages, simulation_pages,
 )  # fmt: skip
 
 _ALL: Final = APIRouter()  # what they come to is worked out once, not for each app of a process
