@@ -22,7 +22,6 @@ from app.wording import Wording, render, say
 
 BY_LINK = "link"
 _PURPOSE = "acknowledge"
-"""What the mark in the address of a page is signed for; see `News.page`."""
 
 
 class Standing(StrEnum):

@@ -10,7 +10,7 @@ from app.notify import acknowledgement
 from app.vault import Vault
 from app.wording import Wording, say
 
-_OPENS: Final = "page"
+_OPENS: Final = "page"  # what the mark in the address of a page is signed for
 
 
 class Leading(Protocol):
