@@ -16,6 +16,7 @@ from app.commands import (
     keys,
     moving,
     parked,
+    parties,
     people,
     plan,
     revisions,
@@ -79,6 +80,7 @@ def docs(
 
 app.command("raise")(incidents.raise_incident)
 app.command()(incidents.incidents)
+app.command("answer")(incidents.answer_call)
 app.command("on-call")(rosters.on_call)
 app.command("signing-secret")(serving.signing_secret)
 app.add_typer(channels.commands, name="channels")
@@ -86,6 +88,7 @@ app.add_typer(keys.commands, name="keys")
 app.add_typer(revisions.commands, name="plan")
 app.add_typer(sources.commands, name="sources")
 app.add_typer(people.commands, name="people")
+app.add_typer(parties.commands, name="parties")
 app.add_typer(audit.commands, name="audit")
 app.add_typer(drills.commands, name="drills")
 app.add_typer(parked.app, name="parked")

@@ -10,10 +10,12 @@ from typing import Final
 
 from app.reactions import (
     calling,
+    customers,
     drilling,
     ending,
     holding,
     listening,
+    outside,
     owing,
     readiness,
     risking,
@@ -58,14 +60,19 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "incident.reviewed": (ending.publish_review, owing.settle_review, readiness.note_found_wanting),
     "incident.plan_moved": (running.form_command_post, running.take_up_revision, owing.rearm_update),
     # being reached
-    "incident.acknowledged": (calling.stop_calling,),
-    "round.acknowledged": (calling.note_answer,),
+    "incident.acknowledged": (calling.stop_calling, calling.expect_deeds),
+    "round.acknowledged": (calling.note_answer, calling.expect_deeds),
+    "incident.declined": (calling.pass_on,),
+    "round.declined": (calling.note_decline,),
+    "others.asked": (calling.call_others,),
+    "answer.due": (calling.look_for_deeds,),
+    "acknowledgement.lapsed": (calling.call_reporting_chain, calling.leave_out_who_gave_it_back),
     "rung.due": (calling.tell_next_rung,),
     "rung.told": (calling.note_rung,),
     "rung.not_enrolled": (calling.note_not_enrolled,),
     "chain.lap": (calling.note_lap,),
     "chain.nobody": (calling.note_nobody,),
-    "delivery.dead": (calling.note_dead_delivery,),
+    "delivery.dead": (calling.note_dead_delivery, outside.lose_no_time),
     "digest.due": (calling.tell_digest,),
     "people.changed": (
         running.refresh_members, calling.leave_out_who_cannot_be_called, calling.call_those_now_known,
@@ -99,6 +106,15 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "decision.asked": (running.put_question,),
     "decision.made": (running.go_on_after_decision, holding.follow_decision),
     "decision.due": (running.chase_question,),
+    # customers
+    "announcement.written": (customers.ask_approval,),
+    "announcement.published": (customers.tell_outlets, outside.ask_parties),
+    "feedback.owed": (customers.tell_who_owes,),
+    "feedback.overdue": (customers.escalate,),
+    # parties outside
+    "party.silent": (outside.go_on_without_answer,),
+    "party.unanswered": (outside.tell_contract_owner,),
+    "party.answered": (outside.pass_answer_on,),
     # what is held
     "reservation.made": (holding.keep_time,),
     "reservation.extended": (holding.keep_time, holding.note_extension),
@@ -111,6 +127,7 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "reservation.preempted": (holding.tell_who_lost,),
     # duties
     "update.posted": (owing.pass_update_on,),
+    "update.given": (owing.post_update,),
     "obligation.reminder": (owing.remind,),
     "obligation.due": (owing.escalate_missed,),
     # readiness
@@ -155,6 +172,8 @@ TOGETHER: Final[Mapping[str, ReactionToMany]] = {"signal.received": listening.co
 # Told to the stream of changes, and to nobody else.
 NOBODY_CARES: Final = frozenset(
     {
-        "incident.response_started", "incident.recovering", "task.started", "announcement.published", "run.done",
+        "incident.response_started", "incident.recovering", "task.started", "run.done",
+        "announcement.ended", "announcement.withdrawn", "meeting.called", "meeting.moved", "meeting.cancelled",
+        "meeting.minuted",
     }
 )  # fmt: skip

@@ -50,12 +50,21 @@ class Connection(BaseModel):
     token: SecretStr | None = None
 
 
+class Answers(BaseModel):
+    """With what a service proves the answers it posts to `/callbacks/…`."""
+
+    secret: SecretStr = SecretStr("")
+    token: SecretStr = SecretStr("")
+    receiver: str = ""
+
+
 class Chat(BaseModel):
     """A group of a service people talk in, under the name that contact points use."""
 
     channel: Literal["dingtalk", "wecom", "feishu", "slack", "teams", "ntfy", "apprise"]
     url: SecretStr
     secret: SecretStr | None = None
+    answers: Answers | None = None
 
 
 class Telephone(BaseModel):
@@ -73,6 +82,7 @@ class Telephone(BaseModel):
     body: Any = None
     variables: dict[str, str] | list[str] | None = None
     good: str = ""
+    answers: Answers | None = None
 
     @field_validator("body", mode="before")
     @classmethod
@@ -132,12 +142,16 @@ class Settings(BaseSettings):
     mail_from: str = "muster@localhost"
     chats: dict[str, Chat] = Field(default_factory=dict)
     """Groups and services that contact points name: `MUSTER_CHATS__NAME__CHANNEL` (dingtalk, wecom, feishu, slack, teams, ntfy,
-    apprise), `…__URL`, `…__SECRET` (what signs, or a token)."""
+    apprise), `…__URL`, `…__SECRET` (what signs, or a token). For answers from the group `…__ANSWERS__SECRET` (Slack's signing
+    secret, DingTalk's app secret, Feishu's encrypt key, WeCom's EncodingAESKey), `…__ANSWERS__TOKEN`, `…__ANSWERS__RECEIVER`."""
     sms: Telephone | None = None
     """Account for short messages: `MUSTER_SMS__PROVIDER` (aliyun, tencent, twilio, other), `…__ACCOUNT`, `…__SECRET`, `…__SENDER`,
-    `…__TEMPLATE`, `…__APP`, `…__VARIABLES`; for other `…__URL`, `…__HEADERS`, `…__BODY` (JSON), `…__GOOD`."""
+    `…__TEMPLATE`, `…__APP`, `…__VARIABLES`; for other `…__URL`, `…__HEADERS`, `…__BODY` (JSON), `…__GOOD`. For answers
+    `…__ANSWERS__SECRET`: Twilio's auth token, else the key in the address given to the provider."""
     voice: Telephone | None = None
     """Account for calls; as `MUSTER_SMS`."""
+    mail_answers: Answers | None = None
+    """Replies to our mails: `MUSTER_MAIL_ANSWERS__SECRET` (the key of `/callbacks/mail`), `…__RECEIVER` (where replies go)."""
     poll_every: Span = timedelta(seconds=1)
     """How often the engine looks for what is due when nothing wakes it."""
     lease: Span = timedelta(seconds=8)

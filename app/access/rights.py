@@ -1,6 +1,7 @@
 """Who may call what: every route, every role, on one page. What is not listed is refused to everybody.
 
-`PUBLIC` needs no key; where the address itself holds a secret mark (`/a/…`, `/calendars/…`), the room checks it. `SOURCE`
+`PUBLIC` needs no key; where the address itself holds a secret mark (`/a/…`, `/p/…`, `/calendars/…`) or the
+body is signed (`/callbacks/…`), the room checks it. `SOURCE`
 routes check a monitoring source's own key themselves, because senders show it in their own ways.
 Finer rules (which level a role may declare, which task is whose) are the rooms' business.
 """
@@ -38,6 +39,8 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("PATCH", "/api/v1/incidents/{incident_id}/facts"): ACTS,
     ("POST", "/api/v1/incidents/{incident_id}/updates"): ACTS,
     ("GET", "/api/v1/incidents/{incident_id}/updates"): SEES,
+    ("GET", "/api/v1/obligations"): READS,
+    ("POST", "/api/v1/incidents/{incident_id}/obligations/{obligation_id}/waive"): MANAGES,
     ("GET", "/api/v1/incidents/{incident_id}/timeline"): SEES,
     ("GET", "/api/v1/incidents/{incident_id}/tasks"): SEES,
     ("POST", "/api/v1/tasks/{task_id}/transitions"): HELPS,
@@ -79,6 +82,10 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/a/page.css"): Open.PUBLIC,
     ("GET", "/a/{delivery_id}/{mark}"): Open.PUBLIC,
     ("POST", "/a/{delivery_id}/{mark}"): Open.PUBLIC,
+    ("GET", "/api/v1/answers"): READS,
+    ("POST", "/callbacks/chats/{group}"): Open.PUBLIC,  # the signature is the right
+    ("GET", "/callbacks/chats/{group}"): Open.PUBLIC,
+    ("POST", "/callbacks/{way}"): Open.PUBLIC,
     # people
     ("GET", "/api/v1/people"): READS,
     ("POST", "/api/v1/people"): MANAGES,
@@ -121,6 +128,27 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/api/v1/calendar-feeds"): ACTS,
     ("POST", "/api/v1/calendar-feeds/{feed_id}/revoke"): ACTS,
     ("GET", "/calendars/{feed_mark}.ics"): Open.PUBLIC,
+    # parties outside
+    ("GET", "/api/v1/parties"): READS,
+    ("POST", "/api/v1/parties"): MANAGES,
+    ("POST", "/api/v1/parties/import"): MANAGES,
+    ("GET", "/api/v1/parties/{party_id}"): READS,
+    ("PATCH", "/api/v1/parties/{party_id}"): MANAGES,
+    ("POST", "/api/v1/parties/{party_id}/retire"): MANAGES,
+    ("GET", "/api/v1/incidents/{incident_id}/party-requests"): READS,
+    ("POST", "/api/v1/incidents/{incident_id}/party-requests"): MANAGES,
+    ("POST", "/api/v1/party-requests/{request_id}/answers"): ACTS,
+    ("POST", "/api/v1/party-requests/{request_id}/withdraw"): MANAGES,
+    ("GET", "/p/{message_id}/{page_mark}"): Open.PUBLIC,
+    ("POST", "/p/{message_id}/{page_mark}"): Open.PUBLIC,
+    # meetings
+    ("GET", "/api/v1/incidents/{incident_id}/meetings"): READS,
+    ("POST", "/api/v1/incidents/{incident_id}/meetings"): ACTS,
+    ("GET", "/api/v1/meetings/{meeting_id}"): READS,
+    ("PATCH", "/api/v1/meetings/{meeting_id}"): ACTS,
+    ("POST", "/api/v1/meetings/{meeting_id}/cancel"): ACTS,
+    ("POST", "/api/v1/meetings/{meeting_id}/minutes"): ACTS,
+    ("GET", "/api/v1/meetings/{meeting_id}/calendar"): READS,
     # resources
     ("GET", "/api/v1/pools"): READS,
     ("GET", "/api/v1/pools/{pool_id}"): READS,
@@ -198,6 +226,25 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/api/v1/warnings/{warning_id}"): READS,
     ("POST", "/api/v1/warnings/{warning_id}/acknowledgements"): ACTS,
     ("POST", "/api/v1/warnings/{warning_id}/transitions"): MANAGES,
+    # customers
+    ("GET", "/status"): Open.PUBLIC,
+    ("GET", "/status.atom"): Open.PUBLIC,
+    ("GET", "/status.json"): Open.PUBLIC,
+    ("GET", "/status.css"): Open.PUBLIC,
+    ("GET", "/api/v1/incidents/{incident_id}/announcement-words"): READS,
+    ("POST", "/api/v1/incidents/{incident_id}/announcements"): ACTS,
+    ("GET", "/api/v1/announcements"): READS,
+    ("GET", "/api/v1/announcements/{announcement_id}"): READS,
+    ("POST", "/api/v1/announcements/{announcement_id}/versions"): ACTS,
+    ("POST", "/api/v1/announcements/{announcement_id}/transitions"): ACTS,  # approving: whom the plan names
+    ("GET", "/api/v1/outlets"): READS,
+    ("POST", "/api/v1/outlets"): MANAGES,
+    ("POST", "/api/v1/outlets/{outlet_id}/retire"): MANAGES,
+    ("GET", "/api/v1/feedback"): READS,
+    ("POST", "/api/v1/feedback"): ACTS,
+    ("GET", "/api/v1/feedback/{feedback_id}"): READS,
+    ("POST", "/api/v1/feedback/{feedback_id}/transitions"): ACTS,
+    ("GET", "/api/v1/feedback-figures"): READS,
     # access
     ("GET", "/api/v1/keys"): OVERSEES,
     ("POST", "/api/v1/keys"): LEADS,
@@ -215,6 +262,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/incidents/{incident_id}/acknowledgements"): ACTS,
     ("POST", "/incidents/{incident_id}/facts"): ACTS,
     ("POST", "/incidents/{incident_id}/updates"): ACTS,
+    ("POST", "/incidents/{incident_id}/obligations/{obligation_id}"): MANAGES,
     ("POST", "/incidents/{incident_id}/tasks/{task_id}"): HELPS,
     ("POST", "/incidents/{incident_id}/decisions/{decision_id}"): ACTS,
     ("GET", "/incidents/{incident_id}/review"): READS,
@@ -243,12 +291,32 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/plan/revisions/{revision_id}/impact"): MANAGES,
     ("POST", "/incidents/{incident_id}/plan"): ACTS,
     ("GET", "/people"): READS,
+    ("POST", "/incidents/{incident_id}/meetings"): ACTS,
+    ("POST", "/incidents/{incident_id}/meetings/{meeting_id}/move"): ACTS,
+    ("POST", "/incidents/{incident_id}/meetings/{meeting_id}/cancel"): ACTS,
+    ("POST", "/incidents/{incident_id}/meetings/{meeting_id}/minutes"): ACTS,
+    ("GET", "/parties"): READS,
+    ("POST", "/parties/import"): MANAGES,
+    ("POST", "/incidents/{incident_id}/party-requests"): MANAGES,
+    ("POST", "/incidents/{incident_id}/party-requests/{request_id}/withdraw"): MANAGES,
     ("GET", "/risks"): READS,
     ("GET", "/risks/{risk_id}"): READS,
     ("POST", "/risks/{risk_id}/changes"): MANAGES,
     ("POST", "/risks/{risk_id}/assessments"): MANAGES,
     ("POST", "/risks/{risk_id}/assessments/{assessment_id}/scores"): ACTS,
     ("POST", "/risks/{risk_id}/assessments/{assessment_id}/transitions"): MANAGES,
+    ("GET", "/announcements"): READS,
+    ("GET", "/announcements/{announcement_id}"): READS,
+    ("GET", "/announcements/{announcement_id}/preview"): READS,
+    ("POST", "/announcements/{announcement_id}/versions"): ACTS,
+    ("POST", "/announcements/{announcement_id}/transitions"): ACTS,
+    ("GET", "/incidents/{incident_id}/announcements/new"): ACTS,
+    ("POST", "/incidents/{incident_id}/announcements"): ACTS,
+    ("POST", "/outlets"): MANAGES,
+    ("POST", "/outlets/{outlet_id}/retire"): MANAGES,
+    ("GET", "/feedback"): READS,
+    ("POST", "/feedback"): ACTS,
+    ("POST", "/feedback/{feedback_id}"): ACTS,
     ("POST", "/people/import"): MANAGES,
     ("POST", "/people/sample"): MANAGES,
     ("POST", "/people/{person_id}/availability"): MANAGES,
@@ -277,7 +345,12 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/api/v1/parked/{parked_id}/retry"): MANAGES,
 }
 
-WITHOUT_DATABASE: Final = frozenset({("GET", "/healthz"), ("GET", "/a/page.css")})
+WITHOUT_DATABASE: Final = frozenset(
+    {
+        ("GET", "/healthz"), ("GET", "/a/page.css"), ("GET", "/status"), ("GET", "/status.atom"), ("GET", "/status.json"),
+        ("GET", "/status.css"),
+    }
+)  # fmt: skip
 """Public, and answered whatever state the database is in: these take no turn at it."""
 
 OUTSIDE_TRANSACTIONS: Final = frozenset(

@@ -1,9 +1,9 @@
 """The board: what is open, the gravest first; who has it, what is owed, whom nobody reached; and what is amiss."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -56,6 +56,7 @@ class Board:
     maintenance: Sequence[
         tuple[MaintenanceWindow, datetime, int]
     ]  # what holds now: until when, how many problems
+    owners: Mapping[str, Any]  # titles of the positions that owe an update, by slug
 
     @property
     def nobody_reached(self) -> Sequence[Line]:
@@ -72,8 +73,10 @@ async def of(session: AsyncSession, who: Principal, now: datetime) -> Board:
     )
     _, levels = await matrix.in_force(session)
     oversees = may(who, "GET", "/api/v1/receipts")
+    lines = await _lines(session, found[:_MOST])
+    owing = list(dict.fromkeys(line.owed.owner for line in lines if line.owed is not None))
     return Board(
-        lines=await _lines(session, found[:_MOST]), more=max(len(found) - _MOST, 0),
+        owners=dict(zip(owing, await holders.titles(session, owing), strict=True)), lines=lines, more=max(len(found) - _MOST, 0),
         ended=list(await session.scalars(recent.limit(_RECENT))), levels=levels,
         can_tell=await holders.anyone(session), unread=await _unread(session) if oversees else None,
         unread_count=await _unread_count(session) if oversees else 0,

@@ -1,11 +1,12 @@
-"""The command posts as the plan writes them (EP-2.5, EG-1, ST-7)."""
+"""The command posts (EP-2.5, EG-1, ST-7) and what concerns customers (EP-7.1.2, EG-3) as the plan writes them."""
 
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
 
-from app.vocabulary import Localised, Part, Slug
+from app.incidents.tables import Stage
+from app.vocabulary import Localised, Part, Slug, Span
 
 
 class Function(StrEnum):
@@ -33,3 +34,33 @@ class CommandPost(Part):
 
     title: Localised
     roles: Annotated[dict[Slug, Post], Field(min_length=1)]
+
+
+class Words(Part):
+    """What an announcement begins with before somebody edits it."""
+
+    title: Localised
+    text: Localised
+
+
+class FeedbackKind(Part):
+    """A kind of feedback: who answers it, and by when (EG-3)."""
+
+    title: Localised
+    position: Slug
+    answer_within: Span
+    complaint: bool = False
+    """Counted among the complaints."""
+
+
+class Customers(Part):
+    """What customers are told, and what becomes of what they say (EP-7.1.2, EP-7.3, EG-3)."""
+
+    approve_by: Annotated[list[Slug], Field(min_length=1)]
+    """Positions any holder of which may approve an announcement that somebody else wrote."""
+    announcements: dict[Slug, dict[Stage, Words]] = Field(default_factory=dict)
+    """By type of incident and stage, what an announcement begins with; `other` is for the types that have none."""
+    sorted_by: Slug
+    """The position that sorts feedback nobody has sorted."""
+    sort_within: Span
+    feedback: Annotated[dict[Slug, FeedbackKind], Field(min_length=1)]

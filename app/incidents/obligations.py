@@ -3,16 +3,18 @@
 An update pays what is owed and makes the next one due; a missed one escalates and stands in the way of closing.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
+from app.errors import NotFound, Refused
 from app.ids import new_id
 from app.incidents import timeline
-from app.incidents.tables import Incident, Obligation, ObligationState
+from app.incidents.tables import OPEN_STATES, Incident, Obligation, ObligationState
+from app.levels import matrix
 from app.levels.document import Levels, LevelSpec
 from app.people import holders
 from app.wording import say
@@ -36,7 +38,9 @@ async def owe_update(
     due_at = at + spec.targets.update_every
     if latest is not None:
         due_at = max(at, min(due_at, latest))
-    owed = await _owe(session, incident, "update", owner=spec.update_owner, due_at=due_at, at=at)
+    owed = await _owe(
+        session, incident, "update", owner=spec.update_owner, to=spec.update_to, due_at=due_at, at=at
+    )
     reminder_at = max(at, due_at - spec.remind_before)
     payload = {"incident_id": incident.id, "obligation_id": owed.id}
     await outbox.arm(
@@ -57,11 +61,49 @@ async def owe_review(
     return await _owe(session, incident, "review", owner=spec.update_owner, due_at=due_at, at=at)
 
 
-async def pay(session: AsyncSession, incident: Incident, kind: str, *, at: datetime) -> None:
+async def pay(
+    session: AsyncSession, incident: Incident, kind: str, *, at: datetime, by: str | None = None
+) -> None:
     """What is owed of a kind has been given, in time or late."""
     for owed in await unpaid(session, incident.id, kind):
-        owed.state, owed.settled_at = ObligationState.PAID, at
+        owed.state, owed.settled_at, owed.settled_by = ObligationState.PAID, at, by
         await outbox.withdraw(session, key_prefix=f"obligation:{owed.id}:")
+
+
+async def told_anew(session: AsyncSession, incident: Incident, *, by: str, at: datetime) -> None:
+    """Those concerned have just heard how things stand, by whatever route: an update, a report in writing or by mouth (EP-5.3).
+
+    On a locked incident. What is owed is paid, and the next update falls due from now.
+    """
+    await pay(session, incident, "update", at=at, by=by)
+    levels = await matrix.of(session, incident.plan_revision)
+    if (spec := cadence(incident, levels)) is not None and incident.state in OPEN_STATES:
+        await owe_update(session, incident, spec, at=at)
+
+
+async def waive(
+    session: AsyncSession, incident: Incident, obligation: Obligation, *, by: str, reason: str, at: datetime
+) -> None:
+    """Excuse a debt of a locked incident, for everybody to see; the next update is owed all the same.
+
+    Raises `Refused` for one that is settled already.
+    """
+    if obligation.state not in _UNPAID:
+        raise Refused(
+            say("obligations.settled", state=say(f"obligation_state.{obligation.state}")),
+            state=obligation.state,
+        )
+    obligation.state, obligation.settled_at = ObligationState.WAIVED, at
+    obligation.settled_by, obligation.note = by, reason
+    await outbox.withdraw(session, key_prefix=f"obligation:{obligation.id}:")
+    timeline.append(
+        session, incident, "obligation.waived", actor=by, at=at, duty=say(f"duty.{obligation.kind}"), owner=obligation.owner,
+        owed_by=await holders.titles(session, [obligation.owner]), due_at=obligation.due_at, reason=reason,
+    )  # fmt: skip
+    if obligation.kind == "update" and incident.state in OPEN_STATES:
+        levels = await matrix.of(session, incident.plan_revision)
+        if (spec := cadence(incident, levels)) is not None:
+            await owe_update(session, incident, spec, at=at)
 
 
 async def miss(session: AsyncSession, incident: Incident, obligation: Obligation, *, at: datetime) -> bool:
@@ -104,6 +146,22 @@ def cadence(incident: Incident, levels: Levels) -> LevelSpec | None:
     return levels.levels[level] if level is not None else None
 
 
+def debts(*, owner: str | None = None, missed: bool | None = None) -> Select[Obligation]:
+    """What is owed over all incidents."""
+    query = select(Obligation).join(Incident, Incident.id == Obligation.incident_id)
+    states = _UNPAID if missed is None else (ObligationState.MISSED if missed else ObligationState.OWED,)
+    query = query.where(Obligation.state.in_(states))
+    return query if owner is None else query.where(Obligation.owner == owner)
+
+
+async def found(session: AsyncSession, incident: Incident, obligation_id: str) -> Obligation:
+    """The obligation of that incident. Raises `NotFound`."""
+    owed = await session.get(Obligation, obligation_id)
+    if owed is None or owed.incident_id != incident.id:
+        raise NotFound(say("obligations.not_found", id=obligation_id))
+    return owed
+
+
 async def unpaid(session: AsyncSession, incident_id: str, kind: str | None = None) -> list[Obligation]:
     query = select(Obligation).where(Obligation.incident_id == incident_id, Obligation.state.in_(_UNPAID))
     if kind is not None:
@@ -121,8 +179,9 @@ async def of_incident(session: AsyncSession, incident_id: str) -> list[Obligatio
 
 
 async def _owe(
-    session: AsyncSession, incident: Incident, kind: str, *, owner: str, due_at: datetime, at: datetime
-) -> Obligation:
+    session: AsyncSession, incident: Incident, kind: str, *, owner: str, due_at: datetime, at: datetime,
+    to: Sequence[str] = (),
+) -> Obligation:  # fmt: skip
     query = select(func.max(Obligation.round)).where(
         Obligation.incident_id == incident.id, Obligation.kind == kind
     )
@@ -133,6 +192,7 @@ async def _owe(
         kind=kind,
         round=number,
         owner=owner,
+        owed_to=list(to),
         due_at=due_at,
         state=ObligationState.OWED,
     )

@@ -36,6 +36,17 @@ class Attachment:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """How a message can be answered without its link, where the way it goes brings answers back."""
+
+    code: str  # names the call: typed into a telephone or a group
+    button: str = field(repr=False)  # `delivery.mark`: proves that whoever shows it has the message
+    cannot_label: str
+    hint: str  # "Answer 1 4821 (I have it) or 2 4821 (I cannot)."
+    keys_hint: str  # "Press 1 if you have it, 2 if you cannot."
+
+
+@dataclass(frozen=True)
 class Message:
     """What one person is told, written in their language.
 
@@ -56,6 +67,7 @@ class Message:
     level: int  # 1 is the gravest
     exercise: bool
     kind: str
+    asked: Asked | None = None  # none: it asks for nothing, or by its link alone
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
     attachments: tuple[Attachment, ...] = field(default=(), repr=False)
 

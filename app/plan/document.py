@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.incidents.document import CommandPost
+from app.incidents.document import CommandPost, Customers
 from app.levels.document import Colour, IncidentType, Levels, LevelSpec, PlannedRisk, Risk, Storm
 from app.levels.indicator import ColourSpec, Indicator
 from app.levels.routing import Flapping, RoutingRule
@@ -156,6 +156,7 @@ class PlanDocument(Part):
     command_posts: dict[Slug, CommandPost]
     pools: dict[Slug, Pool]
     playbooks: dict[Slug, Playbook]
+    customers: Customers | None = None
     recovery: Recovery | None = None
     training: Training | None = None
     revision: Revision | None = None

@@ -1,7 +1,7 @@
 """Duties: updates owed while the work goes on, the review afterwards (EP-5.3, EP-4.2.5)."""
 
 from app import outbox
-from app.incidents import obligations
+from app.incidents import obligations, updates
 from app.incidents.tables import Obligation, ObligationState, StatusUpdate, TimelineEntry
 from app.reactions.context import Happened, is_open
 
@@ -67,6 +67,16 @@ async def escalate_missed(happened: Happened) -> None:
     await outbox.arm(happened.session, "obligation.due", payload, ref=incident.id, key=key, due_at=again)
 
 
+async def post_update(happened: Happened) -> None:
+    """Somebody answered with how things stand: it is an update like any other, and pays what is owed."""
+    incident, said = await happened.incident(), happened.payload
+    if is_open(incident):
+        text = {"zh": said["text"], "en": said["text"]}
+        await updates.post(
+            happened.session, incident, text=text, audience="internal", author=said["by"], at=happened.at
+        )
+
+
 async def pass_update_on(happened: Happened) -> None:
     """Those an update is meant for get it: the command post's chiefs, or leadership at the end of the chain."""
     incident = await happened.incident()
@@ -74,6 +84,7 @@ async def pass_update_on(happened: Happened) -> None:
     positions = await happened.commander(incident)
     if update.audience != "internal":
         positions = [*positions, *(await happened.chain(incident)).hops[-1].tell]
+    positions = [*positions, *(await happened.spec(incident)).update_to]
     await happened.tell(
         incident, "update", list(dict.fromkeys(positions)), update=update.text, author=update.author
     )

@@ -33,6 +33,8 @@ class Chat:
 
     url: SecretStr
     secret: SecretStr | None = None
+    answers: bool = False
+    """Whether answers from the group come back to us, so that its cards may ask for them."""
 
 
 @dataclass(frozen=True)

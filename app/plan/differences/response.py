@@ -32,6 +32,7 @@ def _level(notes: Notes, place: Place, old: LevelSpec, new: LevelSpec) -> None:
     for name in type(old.told_within).model_fields:
         was, now = (getattr(spec.told_within, name) for spec in (old, new))
         notes.span(place, f"diff.told_within.{name}", f"told_within.{name}", was, now)
+    notes.span(place, "diff.answer_holds", "answer_holds", old.answer_holds, new.answer_holds)
     notes.span(
         place,
         "diff.remind_before",
@@ -39,6 +40,13 @@ def _level(notes: Notes, place: Place, old: LevelSpec, new: LevelSpec) -> None:
         old.remind_before,
         new.remind_before,
         longer_weakens=False,
+    )
+    notes.span(
+        place,
+        "diff.party_answers_within",
+        "party_answers_within",
+        old.party_answers_within,
+        new.party_answers_within,
     )
     notes.value(
         place, "diff.update_owner", "update_owner", old.update_owner, new.update_owner, tell=notes.position

@@ -29,7 +29,7 @@ def told(old: PlanDocument, new: PlanDocument) -> list[Difference]:
     return sorted(notes.found, key=lambda one: order.index(one.group))
 
 
-_PARTS: Final = ("general", "monitoring", "recovery", "training", "revision")
+_PARTS: Final = ("general", "monitoring", "customers", "recovery", "training", "revision")
 
 
 def _plan(notes: Notes) -> None:

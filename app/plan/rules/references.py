@@ -116,7 +116,9 @@ def types_exist(plan: PlanDocument) -> Iterator[Finding]:
         (f"{WATCHED}.{name}.type", indicator.type, "EP-2.5")
         for name, indicator in indicators_of(plan).items()
     ]
-    return _missing("unknown_type", [*named, *routed, *watched], plan.types)
+    told = plan.customers.announcements if plan.customers is not None else {}
+    begun = [(f"customers.announcements.{name}", name, "OM-2") for name in told]
+    return _missing("unknown_type", [*named, *routed, *watched, *begun], plan.types)
 
 
 def command_posts_exist(plan: PlanDocument) -> Iterator[Finding]:
@@ -200,6 +202,11 @@ def _positions_named(plan: PlanDocument) -> Iterator[Named]:
     for name, indicator in indicators_of(plan).items():
         if indicator.owner is not None:
             yield f"{WATCHED}.{name}.owner", indicator.owner, "EP-2.5"
+    if (customers := plan.customers) is not None:
+        yield from _each("customers.approve_by", customers.approve_by, "OM-2")
+        yield "customers.sorted_by", customers.sorted_by, "EG-3"
+        for name, feedback in customers.feedback.items():
+            yield f"customers.feedback.{name}.position", feedback.position, "EG-3"
     for name, risk in plan.risks.items():
         yield f"risks.{name}.owner", risk.owner, "EP-3.1"
     for name, department in plan.organisation.departments.items():
@@ -207,6 +214,7 @@ def _positions_named(plan: PlanDocument) -> Iterator[Named]:
             yield f"organisation.departments.{name}.head", department.head, "EP-2.2"
     for number, level in plan.levels.items():
         yield f"levels.{number}.update_owner", level.update_owner, "EP-5.3"
+        yield from ((f"levels.{number}.update_to", one, "EP-5.3") for one in level.update_to)
     for number, chain in plan.chains.items():
         for index, hop in enumerate(chain.hops):
             named = _each(f"chains.{number}.hops.{index}.tell", hop.tell, "EP-5.2")
