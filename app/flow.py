@@ -15,8 +15,10 @@ from app.reactions import (
     ending,
     holding,
     listening,
+    outside,
     owing,
     readiness,
+    reporting,
     risking,
     running,
     warning,
@@ -37,18 +39,20 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
         watching.go_on_with_self_test,
     ),
     "incident.assessed": (calling.call_for_new_level, calling.start_by_itself, calling.look_for_warning),
-    "incident.activated": (running.form_command_post, running.start_plan, owing.owe_update),
+    "incident.activated": (running.form_command_post, running.start_plan, owing.owe_update, reporting.owe_report),
     "incident.releveled": (
         calling.call_for_new_level, calling.start_by_itself, running.form_command_post, running.revise_plan,
-        owing.owe_update, calling.look_for_warning,
+        owing.owe_update, reporting.owe_report, calling.look_for_warning,
     ),
     "incident.closed": (
-        ending.withdraw_everything, ending.release_resources, owing.owe_review, ending.tell_those_told, ending.open_review,
+        ending.withdraw_everything, ending.release_resources, owing.owe_review, reporting.owe_final_report,
+        ending.tell_those_told, ending.open_review,
         risking.withdraw_assessments,
         drilling.end_with_incident, warning.free_indicator,
     ),
     "incident.reopened": (
         owing.withdraw_duties, calling.call_reporting_chain, running.start_plan, owing.owe_update,
+        reporting.owe_report,
     ),
     "incident.cancelled": (
         ending.withdraw_everything, ending.release_resources, owing.withdraw_duties, ending.tell_those_told,
@@ -57,7 +61,7 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     ),
     "incident.merged": (ending.take_in_merged,),
     "incident.reviewed": (ending.publish_review, owing.settle_review, readiness.note_found_wanting),
-    "incident.plan_moved": (running.form_command_post, running.take_up_revision, owing.rearm_update),
+    "incident.plan_moved": (running.form_command_post, running.take_up_revision, owing.rearm_update, reporting.owe_report),
     # being reached
     "incident.acknowledged": (calling.stop_calling, calling.expect_deeds),
     "round.acknowledged": (calling.note_answer, calling.expect_deeds),
@@ -71,7 +75,7 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "rung.not_enrolled": (calling.note_not_enrolled,),
     "chain.lap": (calling.note_lap,),
     "chain.nobody": (calling.note_nobody,),
-    "delivery.dead": (calling.note_dead_delivery,),
+    "delivery.dead": (calling.note_dead_delivery, outside.lose_no_time),
     "digest.due": (calling.tell_digest,),
     "people.changed": (
         running.refresh_members, calling.leave_out_who_cannot_be_called, calling.call_those_now_known,
@@ -107,9 +111,13 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "decision.due": (running.chase_question,),
     # customers
     "announcement.written": (customers.ask_approval,),
-    "announcement.published": (customers.tell_outlets,),
+    "announcement.published": (customers.tell_outlets, outside.ask_parties),
     "feedback.owed": (customers.tell_who_owes,),
     "feedback.overdue": (customers.escalate,),
+    # parties outside
+    "party.silent": (outside.go_on_without_answer,),
+    "party.unanswered": (outside.tell_contract_owner,),
+    "party.answered": (outside.pass_answer_on,),
     # what is held
     "reservation.made": (holding.keep_time,),
     "reservation.extended": (holding.keep_time, holding.note_extension),
@@ -168,6 +176,7 @@ TOGETHER: Final[Mapping[str, ReactionToMany]] = {"signal.received": listening.co
 NOBODY_CARES: Final = frozenset(
     {
         "incident.response_started", "incident.recovering", "task.started", "run.done",
-        "announcement.ended", "announcement.withdrawn",
+        "announcement.ended", "announcement.withdrawn", "meeting.called", "meeting.moved", "meeting.cancelled",
+        "meeting.minuted", "report.written", "report.approved", "report.rejected", "report.sent", "report.oral",
     }
 )  # fmt: skip
