@@ -173,7 +173,6 @@ TOGETHER: Final[Mapping[str, ReactionToMany]] = {"signal.received": listening.co
 NOBODY_CARES: Final = frozenset(
     {
         "incident.response_started", "incident.recovering", "task.started", "run.done",
-        "notice.acknowledged", "announcement.ended", "announcement.withdrawn", "meeting.called", "meeting.moved",
-        "meeting.cancelled", "meeting.minuted",
+        "announcement.ended", "announcement.withdrawn", "meeting.called", "meeting.moved", "meeting.cancelled", "meeting.minuted",
     }
 )  # fmt: skip

@@ -72,6 +72,7 @@ class Claimed:
     text: Mapping[str, Any] = field(repr=False)
     page: str | None = None
     attachments: tuple[Attachment, ...] = field(default=(), repr=False)
+    code: str | None = None  # of the call it belongs to
 
 
 class Result(StrEnum):
@@ -290,6 +291,7 @@ def compose(claimed: Claimed, *, vault: Vault, base_url: str, default_language: 
         subject=in_language(claimed.subject, language), text=in_language(claimed.text, language), language=language, link=link,
         link_label=render(label, language), key=claimed.delivery_id, sent_at=claimed.at, ref=claimed.ref, number=claimed.number,
         level=claimed.level, exercise=claimed.exercise, kind=claimed.kind, attachments=claimed.attachments,
+        asked=opening.asked(claimed, vault, language),
     )  # fmt: skip
 
 
@@ -369,6 +371,7 @@ def _claimed(
         text=row.text,
         page=row.page,
         attachments=files,
+        code=row.code,
     )
 
 
