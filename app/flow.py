@@ -173,6 +173,7 @@ TOGETHER: Final[Mapping[str, ReactionToMany]] = {"signal.received": listening.co
 NOBODY_CARES: Final = frozenset(
     {
         "incident.response_started", "incident.recovering", "task.started", "run.done",
-        "announcement.ended", "announcement.withdrawn", "meeting.called", "meeting.moved", "meeting.cancelled", "meeting.minuted",
+        "announcement.ended", "announcement.withdrawn", "meeting.called", "meeting.moved", "meeting.cancelled",
+        "meeting.minuted",
     }
 )  # fmt: skip

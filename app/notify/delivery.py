@@ -8,7 +8,7 @@ of HTTP or mail.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, cast
@@ -18,15 +18,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
 from app.db import inline
-from app.notify import attachments, chain, opening, pipeline
-from app.notify.channel import SELF, Attachment, Channel, DeliveryError, Message
-from app.notify.languages import in_language
+from app.notify import attachments, chain, pipeline
+from app.notify.channel import SELF, Attachment, Channel, DeliveryError
+from app.notify.claimed import Claimed, compose
 from app.notify.receivers import Receiver
 from app.notify.tables import Attempt, Delivery, DeliveryState, Notice, Round, RoundState
 from app.people import holders
 from app.people.holders import Contact
 from app.vault import Vault
-from app.wording import Wording, kept, render, say
+from app.wording import Wording, kept, say
 
 MAX_ATTEMPTS: Final = 5
 # The first pause, and each is three times the one before: for the two grave levels 5 s to 2 min, else 30 s to
@@ -44,35 +44,6 @@ FRESH: Final = timedelta(milliseconds=500)
 _LONGEST_PAUSE: Final = timedelta(minutes=15)
 _DUE_STATES: Final = (DeliveryState.PENDING, DeliveryState.SENDING)
 _ATTEMPTS: Final = cast(Table, Attempt.__table__)
-
-
-@dataclass(frozen=True)
-class Claimed:
-    """One message to send now, with all it takes to send it.
-
-    `attempt` is the fence its result is recorded under.
-    """
-
-    delivery_id: str
-    attempt: int
-    untried: int  # of the attempts, those that came to nothing because the destination was left alone
-    at: datetime
-    channel: str
-    address: str | None = field(repr=False)  # none: it cannot be read; `unreadable` says why
-    unreadable: Wording | None
-    language: str | None
-    asks: bool
-    opens: str | None
-    ref: str
-    number: str
-    level: int
-    exercise: bool
-    kind: str
-    subject: Mapping[str, Any] = field(repr=False)
-    text: Mapping[str, Any] = field(repr=False)
-    page: str | None = None
-    attachments: tuple[Attachment, ...] = field(default=(), repr=False)
-    code: str | None = None  # of the call it belongs to
 
 
 class Result(StrEnum):
@@ -281,18 +252,6 @@ async def record_sent(
         .execution_options(synchronize_session=False)
     )
     return counted.all()
-
-
-def compose(claimed: Claimed, *, vault: Vault, base_url: str, default_language: str) -> Message:
-    """The message in its receiver's language; the same key on each attempt."""
-    language = claimed.language or default_language
-    link, label = opening.of(claimed, vault, base_url)
-    return Message(
-        subject=in_language(claimed.subject, language), text=in_language(claimed.text, language), language=language, link=link,
-        link_label=render(label, language), key=claimed.delivery_id, sent_at=claimed.at, ref=claimed.ref, number=claimed.number,
-        level=claimed.level, exercise=claimed.exercise, kind=claimed.kind, attachments=claimed.attachments,
-        asked=opening.asked(claimed, vault, language),
-    )  # fmt: skip
 
 
 def backoff(attempts: int, retry_after: timedelta | None, *, level: int, key: str) -> timedelta | None:

@@ -7,9 +7,8 @@ nobody can read a link out of either.
 from typing import Protocol
 
 from app.notify import acknowledgement
-from app.notify.channel import Asked
 from app.vault import Vault
-from app.wording import Wording, render, say
+from app.wording import Wording, say
 
 
 class Leading(Protocol):
@@ -22,8 +21,6 @@ class Leading(Protocol):
     @property
     def asks(self) -> bool: ...
     @property
-    def code(self) -> str | None: ...
-    @property
     def page(self) -> str | None: ...
 
 
@@ -35,19 +32,6 @@ def of(message: Leading, vault: Vault, base_url: str) -> tuple[str | None, Wordi
         return acknowledgement.link(vault, base_url, message.delivery_id), say("notify.take_it")
     shown = f"{base_url.rstrip('/')}{message.page}" if message.page is not None else None
     return shown, say("notify.open_page")
-
-
-def asked(message: Leading, vault: Vault, language: str) -> Asked | None:
-    """By what other ways than the link a message is answered, if it asks for one."""
-    if not message.asks or not message.code:
-        return None
-    return Asked(
-        code=message.code,
-        button=f"{message.delivery_id}.{acknowledgement.mark_of(vault, message.delivery_id)}",
-        cannot_label=render(say("notify.cannot_do_it"), language),
-        hint=render(say("notify.answer_by_code", code=message.code), language),
-        keys_hint=render(say("notify.answer_by_key"), language),
-    )
 
 
 def link(vault: Vault, base_url: str, page: str, delivery_id: str) -> str:
