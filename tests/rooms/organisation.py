@@ -17,6 +17,7 @@ from app.ids import new_id
 from app.notify import chain, delivery
 from app.notify.channel import Channel
 from app.notify.claimed import Claimed
+from app.notify.delivery import Outcome
 from app.notify.document import Chain, Hop
 from app.notify.tables import Delivery, DeliveryState, Round
 from app.outbox import OutboxMessage, Timer, TimerState
