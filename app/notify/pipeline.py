@@ -35,7 +35,8 @@ class News:
     number: str = ""  # of the incident, for people; none when it is about none
     exercise: bool = False
     page: str | None = None
-    """A path of ours, from "/": the link of a message that asks for no answer."""
+    """A path of ours, from "/": the link of a message that asks for no answer. `{mark}` in it becomes a signature of the path
+    as it is given here, by which `opening.opens` lets in somebody without an account."""
     attachments: tuple[Attachment, ...] = ()
     """Files that go with each mail; what is told by another channel carries the link alone."""
 
