@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.keys import Principal
+from app.console import warning
 from app.console.pages import may
 from app.incidents import authority, record
 from app.incidents.tables import Incident, Obligation, ObligationState, State
@@ -18,6 +19,7 @@ from app.levels import matrix
 from app.levels.document import Levels
 from app.notify.tables import Round, RoundState
 from app.people import holders
+from app.warnings.tables import EarlyWarning
 from app.watch import set_aside
 from app.watch.set_aside import Kind
 
@@ -53,6 +55,8 @@ class Board:
     unread_count: int
     parked: int | None
     silent: int | None  # sources that fell silent
+    warnings: Sequence[EarlyWarning]
+    near: Sequence[Incident]  # in the warning state
     owners: Mapping[str, Any]  # titles of the positions that owe an update, by slug
 
     @property
@@ -70,6 +74,7 @@ async def of(session: AsyncSession, who: Principal) -> Board:
     )
     _, levels = await matrix.in_force(session)
     oversees = may(who, "GET", "/api/v1/receipts")
+    warnings, near = await warning.open_to(session, who) if may(who, "GET", "/warnings") else ([], [])
     lines = await _lines(session, found[:_MOST])
     owing = list(dict.fromkeys(line.owed.owner for line in lines if line.owed is not None))
     return Board(
@@ -78,6 +83,7 @@ async def of(session: AsyncSession, who: Principal) -> Board:
         can_tell=await holders.anyone(session), unread=await _unread(session) if oversees else None,
         unread_count=await _unread_count(session) if oversees else 0,
         silent=await _silent(session) if oversees else None,
+        warnings=warnings, near=near,
         parked=await _parked(session) if may(who, "GET", "/api/v1/parked") else None,
     )  # fmt: skip
 

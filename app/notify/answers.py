@@ -232,6 +232,8 @@ async def _give(
             )
             return await _nothing(session, came, AnswerState.LATE, why, sender, **write)
     says = say("answers.next_is_told")
+    if reply.deed is Deed.CANNOT and delivery is None:
+        return await _nothing(session, came, AnswerState.NO_CALL, say("answers.no_call"), sender, **write)
     match reply.deed:
         case Deed.TAKE:
             _write(session, came, AnswerState.DONE, sender, **write)

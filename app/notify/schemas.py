@@ -111,6 +111,8 @@ class RoundRead(BaseModel):
 
     id: str
     state: RoundState
+    code: str
+    """Names the call in an answer from a telephone or a group."""
     lap: int
     hop: int
     reached: bool

@@ -187,6 +187,8 @@ async def test_a_missed_update_is_a_debt_with_its_owner_until_it_is_waived_with_
         "customer_service_head",
         "missed",
     )
+    board = await world.client.get("/board", headers=world.as_("leadership"))
+    assert "owed by Head of customer service" in board.text
     everything_else = ["tasks_done", "customers_told", "approvals_decided"]
     refusal = await trial.apply("close", waive=everything_else, reason="over", expect=409)
     assert refusal["unmet"] == ["updates_paid"]

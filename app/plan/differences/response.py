@@ -41,9 +41,20 @@ def _level(notes: Notes, place: Place, old: LevelSpec, new: LevelSpec) -> None:
         new.remind_before,
         longer_weakens=False,
     )
+    notes.span(
+        place,
+        "diff.party_answers_within",
+        "party_answers_within",
+        old.party_answers_within,
+        new.party_answers_within,
+    )
     notes.value(
         place, "diff.update_owner", "update_owner", old.update_owner, new.update_owner, tell=notes.position
     )
+    for name in [one for one in new.update_to if one not in old.update_to]:
+        notes.note(place, "diff.update_to_added", "update_to", position=notes.position(name))
+    for name in [one for one in old.update_to if one not in new.update_to]:
+        notes.note(place, "diff.update_to_gone", "update_to", weakens=True, position=notes.position(name))
     notes.value(
         place, "diff.declared_by", "declared_by", old.declared_by, new.declared_by,
         tell=lambda layer: say(f"diff.layer.{layer}"),
