@@ -58,7 +58,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/api/v1/reports/{report_id}/versions/{version}"): READS,
     ("GET", "/api/v1/incidents/{incident_id}/oral-reports"): READS,
     ("POST", "/api/v1/incidents/{incident_id}/oral-reports"): ACTS,
-    ("GET", "/r/{recipient_id}/{mark}"): Open.PUBLIC,
+    ("GET", "/r/{message_id}/{page_mark}"): Open.PUBLIC,
     # intake
     ("GET", "/api/v1/sources"): OVERSEES,
     ("POST", "/api/v1/sources"): MANAGES,

@@ -4,13 +4,11 @@ The mark of a page that needs no sign-in is made from the secret key and the mes
 nobody can read a link out of either.
 """
 
-from typing import Final, Protocol
+from typing import Protocol
 
 from app.notify import acknowledgement
 from app.vault import Vault
 from app.wording import Wording, say
-
-_OPENS: Final = "page"  # what the mark in the address of a page is signed for
 
 
 class Leading(Protocol):
@@ -32,20 +30,13 @@ def of(message: Leading, vault: Vault, base_url: str) -> tuple[str | None, Wordi
         return link(vault, base_url, message.opens, message.delivery_id), say("notify.open_and_answer")
     if message.asks:
         return acknowledgement.link(vault, base_url, message.delivery_id), say("notify.take_it")
-    if message.page is None:
-        return None, say("notify.open_page")
-    mark = vault.sign(_OPENS, message.page)
-    return base_url.rstrip("/") + message.page.replace("{mark}", mark), say("notify.open_page")
+    shown = f"{base_url.rstrip('/')}{message.page}" if message.page is not None else None
+    return shown, say("notify.open_page")
 
 
 def link(vault: Vault, base_url: str, page: str, delivery_id: str) -> str:
     """The address of `page` (the first part of its path) for whoever has the message."""
     return f"{base_url.rstrip('/')}/{page}/{delivery_id}/{vault.sign(_purpose(page), delivery_id)}"
-
-
-def opens(vault: Vault, page: str, mark: str) -> bool:
-    """Whether the mark is the one that `News.page`, as it was given there, was sent with."""
-    return vault.verify(_OPENS, page, mark)
 
 
 def is_ours(vault: Vault, page: str, delivery_id: str, mark: str) -> bool:

@@ -35,8 +35,7 @@ class News:
     number: str = ""  # of the incident, for people; none when it is about none
     exercise: bool = False
     page: str | None = None
-    """A path of ours, from "/": the link of a message that asks for no answer. `{mark}` in it becomes a signature of the path
-    as it is given here, by which `opening.opens` lets in somebody without an account."""
+    """A path of ours, from "/": the link of a message that asks for no answer."""
     attachments: tuple[Attachment, ...] = ()
     """Files that go with each mail; what is told by another channel carries the link alone."""
 
@@ -136,7 +135,7 @@ async def write_notice(session: AsyncSession, news: News, *, at: datetime) -> No
 
 async def tell(
     session: AsyncSession, news: News, *, positions: Sequence[str], via: Sequence[str] = (), at: datetime,
-    asks: bool = False,
+    asks: bool = False, opens: str | None = None,
 ) -> Notice:  # fmt: skip
     """Tell whoever holds `positions`, once."""
     people = [
@@ -144,7 +143,7 @@ async def tell(
         for position in dict.fromkeys(positions)
         for who in await receivers.at_position(session, position, via=via, level=news.level, at=at)
     ]
-    return await tell_people(session, news, people=people, at=at, asks=asks)
+    return await tell_people(session, news, people=people, at=at, asks=asks, opens=opens)
 
 
 async def tell_people(

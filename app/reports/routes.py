@@ -143,14 +143,14 @@ async def note_oral_report(
 
 
 @router.get(
-    "/r/{recipient_id}/{mark}",
+    "/r/{message_id}/{page_mark}",
     responses={**problems(NotFound), **_DOCUMENTS},
     response_class=Response,
     tags=["acknowledge"],
 )
-async def show_shared(recipient_id: str, mark: str, session: Session, here: Here, now: Now) -> Response:
+async def show_shared(message_id: str, page_mark: str, session: Session, here: Here, now: Now) -> Response:
     """The version somebody outside was sent, by the link they were sent: a PDF, or Markdown where none can be drawn."""
-    incident, begun, text = await sending.shared(session, here.vault, recipient_id, mark, at=now)
+    incident, begun, text = await sending.shared(session, here.vault, message_id, page_mark, at=now)
     try:
         return await document(session, incident, begun, text, as_pdf=True)
     except Unavailable:

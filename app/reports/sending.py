@@ -25,6 +25,8 @@ from app.vault import Vault
 from app.wording import kept, localised, say
 
 KIND: Final = "report"
+PAGE: Final = "r"
+"""Where the link of somebody outside leads (`opening`)."""
 SHARED_FOR: Final = timedelta(days=30)
 """How long the link of somebody outside shows the report."""
 
@@ -74,7 +76,7 @@ async def send_inside(
     ]
     if not waiting or incident.status == Status.TEST:
         return
-    news = await _news(session, incident, begun, written, page=f"/incidents/{incident.id}/reports/{begun.id}")
+    news = await _news(session, incident, begun, written)
     positions = [one.position for one in waiting]
     notice = await pipeline.tell(session, news, positions=positions, at=at)
     for one in waiting:
@@ -102,8 +104,8 @@ async def send_outside(
             continue
         if written.approved_by is None:
             raise AssertionError("what leaves the centre is approved")
-        news = await _news(session, incident, begun, written, page=_shared_page(one.id), outside=True)
-        notice = await pipeline.tell(session, news, positions=[one.position], at=at)
+        news = await _news(session, incident, begun, written, outside=True)
+        notice = await pipeline.tell(session, news, positions=[one.position], at=at, opens=PAGE)
         one.notice_id, one.told_at = notice.id, at
 
 
@@ -126,22 +128,24 @@ async def ask_approval(
 
 
 async def shared(
-    session: AsyncSession, vault: Vault, recipient_id: str, mark: str, *, at: datetime
+    session: AsyncSession, vault: Vault, delivery_id: str, mark: str, *, at: datetime
 ) -> tuple[Incident, Report, ReportVersion]:
     """What the link of somebody outside shows; anything wrong with it, and there is nothing."""
-    one = await session.get(ReportRecipient, recipient_id)
     nothing = NotFound(say("reports.link_shows_nothing"))
-    if not opening.opens(vault, _shared_page(recipient_id), mark):
+    # The mark first: only ids of our own making ever reach the database.
+    if not opening.is_ours(vault, PAGE, delivery_id, mark):
         raise nothing
-    if one is None or one.told_at is None or not Whom(one.whom).is_outside or at > one.told_at + SHARED_FOR:
+    query = (
+        select(ReportRecipient)
+        .join(Delivery, Delivery.notice_id == ReportRecipient.notice_id)
+        .where(Delivery.id == delivery_id, Delivery.opens == PAGE)
+    )
+    one = await session.scalar(query)
+    if one is None or one.told_at is None or at > one.told_at + SHARED_FOR:
         raise nothing
     begun = await session.get_one(Report, one.report_id)
     written = await session.get_one(ReportVersion, (one.report_id, one.version))
     return await record.found(session, begun.incident_id), begun, written
-
-
-def _shared_page(recipient_id: str) -> str:
-    return f"/r/{recipient_id}/{{mark}}"
 
 
 async def named(session: AsyncSession, incident: Incident) -> dict[str, Whom]:
@@ -166,7 +170,7 @@ async def named(session: AsyncSession, incident: Incident) -> dict[str, Whom]:
 
 
 async def _news(
-    session: AsyncSession, incident: Incident, begun: Report, written: ReportVersion, *, page: str, outside: bool = False
+    session: AsyncSession, incident: Incident, begun: Report, written: ReportVersion, *, outside: bool = False
 ) -> News:  # fmt: skip
     zone = (await matrix.of(session, incident.plan_revision)).zone
     kind = say(f"report.kind.{begun.kind}")
@@ -178,7 +182,8 @@ async def _news(
         text = "text_missing"
     return News(
         ref=incident.id, kind=KIND, level=incident.level, number=incident.number,
-        exercise=incident.status != Status.ACTUAL, page=page,
+        exercise=incident.status != Status.ACTUAL,
+        page=None if outside else f"/incidents/{incident.id}/reports/{begun.id}",
         subject=localised(say("reports.sent.subject", **params), zone),
         text=localised(say(f"reports.sent.{text}", missing=missing, author=written.author, **params), zone),
         attachments=papers.files(incident, begun, written, zone),
