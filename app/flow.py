@@ -15,6 +15,7 @@ from app.reactions import (
     ending,
     holding,
     listening,
+    outside,
     owing,
     readiness,
     risking,
@@ -71,7 +72,7 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "rung.not_enrolled": (calling.note_not_enrolled,),
     "chain.lap": (calling.note_lap,),
     "chain.nobody": (calling.note_nobody,),
-    "delivery.dead": (calling.note_dead_delivery,),
+    "delivery.dead": (calling.note_dead_delivery, outside.lose_no_time),
     "digest.due": (calling.tell_digest,),
     "people.changed": (
         running.refresh_members, calling.leave_out_who_cannot_be_called, calling.call_those_now_known,
@@ -107,9 +108,13 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     "decision.due": (running.chase_question,),
     # customers
     "announcement.written": (customers.ask_approval,),
-    "announcement.published": (customers.tell_outlets,),
+    "announcement.published": (customers.tell_outlets, outside.ask_parties),
     "feedback.owed": (customers.tell_who_owes,),
     "feedback.overdue": (customers.escalate,),
+    # parties outside
+    "party.silent": (outside.go_on_without_answer,),
+    "party.unanswered": (outside.tell_contract_owner,),
+    "party.answered": (outside.pass_answer_on,),
     # what is held
     "reservation.made": (holding.keep_time,),
     "reservation.extended": (holding.keep_time, holding.note_extension),
@@ -168,6 +173,7 @@ TOGETHER: Final[Mapping[str, ReactionToMany]] = {"signal.received": listening.co
 NOBODY_CARES: Final = frozenset(
     {
         "incident.response_started", "incident.recovering", "task.started", "run.done",
-        "announcement.ended", "announcement.withdrawn",
+        "announcement.ended", "announcement.withdrawn", "meeting.called", "meeting.moved", "meeting.cancelled",
+        "meeting.minuted",
     }
 )  # fmt: skip

@@ -7,8 +7,10 @@ from app.incidents import tables as incidents
 from app.installation import Hold, Installation
 from app.intake import tables as intake
 from app.levels import tables as levels
+from app.meetings import tables as meetings
 from app.notify import tables as notify
 from app.outbox import OutboxMessage
+from app.parties import tables as parties
 from app.people import tables as people
 from app.plan import tables as plan
 from app.playbooks import tables as playbooks
@@ -20,6 +22,6 @@ from app.warnings import tables as warnings
 from app.watch import tables as watch
 
 __all__ = [
-    "Base", "Hold", "Installation", "OutboxMessage", "access", "customers", "incidents", "intake", "levels", "notify",
-    "people", "plan", "playbooks", "readiness", "resources", "reviews", "risks", "warnings", "watch",
+    "Base", "Hold", "Installation", "OutboxMessage", "access", "customers", "incidents", "intake", "levels", "meetings",
+    "notify", "parties", "people", "plan", "playbooks", "readiness", "resources", "reviews", "risks", "warnings", "watch",
 ]  # fmt: skip

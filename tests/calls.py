@@ -53,6 +53,20 @@ DRILL = {
     "scheme": "The duty lead finds that nobody can sign in.",
     "parts": [{"position": "duty_lead"}],
 }
+CARRIER = {
+    "id": "carrier",
+    "name": "Fast Lines Ltd",
+    "kind": "supplier",
+    "owner": "technical_head",
+    "contacts": [{"name": "Zoe", "channel": "mail", "address": "zoe@carrier.example"}],
+    "may_be_asked": [{"id": "lines", "title": "Spare lines"}],
+}
+MEETING = {
+    "title": "Second look",
+    "starts_at": "2026-12-24T01:00:00Z",
+    "room": "Hall 2",
+    "who": {"groups": ["duty_lead"]},
+}
 LEAVE = b"""BEGIN:VCALENDAR
 VERSION:2.0
 PRODID:-//Test//EN
@@ -131,6 +145,13 @@ class Scene:
             ("POST", "/api/v1/sources"): {"slug": "other", "kind": "generic", "name": "Other"},
             ("PATCH", "/api/v1/sources/{slug}"): {"expect_every": "15m"},
             ("POST", "/api/v1/sources/{slug}/try"): ALERT,
+            ("POST", "/api/v1/maintenance"): {
+                "title": "New switches",
+                "reason": "Planned",
+                "ends_at": "2026-12-24T01:00:00Z",
+                "sources": ["prom"],
+            },
+            ("POST", "/api/v1/maintenance/{window_id}/transitions"): {"event": "end", "reason": "Done"},
             ("POST", "/intake/{slug}"): ALERT,
             ("PUT", "/intake/{slug}"): ALERT,
             ("POST", "/v2/enqueue"): event,
@@ -143,6 +164,30 @@ class Scene:
             ("POST", "/api/v1/people"): {"name": "New", "positions": ["duty_lead"], "contacts": []},
             ("POST", "/api/v1/people/import"): (b"name,department\nSomebody,customer_service\n", "text/csv"),
             ("PATCH", "/api/v1/people/{person_id}"): {"availability": "leave"},
+            ("POST", "/api/v1/parties"): {**CARRIER, "id": "another"},
+            ("POST", "/api/v1/parties/import"): (b"id,name,kind,owner\nx,X,partner,duty_lead\n", "text/csv"),
+            ("PATCH", "/api/v1/parties/{party_id}"): {"contract": "2026/17"},
+            ("POST", "/api/v1/incidents/{incident_id}/party-requests"): {
+                "party": "carrier",
+                "text": "How many lines can you lend us?",
+                "ask": {"lines": 2},
+            },
+            ("POST", "/api/v1/party-requests/{request_id}/answers"): {
+                "does": "estimate",
+                "by": "Zoe",
+                "ready_at": "2026-11-22T21:00:00Z",
+            },
+            ("POST", "/p/{message_id}/{page_mark}"): (
+                b"does=acknowledge",
+                "application/x-www-form-urlencoded",
+            ),
+            ("POST", "/api/v1/incidents/{incident_id}/meetings"): MEETING,
+            ("PATCH", "/api/v1/meetings/{meeting_id}"): {"room": "Hall 3"},
+            ("POST", "/api/v1/meetings/{meeting_id}/cancel"): {"reason": "It is over"},
+            ("POST", "/api/v1/meetings/{meeting_id}/minutes"): {
+                "text": "Two causes are left",
+                "decided": ["Switch over"],
+            },
             ("POST", "/api/v1/departments"): {
                 "id": "carriers",
                 "title": {"zh": "运营商", "en": "Carriers"},
@@ -194,6 +239,7 @@ class Scene:
                 "until": "2026-11-23T19:00:00Z",
             },
             ("POST", "/api/v1/plan/check"): plan,
+            ("POST", "/api/v1/plan/preview"): plan,
             ("POST", "/api/v1/simulations"): (SCENARIO, "application/yaml"),
             ("POST", "/api/v1/plan/revisions"): plan,
             ("POST", "/api/v1/plan/revisions/{revision_id}/transitions"): {"event": "submit"},
@@ -272,6 +318,12 @@ async def set_the_scene(world: World) -> Scene:
     decisions = (await world.get(f"/incidents/{busy}/decisions"))["items"]
     link = next(told.link for told in world.log if told.link)
     _, _, delivery, mark = link.removeprefix("http://").split("/")
+    await world.post("/parties", CARRIER)
+    shared = {"party": "carrier", "text": "Our trunk is dead.", "ask": {"lines": 1}}
+    request = await world.post(f"/incidents/{busy}/party-requests", shared)
+    await world.settle()
+    meeting = await world.post(f"/incidents/{busy}/meetings", MEETING)
+    opened = next(told.link for told in world.log if told.link and "/p/" in told.link)
     people = (await world.get("/people"))["items"]
     pools = (await world.get("/pools"))["items"]
     held = await world.post("/reservations", {
@@ -289,6 +341,9 @@ async def set_the_scene(world: World) -> Scene:
     risk = await world.get("/risks/core_system_fails")
     assessment = await world.post("/assessments", {"risk": risk["id"], **SCORED_BY})
     drill = await world.post("/drills", DRILL)
+    window = await world.post("/maintenance", {
+        "title": "New switches", "reason": "Planned", "ends_at": "2026-11-23T19:00:00Z", "labels": {"rack": "7"},
+    })  # fmt: skip
     await world.post("/indicators", {"name": "satisfaction", "value": 84})
     warning = (await world.get("/warnings"))["items"][0]["id"]
     owed = await world.get(f"/incidents/{busy}")
@@ -305,8 +360,10 @@ async def set_the_scene(world: World) -> Scene:
             "pool_id": pools[0]["id"], "reservation_id": held["id"],
             "revision_id": plan["revision"]["id"], "key": "none", "improvement_id": "none", "key_id": str(key),
             "parked_id": "1", "alias": "ivr", "name": "standby", "replenishment_id": "none",
-            "due_id": "none", "drill_id": drill["id"], "year": "2026",
+            "due_id": "none", "drill_id": drill["id"], "window_id": window["id"], "year": "2026",
             "position": "duty_lead", "lead_id": lead, "override_id": override["id"],
+            "party_id": "carrier", "request_id": request["id"], "meeting_id": meeting["id"],
+            "message_id": opened.split("/")[-2], "page_mark": opened.split("/")[-1],
             "risk_id": risk["id"], "assessment_id": assessment["id"],
             "indicator": "satisfaction", "warning_id": warning,
             "announcement_id": announcement["id"], "outlet_id": outlet["id"], "feedback_id": feedback["id"],

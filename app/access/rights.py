@@ -1,6 +1,6 @@
 """Who may call what: every route, every role, on one page. What is not listed is refused to everybody.
 
-`PUBLIC` needs no key; where the address itself holds a secret mark (`/a/…`, `/calendars/…`) or the
+`PUBLIC` needs no key; where the address itself holds a secret mark (`/a/…`, `/p/…`, `/calendars/…`) or the
 body is signed (`/callbacks/…`), the room checks it. `SOURCE`
 routes check a monitoring source's own key themselves, because senders show it in their own ways.
 Finer rules (which level a role may declare, which task is whose) are the rooms' business.
@@ -57,6 +57,10 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/api/v1/sources/{slug}/try"): MANAGES,
     ("GET", "/api/v1/receipts"): OVERSEES,
     ("GET", "/api/v1/receipts/{receipt_id}"): OVERSEES,
+    ("GET", "/api/v1/maintenance"): READS,
+    ("POST", "/api/v1/maintenance"): MANAGES,
+    ("GET", "/api/v1/maintenance/{window_id}"): READS,
+    ("POST", "/api/v1/maintenance/{window_id}/transitions"): MANAGES,
     ("POST", "/intake/{slug}"): Open.SOURCE,
     ("PUT", "/intake/{slug}"): Open.SOURCE,
     ("OPTIONS", "/intake/{slug}"): Open.SOURCE,
@@ -124,6 +128,27 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/api/v1/calendar-feeds"): ACTS,
     ("POST", "/api/v1/calendar-feeds/{feed_id}/revoke"): ACTS,
     ("GET", "/calendars/{feed_mark}.ics"): Open.PUBLIC,
+    # parties outside
+    ("GET", "/api/v1/parties"): READS,
+    ("POST", "/api/v1/parties"): MANAGES,
+    ("POST", "/api/v1/parties/import"): MANAGES,
+    ("GET", "/api/v1/parties/{party_id}"): READS,
+    ("PATCH", "/api/v1/parties/{party_id}"): MANAGES,
+    ("POST", "/api/v1/parties/{party_id}/retire"): MANAGES,
+    ("GET", "/api/v1/incidents/{incident_id}/party-requests"): READS,
+    ("POST", "/api/v1/incidents/{incident_id}/party-requests"): MANAGES,
+    ("POST", "/api/v1/party-requests/{request_id}/answers"): ACTS,
+    ("POST", "/api/v1/party-requests/{request_id}/withdraw"): MANAGES,
+    ("GET", "/p/{message_id}/{page_mark}"): Open.PUBLIC,
+    ("POST", "/p/{message_id}/{page_mark}"): Open.PUBLIC,
+    # meetings
+    ("GET", "/api/v1/incidents/{incident_id}/meetings"): READS,
+    ("POST", "/api/v1/incidents/{incident_id}/meetings"): ACTS,
+    ("GET", "/api/v1/meetings/{meeting_id}"): READS,
+    ("PATCH", "/api/v1/meetings/{meeting_id}"): ACTS,
+    ("POST", "/api/v1/meetings/{meeting_id}/cancel"): ACTS,
+    ("POST", "/api/v1/meetings/{meeting_id}/minutes"): ACTS,
+    ("GET", "/api/v1/meetings/{meeting_id}/calendar"): READS,
     # resources
     ("GET", "/api/v1/pools"): READS,
     ("GET", "/api/v1/pools/{pool_id}"): READS,
@@ -154,6 +179,8 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/api/v1/plan/revisions/{revision_id}/transitions"): MANAGES,
     ("GET", "/api/v1/plan/revisions/{revision_id}/impact"): READS,
     ("POST", "/api/v1/plan/revisions/{revision_id}/impact"): MANAGES,
+    ("POST", "/api/v1/plan/preview"): MANAGES,
+    ("GET", "/api/v1/plan/revisions/{revision_id}/preview"): READS,
     ("GET", "/api/v1/plan/due"): READS,
     ("POST", "/api/v1/plan/due"): ACTS,
     ("POST", "/api/v1/plan/due/{due_id}/dismissals"): MANAGES,
@@ -242,6 +269,11 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/incidents/{incident_id}/review.md"): READS,
     ("POST", "/incidents/{incident_id}/review"): ACTS,
     ("POST", "/incidents/{incident_id}/review/publish"): MANAGES,
+    ("GET", "/communication"): READS,
+    ("GET", "/warnings"): READS,
+    ("GET", "/warnings/{warning_id}"): READS,
+    ("POST", "/warnings/{warning_id}/acknowledgements"): ACTS,
+    ("POST", "/warnings/{warning_id}/transitions"): MANAGES,
     ("GET", "/rosters"): READS,
     ("POST", "/rosters/check-ins"): ACTS,
     ("POST", "/rosters/absences"): ACTS,
@@ -259,10 +291,19 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("GET", "/pools"): READS,
     ("GET", "/plan"): READS,
     ("GET", "/plan/revisions/{revision_id}"): READS,
+    ("GET", "/plan/revisions/{revision_id}/preview"): READS,
     ("POST", "/plan/revisions/{revision_id}/transitions"): MANAGES,
     ("POST", "/plan/revisions/{revision_id}/impact"): MANAGES,
     ("POST", "/incidents/{incident_id}/plan"): ACTS,
     ("GET", "/people"): READS,
+    ("POST", "/incidents/{incident_id}/meetings"): ACTS,
+    ("POST", "/incidents/{incident_id}/meetings/{meeting_id}/move"): ACTS,
+    ("POST", "/incidents/{incident_id}/meetings/{meeting_id}/cancel"): ACTS,
+    ("POST", "/incidents/{incident_id}/meetings/{meeting_id}/minutes"): ACTS,
+    ("GET", "/parties"): READS,
+    ("POST", "/parties/import"): MANAGES,
+    ("POST", "/incidents/{incident_id}/party-requests"): MANAGES,
+    ("POST", "/incidents/{incident_id}/party-requests/{request_id}/withdraw"): MANAGES,
     ("GET", "/risks"): READS,
     ("GET", "/risks/{risk_id}"): READS,
     ("POST", "/risks/{risk_id}/changes"): MANAGES,
@@ -289,6 +330,9 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/people/{person_id}/reaching"): ACTS,  # their own; management everybody's
     ("POST", "/people/{person_id}/contacts/{contact_id}/test"): ACTS,  # likewise
     ("GET", "/parked"): OVERSEES,
+    ("GET", "/maintenance"): READS,
+    ("POST", "/maintenance"): MANAGES,
+    ("POST", "/maintenance/{window_id}/transitions"): MANAGES,
     ("GET", "/sources"): OVERSEES,
     ("GET", "/sources/{slug}/try"): MANAGES,
     ("POST", "/sources/{slug}/try"): MANAGES,

@@ -1,5 +1,6 @@
 """Announcements to people outside: drafted, approved by another hand, published, followed up, ended (EP-7.1.2, EP-7.1.3).
 
+
 An announcement is a thread; what it says comes in versions, and each is kept as it was told. Of a drill nothing is ever told:
 its announcements go the same way on the record, and `is_public` says no. Nothing here touches the world.
 """
@@ -94,8 +95,13 @@ def draft(
     stage: Stage = Stage.BEGUN,
     outlets: Sequence[str] = (),
     by: Principal | None = None,
+    parties: Sequence[str] = (),
+    ask: Mapping[str, int] | None = None,
 ) -> Announcement:
-    """Put the first version down; who wrote it is the plan, unless somebody is named."""
+    """Put the first version down; who wrote it is the plan, unless somebody is named.
+
+    `parties` outside are told of each version once it is published, and asked for so much with the first.
+    """
     if incident.status != Status.ACTUAL:  # whoever copies it out to the world copies the mark with it
         text = localised(say("announcement.exercise", text=dict(text)))
     announcement = Announcement(
@@ -105,6 +111,8 @@ def draft(
         audience=audience,
         text=dict(text),
         outlets=list(outlets),
+        parties=list(parties),
+        ask=dict(ask or {}),
         state=AnnouncementState.DRAFTED,
         drafted_at=at,
         version=1,

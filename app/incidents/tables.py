@@ -296,6 +296,10 @@ class Announcement(Base):
     outlets: Mapped[list[Any]] = mapped_column(
         default=list
     )  # ids of the ways it goes out by, beside the page
+    parties: Mapped[list[str]] = mapped_column(
+        default=list
+    )  # outside, each told by a link once it is published
+    ask: Mapped[dict[str, Any]] = mapped_column(default=dict)  # what they are asked for, and how many
     state: Mapped[AnnouncementState] = mapped_column(String(16), default=AnnouncementState.DRAFTED)
     drafted_at: Mapped[datetime]
     approved_by: Mapped[str | None] = mapped_column(String(200))  # of what was published last

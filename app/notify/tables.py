@@ -109,6 +109,7 @@ class Delivery(Base):
     channel: Mapped[str] = mapped_column(String(32))
     address_masked: Mapped[str] = mapped_column(String(200), default="")
     asks: Mapped[bool] = mapped_column(default=False)  # carries an acknowledgement link
+    opens: Mapped[str | None] = mapped_column(String(16))  # the page of another room its link opens instead
     state: Mapped[DeliveryState] = mapped_column(String(16), default=DeliveryState.PENDING)
     reason: Mapped[dict[str, Any] | None]  # a wording: why it was dropped or failed, or why it is tried again
     note: Mapped[dict[str, Any] | None]  # a wording: what is out of the ordinary about the way chosen

@@ -27,10 +27,10 @@ def _each_once(said: list[Any]) -> list[Any]:
     return said
 
 
-_Line = Annotated[str, AfterValidator(_on_one_line)]
-_Name = Annotated[_Line, Field(min_length=1, max_length=200)]
-_StaffNumber = Annotated[_Line, Field(min_length=1, max_length=64)]
-_Skill = Annotated[_Line, Field(min_length=1, max_length=64)]
+Line = Annotated[str, AfterValidator(_on_one_line)]
+_Name = Annotated[Line, Field(min_length=1, max_length=200)]
+_StaffNumber = Annotated[Line, Field(min_length=1, max_length=64)]
+_Skill = Annotated[Line, Field(min_length=1, max_length=64)]
 
 
 class _In(BaseModel):
@@ -52,7 +52,7 @@ class Certificate(_In):
     """What stands for a skill until its last day is over."""
 
     skill: _Skill
-    number: Annotated[_Line, Field(max_length=64)] | None = None
+    number: Annotated[Line, Field(max_length=64)] | None = None
     expires_on: Annotated[date, Field(ge=date(2000, 1, 1), le=date(2200, 1, 1))]
     """The last day it counts, in UTC."""
 

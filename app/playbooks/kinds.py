@@ -262,6 +262,8 @@ class TellOutside:
             text=text,
             at=turn.at,
             step=turn.row.id,
+            parties=step.params.parties,
+            ask=step.params.ask,
         )
         if not step.params.approve_by:
             approver = await self._approver(turn, step)

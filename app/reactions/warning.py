@@ -103,8 +103,7 @@ async def free_indicator(happened: Happened) -> None:
     warning = await course.of_incident(happened.session, happened.payload.get("incident_id", happened.ref))
     if warning is not None:
         said = {"indicator": warning.indicator}
-        ref = f"indicator:{warning.indicator}"
-        outbox.put(happened.session, "indicator.freed", said, ref=ref, at=happened.at)
+        outbox.put(happened.session, "indicator.freed", said, ref=warning.indicator, at=happened.at)
 
 
 async def warn_again(happened: Happened) -> None:

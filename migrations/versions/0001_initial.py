@@ -336,6 +336,20 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'pending' and urgency < 2"),
     )
     op.create_table(
+        "parties",
+        sa.Column("id", sa.String(length=63), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("owner", sa.String(length=63), nullable=False),
+        sa.Column("contract", sa.String(length=200), nullable=True),
+        sa.Column("language", sa.String(length=8), nullable=True),
+        sa.Column("may_be_asked", JSON, nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_parties")),
+    )
+    op.create_table(
         "plan_outlooks",
         sa.Column("day", sa.String(length=10), nullable=False),
         sa.Column("looked_at", sa.DateTime(timezone=True), nullable=False),
@@ -603,6 +617,8 @@ def upgrade() -> None:
         sa.Column("audience", sa.String(length=32), nullable=False),
         sa.Column("text", JSON, nullable=False),
         sa.Column("outlets", JSON, nullable=False),
+        sa.Column("parties", JSON, nullable=False),
+        sa.Column("ask", JSON, nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("drafted_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("approved_by", sa.String(length=200), nullable=True),
@@ -784,6 +800,27 @@ def upgrade() -> None:
     op.create_index(op.f("ix_improvements_drill_id"), "improvements", ["drill_id"], unique=False)
     op.create_index(op.f("ix_improvements_incident_id"), "improvements", ["incident_id"], unique=False)
     op.create_table(
+        "meetings",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("incident_id", sa.String(length=26), nullable=False),
+        sa.Column("title", sa.String(length=200), nullable=False),
+        sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("lasts", sa.Integer(), nullable=False),
+        sa.Column("room", sa.String(length=200), nullable=True),
+        sa.Column("link", sa.String(length=1000), nullable=True),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("organiser", sa.String(length=200), nullable=False),
+        sa.Column("called_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("minutes", JSON, nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_meetings_incident_id_incidents")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_meetings")),
+    )
+    op.create_index(op.f("ix_meetings_incident_id"), "meetings", ["incident_id"], unique=False)
+    op.create_table(
         "obligations",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("incident_id", sa.String(length=26), nullable=False),
@@ -806,6 +843,40 @@ def upgrade() -> None:
         ),
     )
     op.create_index(op.f("ix_obligations_incident_id"), "obligations", ["incident_id"], unique=False)
+    op.create_table(
+        "party_requests",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("incident_id", sa.String(length=26), nullable=False),
+        sa.Column("party_id", sa.String(length=63), nullable=False),
+        sa.Column("subject", JSON, nullable=False),
+        sa.Column("text", JSON, nullable=False),
+        sa.Column("asked", JSON, nullable=False),
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("within", sa.Integer(), nullable=False),
+        sa.Column("rung", sa.Integer(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("asked_by", sa.String(length=200), nullable=False),
+        sa.Column("owner_told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_party_requests_incident_id_incidents")
+        ),
+        sa.ForeignKeyConstraint(
+            ["party_id"], ["parties.id"], name=op.f("fk_party_requests_party_id_parties")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_party_requests")),
+    )
+    op.create_index(op.f("ix_party_requests_incident_id"), "party_requests", ["incident_id"], unique=False)
+    op.create_index(
+        "ix_party_requests_open",
+        "party_requests",
+        ["incident_id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'open'"),
+        sqlite_where=sa.text("state = 'open'"),
+    )
     op.create_table(
         "people",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -891,7 +962,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_receipts_delivery",
         "receipts",
-        ["source_id", "delivery"],
+        ["delivery"],
         unique=False,
         postgresql_where=sa.text("delivery IS NOT NULL"),
         sqlite_where=sa.text("delivery IS NOT NULL"),
@@ -1292,6 +1363,7 @@ def upgrade() -> None:
         sa.Column("channel", sa.String(length=32), nullable=False),
         sa.Column("address_masked", sa.String(length=200), nullable=False),
         sa.Column("asks", sa.Boolean(), nullable=False),
+        sa.Column("opens", sa.String(length=16), nullable=True),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("reason", JSON, nullable=True),
         sa.Column("note", JSON, nullable=True),
@@ -1389,6 +1461,22 @@ def upgrade() -> None:
         op.f("ix_former_assignments_position_id"), "former_assignments", ["position_id"], unique=False
     )
     op.create_table(
+        "meeting_guests",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("meeting_id", sa.String(length=26), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("of", sa.String(length=63), nullable=False),
+        sa.Column("position", sa.String(length=63), nullable=True),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("attended", sa.Boolean(), nullable=True),
+        sa.Column("why_not", JSON, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["meeting_id"], ["meetings.id"], name=op.f("fk_meeting_guests_meeting_id_meetings")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_meeting_guests")),
+        sa.UniqueConstraint("meeting_id", "kind", "of", name=op.f("uq_meeting_guests_meeting_id_kind_of")),
+    )
+    op.create_table(
         "movements",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("unit_id", sa.String(length=26), nullable=False),
@@ -1401,6 +1489,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_movements")),
     )
     op.create_index(op.f("ix_movements_unit_id"), "movements", ["unit_id"], unique=False)
+    op.create_table(
+        "party_answers",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("request_id", sa.String(length=26), nullable=False),
+        sa.Column("does", sa.String(length=16), nullable=False),
+        sa.Column("by", sa.String(length=200), nullable=False),
+        sa.Column("via", sa.String(length=16), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ready_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.Column("committed", JSON, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["request_id"], ["party_requests.id"], name=op.f("fk_party_answers_request_id_party_requests")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_party_answers")),
+    )
+    op.create_index(op.f("ix_party_answers_request_id"), "party_answers", ["request_id"], unique=False)
     op.create_table(
         "reservation_lines",
         sa.Column("reservation_id", sa.String(length=26), nullable=False),
@@ -1569,9 +1674,27 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outlets")),
     )
+    op.create_table(
+        "party_contacts",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("party_id", sa.String(length=63), nullable=False),
+        sa.Column("rank", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("channel", sa.String(length=32), nullable=False),
+        sa.Column("address_masked", sa.String(length=200), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["id"], ["contact_points.id"], name=op.f("fk_party_contacts_id_contact_points")
+        ),
+        sa.ForeignKeyConstraint(
+            ["party_id"], ["parties.id"], name=op.f("fk_party_contacts_party_id_parties")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_party_contacts")),
+        sa.UniqueConstraint("party_id", "rank", name=op.f("uq_party_contacts_party_id_rank")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("party_contacts")
     op.drop_table("outlets")
     op.drop_table("attempts")
     op.drop_index(op.f("ix_answers_round_id"), table_name="answers")
@@ -1603,8 +1726,11 @@ def downgrade() -> None:
         sqlite_where=sa.text("held = 1"),
     )
     op.drop_table("reservation_lines")
+    op.drop_index(op.f("ix_party_answers_request_id"), table_name="party_answers")
+    op.drop_table("party_answers")
     op.drop_index(op.f("ix_movements_unit_id"), table_name="movements")
     op.drop_table("movements")
+    op.drop_table("meeting_guests")
     op.drop_index(op.f("ix_former_assignments_position_id"), table_name="former_assignments")
     op.drop_table("former_assignments")
     op.drop_table("drill_scores")
@@ -1727,8 +1853,18 @@ def downgrade() -> None:
     op.drop_table("problems")
     op.drop_table("positions")
     op.drop_table("people")
+    op.drop_index(
+        "ix_party_requests_open",
+        table_name="party_requests",
+        postgresql_where=sa.text("state = 'open'"),
+        sqlite_where=sa.text("state = 'open'"),
+    )
+    op.drop_index(op.f("ix_party_requests_incident_id"), table_name="party_requests")
+    op.drop_table("party_requests")
     op.drop_index(op.f("ix_obligations_incident_id"), table_name="obligations")
     op.drop_table("obligations")
+    op.drop_index(op.f("ix_meetings_incident_id"), table_name="meetings")
+    op.drop_table("meetings")
     op.drop_index(op.f("ix_improvements_incident_id"), table_name="improvements")
     op.drop_index(op.f("ix_improvements_drill_id"), table_name="improvements")
     op.drop_table("improvements")
@@ -1817,6 +1953,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_plan_revisions_digest"), table_name="plan_revisions")
     op.drop_table("plan_revisions")
     op.drop_table("plan_outlooks")
+    op.drop_table("parties")
     op.drop_index(
         "ix_outbox_urgent",
         table_name="outbox",

@@ -14,6 +14,7 @@ nothing here.
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final
 
 from app.intake import reading
@@ -75,8 +76,13 @@ def secrets(body: Any) -> Iterable[str]:
     return [
         value
         for name, value in monitor.items()
-        if isinstance(value, str) and len(value) >= _SHORTEST and _PRIVATE.search(str(name))
+        if isinstance(value, str) and len(value) >= _SHORTEST and _is_private(str(name))
     ]
+
+
+@lru_cache(maxsize=512)  # the hundred fields of a monitor come again with each message
+def _is_private(name: str) -> bool:
+    return _PRIVATE.search(name) is not None
 
 
 def _tags(value: Any) -> dict[str, str]:

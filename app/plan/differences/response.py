@@ -41,6 +41,13 @@ def _level(notes: Notes, place: Place, old: LevelSpec, new: LevelSpec) -> None:
         new.remind_before,
         longer_weakens=False,
     )
+    notes.span(
+        place,
+        "diff.party_answers_within",
+        "party_answers_within",
+        old.party_answers_within,
+        new.party_answers_within,
+    )
     notes.value(
         place, "diff.update_owner", "update_owner", old.update_owner, new.update_owner, tell=notes.position
     )
