@@ -343,6 +343,7 @@ RIGHTS: Final[Mapping[tuple[str, str], frozenset[Role] | Open]] = {
     ("POST", "/people/import"): MANAGES,
     ("POST", "/people/sample"): MANAGES,
     ("POST", "/people/{person_id}/availability"): MANAGES,
+    ("GET", "/answers"): READS,
     ("GET", "/people/{person_id}"): READS,
     ("POST", "/people/{person_id}/reaching"): ACTS,  # their own; management everybody's
     ("POST", "/people/{person_id}/contacts/{contact_id}/test"): ACTS,  # likewise
