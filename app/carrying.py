@@ -20,6 +20,7 @@ from app.db import Work
 from app.in_hand import Fence, InHand
 from app.notify import delivery
 from app.notify.channel import Channel
+from app.notify.claimed import Claimed
 from app.notify.delivery import GRAVE, Outcome, Result
 from app.outgoing import Outgoing
 from app.playbooks import external
@@ -204,7 +205,7 @@ class Carrier:
         if was_full:
             self.db.wake.set({Work.DELIVERIES, Work.CALLS})
 
-    async def _deliver(self, claimed: delivery.Claimed) -> None:
+    async def _deliver(self, claimed: Claimed) -> None:
         try:
             if not await self._may_begin(claimed):
                 return
@@ -224,7 +225,7 @@ class Carrier:
             # Not written down: its lease ends and it is sent again, under the same key.
             log.exception("delivery not recorded", delivery=claimed.delivery_id, error=type(error).__name__)
 
-    async def _may_begin(self, claimed: delivery.Claimed) -> bool:
+    async def _may_begin(self, claimed: Claimed) -> bool:
         """Whether a message may still be sent, if it was taken a while ago: this process may have stood still."""
         now = self.parts.clock.now()
         if now - claimed.at < delivery.FRESH and self.in_hand.holds(Work.DELIVERIES, _fence(claimed), at=now):
@@ -232,7 +233,7 @@ class Carrier:
         await self._doubted.add(claimed)
         return self.in_hand.holds(Work.DELIVERIES, _fence(claimed), at=self.parts.clock.now())
 
-    async def _look_again(self, doubted: Sequence[delivery.Claimed]) -> None:
+    async def _look_again(self, doubted: Sequence[Claimed]) -> None:
         """What must not be sent any more is put down."""
         await self.keep_leases()
         async with self.db.transaction() as session:
@@ -240,7 +241,7 @@ class Carrier:
         for one in {_fence(one) for one in doubted} - {_fence(one) for one in wanted}:
             self.in_hand.put_down(Work.DELIVERIES, one)
 
-    async def _send(self, claimed: delivery.Claimed) -> Outcome:
+    async def _send(self, claimed: Claimed) -> Outcome:
         settings = self.parts.settings
         try:
             return await delivery.send(
@@ -256,7 +257,7 @@ class Carrier:
             )
             return delivery.unexpected(error)
 
-    async def _record_sent(self, results: Sequence[tuple[delivery.Claimed, Outcome]]) -> None:
+    async def _record_sent(self, results: Sequence[tuple[Claimed, Outcome]]) -> None:
         try:
             async with self.db.transaction() as session:
                 await delivery.record_sent(session, results, at=self.parts.clock.now())
@@ -272,7 +273,7 @@ class Carrier:
                         "delivery not recorded", delivery=claimed.delivery_id, error=type(alone).__name__
                     )
 
-    async def _record(self, claimed: delivery.Claimed, outcome: Outcome) -> None:
+    async def _record(self, claimed: Claimed, outcome: Outcome) -> None:
         async with self.db.transaction() as session:
             await delivery.record(session, claimed, outcome, at=self.parts.clock.now())
 
@@ -307,6 +308,6 @@ class Carrier:
             log.exception("step not given up", step=claimed.step_id, error=type(again).__name__)
 
 
-def _fence(claimed: delivery.Claimed | external.Claimed) -> Fence:
-    named = claimed.delivery_id if isinstance(claimed, delivery.Claimed) else claimed.step_id
+def _fence(claimed: Claimed | external.Claimed) -> Fence:
+    named = claimed.delivery_id if isinstance(claimed, Claimed) else claimed.step_id
     return named, claimed.attempt

@@ -16,6 +16,7 @@ from app.commands import (
     keys,
     moving,
     parked,
+    parties,
     people,
     plan,
     revisions,
@@ -23,6 +24,7 @@ from app.commands import (
     serving,
     simulating,
     sources,
+    warnings,
 )
 from app.main import create_app
 from app.service import reference
@@ -79,6 +81,10 @@ def docs(
 
 app.command("raise")(incidents.raise_incident)
 app.command()(incidents.incidents)
+app.command()(warnings.warnings)
+app.add_typer(warnings.commands, name="indicators")
+app.command("answer")(incidents.answer_call)
+app.command()(incidents.debts)
 app.command("on-call")(rosters.on_call)
 app.command("signing-secret")(serving.signing_secret)
 app.add_typer(channels.commands, name="channels")
@@ -86,6 +92,7 @@ app.add_typer(keys.commands, name="keys")
 app.add_typer(revisions.commands, name="plan")
 app.add_typer(sources.commands, name="sources")
 app.add_typer(people.commands, name="people")
+app.add_typer(parties.commands, name="parties")
 app.add_typer(audit.commands, name="audit")
 app.add_typer(drills.commands, name="drills")
 app.add_typer(parked.app, name="parked")

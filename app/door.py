@@ -58,15 +58,8 @@ def parse_json(body: bytes, *, lenient_keys: bool = False) -> Any:
     """
     text = _decoded(body)
     _measure(text)
-    pairs = dict if lenient_keys else _once_each
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=pairs,
-            parse_int=_integer,
-            parse_float=_float,
-            parse_constant=_no_constant,
-        )
+        value = (_LENIENT if lenient_keys else _STRICT).decode(text)
     except json.JSONDecodeError as error:
         raise Malformed(say("door.json.syntax", line=error.lineno, column=error.colno)) from error
     # Raw NULs are a syntax error and raw surrogates are not UTF-8: only an escape can bring either in.
@@ -140,6 +133,14 @@ def _float(literal: str) -> float | int:
 
 def _no_constant(literal: str) -> Any:
     raise Malformed(say("door.json.number", value=literal))
+
+
+_STRICT, _LENIENT = (
+    json.JSONDecoder(
+        object_pairs_hook=pairs, parse_int=_integer, parse_float=_float, parse_constant=_no_constant
+    )
+    for pairs in (_once_each, None)  # of equal keys the last one counts where nobody looks
+)
 
 
 def _check_strings(root: Any) -> None:

@@ -4,6 +4,7 @@
 (levels, chains, playbooks) is the plan's business and never stands here.
 """
 
+import json
 import os
 import re
 import secrets
@@ -12,7 +13,15 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 _PRIVATE = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
@@ -41,12 +50,21 @@ class Connection(BaseModel):
     token: SecretStr | None = None
 
 
+class Answers(BaseModel):
+    """With what a service proves the answers it posts to `/callbacks/…`."""
+
+    secret: SecretStr = SecretStr("")
+    token: SecretStr = SecretStr("")
+    receiver: str = ""
+
+
 class Chat(BaseModel):
     """A group of a service people talk in, under the name that contact points use."""
 
     channel: Literal["dingtalk", "wecom", "feishu", "slack", "teams", "ntfy", "apprise"]
     url: SecretStr
     secret: SecretStr | None = None
+    answers: Answers | None = None
 
 
 class Telephone(BaseModel):
@@ -64,6 +82,18 @@ class Telephone(BaseModel):
     body: Any = None
     variables: dict[str, str] | list[str] | None = None
     good: str = ""
+    answers: Answers | None = None
+
+    @field_validator("body", mode="before")
+    @classmethod
+    def _as_json(cls, given: Any) -> Any:
+        """From the environment everything is text; one that is a JSON object or list means that."""
+        if isinstance(given, str) and given.lstrip()[:1] in ("{", "["):
+            try:
+                return json.loads(given)
+            except ValueError as error:
+                raise ValueError("it begins as JSON and is none") from error
+        return given
 
 
 class Settings(BaseSettings):
@@ -112,12 +142,16 @@ class Settings(BaseSettings):
     mail_from: str = "muster@localhost"
     chats: dict[str, Chat] = Field(default_factory=dict)
     """Groups and services that contact points name: `MUSTER_CHATS__NAME__CHANNEL` (dingtalk, wecom, feishu, slack, teams, ntfy,
-    apprise), `…__URL`, `…__SECRET` (what signs, or a token)."""
+    apprise), `…__URL`, `…__SECRET` (what signs, or a token). For answers from the group `…__ANSWERS__SECRET` (Slack's signing
+    secret, DingTalk's app secret, Feishu's encrypt key, WeCom's EncodingAESKey), `…__ANSWERS__TOKEN`, `…__ANSWERS__RECEIVER`."""
     sms: Telephone | None = None
     """Account for short messages: `MUSTER_SMS__PROVIDER` (aliyun, tencent, twilio, other), `…__ACCOUNT`, `…__SECRET`, `…__SENDER`,
-    `…__TEMPLATE`, `…__APP`, `…__VARIABLES`; for other `…__URL`, `…__HEADERS`, `…__BODY` (JSON), `…__GOOD`."""
+    `…__TEMPLATE`, `…__APP`, `…__VARIABLES`; for other `…__URL`, `…__HEADERS`, `…__BODY` (JSON), `…__GOOD`. For answers
+    `…__ANSWERS__SECRET`: Twilio's auth token, else the key in the address given to the provider."""
     voice: Telephone | None = None
     """Account for calls; as `MUSTER_SMS`."""
+    mail_answers: Answers | None = None
+    """Replies to our mails: `MUSTER_MAIL_ANSWERS__SECRET` (the key of `/callbacks/mail`), `…__RECEIVER` (where replies go)."""
     poll_every: Span = timedelta(seconds=1)
     """How often the engine looks for what is due when nothing wakes it."""
     lease: Span = timedelta(seconds=8)

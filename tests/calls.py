@@ -53,6 +53,20 @@ DRILL = {
     "scheme": "The duty lead finds that nobody can sign in.",
     "parts": [{"position": "duty_lead"}],
 }
+CARRIER = {
+    "id": "carrier",
+    "name": "Fast Lines Ltd",
+    "kind": "supplier",
+    "owner": "technical_head",
+    "contacts": [{"name": "Zoe", "channel": "mail", "address": "zoe@carrier.example"}],
+    "may_be_asked": [{"id": "lines", "title": "Spare lines"}],
+}
+MEETING = {
+    "title": "Second look",
+    "starts_at": "2026-12-24T01:00:00Z",
+    "room": "Hall 2",
+    "who": {"groups": ["duty_lead"]},
+}
 LEAVE = b"""BEGIN:VCALENDAR
 VERSION:2.0
 PRODID:-//Test//EN
@@ -119,13 +133,35 @@ class Scene:
             },
             ("POST", "/api/v1/incidents/{incident_id}/transitions"): {"event": "respond"},
             ("POST", "/api/v1/incidents/{incident_id}/acknowledgements"): {"note": "mine"},
+            ("POST", "/api/v1/incidents/{incident_id}/obligations/{obligation_id}/waive"): {
+                "reason": "told by phone"
+            },
+            ("POST", "/callbacks/chats/{group}"): {"payload": "{}"},
+            ("POST", "/callbacks/{way}"): {"text": "1"},
             ("PATCH", "/api/v1/incidents/{incident_id}/facts"): {"callers": 4},
             ("POST", "/api/v1/incidents/{incident_id}/updates"): {"text": "We are at it"},
             ("POST", "/api/v1/tasks/{task_id}/transitions"): {"event": "start"},
             ("POST", "/api/v1/decisions/{decision_id}/choices"): {"choice": "approve"},
+            ("POST", "/api/v1/incidents/{incident_id}/reports"): {"kind": "final"},
+            ("PATCH", "/api/v1/reports/{report_id}"): {"parts": {"cause": "A cable was cut"}},
+            ("POST", "/api/v1/reports/{report_id}/transitions"): {"event": "send"},
+            ("POST", "/api/v1/incidents/{incident_id}/oral-reports"): {
+                "told": "Ada",
+                "position": "general_manager",
+                "at": "2026-11-22T19:00:00Z",
+                "way": "telephone",
+                "text": "All lines are down",
+            },
             ("POST", "/api/v1/sources"): {"slug": "other", "kind": "generic", "name": "Other"},
             ("PATCH", "/api/v1/sources/{slug}"): {"expect_every": "15m"},
             ("POST", "/api/v1/sources/{slug}/try"): ALERT,
+            ("POST", "/api/v1/maintenance"): {
+                "title": "New switches",
+                "reason": "Planned",
+                "ends_at": "2026-12-24T01:00:00Z",
+                "sources": ["prom"],
+            },
+            ("POST", "/api/v1/maintenance/{window_id}/transitions"): {"event": "end", "reason": "Done"},
             ("POST", "/intake/{slug}"): ALERT,
             ("PUT", "/intake/{slug}"): ALERT,
             ("POST", "/v2/enqueue"): event,
@@ -144,6 +180,30 @@ class Scene:
             ("POST", "/api/v1/people"): {"name": "New", "positions": ["duty_lead"], "contacts": []},
             ("POST", "/api/v1/people/import"): (b"name,department\nSomebody,customer_service\n", "text/csv"),
             ("PATCH", "/api/v1/people/{person_id}"): {"availability": "leave"},
+            ("POST", "/api/v1/parties"): {**CARRIER, "id": "another"},
+            ("POST", "/api/v1/parties/import"): (b"id,name,kind,owner\nx,X,partner,duty_lead\n", "text/csv"),
+            ("PATCH", "/api/v1/parties/{party_id}"): {"contract": "2026/17"},
+            ("POST", "/api/v1/incidents/{incident_id}/party-requests"): {
+                "party": "carrier",
+                "text": "How many lines can you lend us?",
+                "ask": {"lines": 2},
+            },
+            ("POST", "/api/v1/party-requests/{request_id}/answers"): {
+                "does": "estimate",
+                "by": "Zoe",
+                "ready_at": "2026-11-22T21:00:00Z",
+            },
+            ("POST", "/p/{message_id}/{page_mark}"): (
+                b"does=acknowledge",
+                "application/x-www-form-urlencoded",
+            ),
+            ("POST", "/api/v1/incidents/{incident_id}/meetings"): MEETING,
+            ("PATCH", "/api/v1/meetings/{meeting_id}"): {"room": "Hall 3"},
+            ("POST", "/api/v1/meetings/{meeting_id}/cancel"): {"reason": "It is over"},
+            ("POST", "/api/v1/meetings/{meeting_id}/minutes"): {
+                "text": "Two causes are left",
+                "decided": ["Switch over"],
+            },
             ("POST", "/api/v1/departments"): {
                 "id": "carriers",
                 "title": {"zh": "运营商", "en": "Carriers"},
@@ -195,6 +255,7 @@ class Scene:
                 "until": "2026-11-23T19:00:00Z",
             },
             ("POST", "/api/v1/plan/check"): plan,
+            ("POST", "/api/v1/plan/preview"): plan,
             ("POST", "/api/v1/simulations"): (SCENARIO, "application/yaml"),
             ("POST", "/api/v1/plan/revisions"): plan,
             ("POST", "/api/v1/plan/revisions/{revision_id}/transitions"): {"event": "submit"},
@@ -223,6 +284,19 @@ class Scene:
                 "evidence": "photo",
             },
             ("POST", "/api/v1/keys"): {"name": "tablet", "role": "execution"},
+            ("POST", "/api/v1/incidents/{incident_id}/announcements"): {"stage": "progress"},
+            ("POST", "/api/v1/announcements/{announcement_id}/versions"): {
+                "stage": "resolved",
+                "title": {"zh": "已恢复", "en": "It works again"},
+                "text": {"zh": "服务已恢复。", "en": "Service is back."},
+            },
+            ("POST", "/api/v1/announcements/{announcement_id}/transitions"): {"event": "approve"},
+            ("POST", "/api/v1/outlets"): {"id": "shop", "title": "The shop", "channel": "log"},
+            ("POST", "/api/v1/feedback"): {"text": "I cannot pay", "came": "phone", "kind": "complaint"},
+            ("POST", "/api/v1/feedback/{feedback_id}/transitions"): {
+                "event": "answer",
+                "answer": "You can now",
+            },
             ("POST", "/api/v1/risks"): {
                 "title": "A partner loses our data",
                 "category": "technical",
@@ -233,6 +307,9 @@ class Scene:
                 "review_on": "2027-01-31",
             },
             ("PATCH", "/api/v1/risks/{risk_id}"): {"impact": 4, "reason": "More customers than last year"},
+            ("POST", "/api/v1/indicators"): [{"name": "queue_length", "value": 12}],
+            ("POST", "/api/v1/warnings/{warning_id}/acknowledgements"): {"note": "mine"},
+            ("POST", "/api/v1/warnings/{warning_id}/transitions"): {"event": "lift", "reason": "A test"},
             ("POST", "/api/v1/assessments"): {"risk": self.places["risk_id"], **SCORED_BY},
             ("POST", "/api/v1/assessments/{assessment_id}/scores"): {
                 "position": "technical_head",
@@ -257,6 +334,12 @@ async def set_the_scene(world: World) -> Scene:
     decisions = (await world.get(f"/incidents/{busy}/decisions"))["items"]
     link = next(told.link for told in world.log if told.link)
     _, _, delivery, mark = link.removeprefix("http://").split("/")
+    await world.post("/parties", CARRIER)
+    shared = {"party": "carrier", "text": "Our trunk is dead.", "ask": {"lines": 1}}
+    request = await world.post(f"/incidents/{busy}/party-requests", shared)
+    await world.settle()
+    meeting = await world.post(f"/incidents/{busy}/meetings", MEETING)
+    opened = next(told.link for told in world.log if told.link and "/p/" in told.link)
     people = (await world.get("/people"))["items"]
     pools = (await world.get("/pools"))["items"]
     held = await world.post("/reservations", {
@@ -274,6 +357,16 @@ async def set_the_scene(world: World) -> Scene:
     risk = await world.get("/risks/core_system_fails")
     assessment = await world.post("/assessments", {"risk": risk["id"], **SCORED_BY})
     drill = await world.post("/drills", DRILL)
+    window = await world.post("/maintenance", {
+        "title": "New switches", "reason": "Planned", "ends_at": "2026-11-23T19:00:00Z", "labels": {"rack": "7"},
+    })  # fmt: skip
+    report = await world.post(f"/incidents/{busy}/reports", {"kind": "first"}, role="management")
+    await world.post("/indicators", {"name": "satisfaction", "value": 84})
+    warning = (await world.get("/warnings"))["items"][0]["id"]
+    owed = await world.get(f"/incidents/{busy}")
+    announcement = await world.post(f"/incidents/{busy}/announcements", {})
+    outlet = await world.post("/outlets", {"id": "mailing_list", "title": "All customers", "channel": "log"})
+    feedback = await world.post("/feedback", {"text": "Nobody answers", "came": "chat"})
     async with world.parts.db.reading() as session:
         key = await session.scalar(select(Key.id).where(Key.name == "execution"))
     return Scene(
@@ -284,10 +377,16 @@ async def set_the_scene(world: World) -> Scene:
             "pool_id": pools[0]["id"], "reservation_id": held["id"],
             "revision_id": plan["revision"]["id"], "key": "none", "improvement_id": "none", "key_id": str(key),
             "parked_id": "1", "alias": "ivr", "name": "standby", "replenishment_id": "none",
-            "due_id": "none", "drill_id": drill["id"], "year": "2026",
+            "due_id": "none", "drill_id": drill["id"], "window_id": window["id"], "year": "2026",
+            "report_id": report["id"], "version": "1",
             "position": "duty_lead", "lead_id": lead, "override_id": override["id"],
+            "party_id": "carrier", "request_id": request["id"], "meeting_id": meeting["id"],
+            "message_id": opened.split("/")[-2], "page_mark": opened.split("/")[-1],
             "risk_id": risk["id"], "assessment_id": assessment["id"],
+            "indicator": "satisfaction", "warning_id": warning,
+            "announcement_id": announcement["id"], "outlet_id": outlet["id"], "feedback_id": feedback["id"],
             "swap_id": "none", "absence_id": absence["id"], "feed_id": feed["id"],
+            "group": "duty", "way": "sms", "obligation_id": owed["obligations"][0]["id"] if owed["obligations"] else "none",
             "feed_mark": feed["url"].rpartition("/")[2].removesuffix(".ics"),
         },
         prom["key"], pager["key"],

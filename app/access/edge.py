@@ -71,7 +71,7 @@ class Edge(APIRoute):
                     request._json = door.parse_json(body)
                 elif body and takes_json:
                     raise UnsupportedMedia(say("access.json_only"))
-            if (request.method, path) in WITHOUT_DATABASE:
+            if (_as_get(request.method), path) in WITHOUT_DATABASE:
                 return await handler(request)
             if (request.method, path) in OUTSIDE_TRANSACTIONS:
                 async with parts.db.request(writing=False) as session:
@@ -84,6 +84,11 @@ class Edge(APIRoute):
             return await _in_one_transaction(parts, request, path, handler)
 
         return at_the_edge
+
+
+def _as_get(method: str) -> str:
+    """Where there is GET there is HEAD, by the same right."""
+    return "GET" if method == "HEAD" else method
 
 
 def _refuse_unstorable(request: Request) -> None:
@@ -173,7 +178,7 @@ async def _let_in(request: Request, session: AsyncSession, path: str) -> None:
     request.state.session = session
     request.state.who = None
     request.state.browser = None
-    right = RIGHTS.get((request.method if request.method != "HEAD" else "GET", path))
+    right = RIGHTS.get((_as_get(request.method), path))
     if isinstance(right, Open):
         if right is Open.PUBLIC:
             await _recognise_browser(request, session)

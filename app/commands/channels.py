@@ -22,6 +22,26 @@ def list_channels(as_json: Json = False) -> None:
     answer(found, as_json, "\n".join(found))
 
 
+@commands.command("callbacks")
+def list_callbacks(as_json: Json = False) -> None:
+    """The addresses that providers and chat services post answers to, of those whose answers are set up."""
+    settings = Settings()
+    base = settings.base_url.rstrip("/")
+    found = {
+        name: f"{base}/callbacks/chats/{name}"
+        for name, chat in sorted(settings.chats.items())
+        if chat.answers
+    }
+    for way, account in (("sms", settings.sms), ("voice", settings.voice)):
+        if account is not None and account.answers is not None:
+            found[way] = f"{base}/callbacks/{way}" + (
+                "" if account.provider == "twilio" else "?key=<ANSWERS__SECRET>"
+            )
+    if settings.mail_answers is not None:
+        found["mail"] = f"{base}/callbacks/mail?key=<ANSWERS__SECRET>"
+    answer(found, as_json, "\n".join(f"{name:<16} {address}" for name, address in found.items()))
+
+
 @commands.command("test")
 def try_channel(channel: str, address: str, language: str = "en", as_json: Json = False) -> None:
     """Send a test message by a channel to an address, now and without a record; exit 1 says that it was not taken."""

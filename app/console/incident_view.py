@@ -47,8 +47,12 @@ from app.incidents.tables import (
 from app.incidents.tasks import TaskEvent
 from app.levels import matrix
 from app.levels.document import Levels
+from app.meetings import calling
+from app.meetings.tables import Guest, Meeting, MeetingState
 from app.notify import delivery_log
 from app.notify.delivery_log import LoggedNotice
+from app.parties import register, requests
+from app.parties.tables import Party, PartyAnswer, PartyRequest
 from app.people import holders, organisation
 from app.plan import following
 from app.plan.following import Prospect
@@ -94,6 +98,27 @@ class Question:
 
 
 @dataclass(frozen=True)
+class Shared:
+    """What a party outside was told and asked, and what it said."""
+
+    request: PartyRequest
+    party: Party
+    answers: Sequence[PartyAnswer]
+
+
+@dataclass(frozen=True)
+class Called:
+    """A meeting and who is invited to it."""
+
+    meeting: Meeting
+    guests: Sequence[Guest]
+
+    @property
+    def is_to_come(self) -> bool:
+        return self.meeting.state == MeetingState.CALLED
+
+
+@dataclass(frozen=True)
 class View:
     """Everything on the page; what the reader may not see is `None`."""
 
@@ -114,6 +139,10 @@ class View:
     owed: Sequence[Obligation]
     notices: Sequence[LoggedNotice] | None
     announcements: Sequence[Announcement]
+    shared: Sequence[Shared] | None  # with parties outside
+    parties: Sequence[Party]  # that may be asked now
+    meetings: Sequence[Called] | None
+    groups: Mapping[str, Any]  # who may be invited as one: titles of positions and departments
     entries: Sequence[TimelineEntry]  # newest first
     earlier: int  # entries left out
     intact: bool
@@ -160,11 +189,37 @@ async def of(session: AsyncSession, who: Principal, name: str, *, at: datetime, 
         held=await reservation.held_by(session, incident.id) if _sees(who, "reservations") else None,
         updates=list(reversed(await updates.of_incident(session, incident.id))), owed=owed, notices=logged,
         announcements=await announcements.of_incident(session, incident.id),
+        shared=await _shared(session, incident) if _sees(who, "party-requests") else None,
+        parties=await _parties(session, who, incident),
+        meetings=await _meetings(session, incident) if _sees(who, "meetings") else None,
+        groups=await _groups(session),
         entries=shown[::-1], earlier=len(chain) - len(shown), intact=timeline.first_break(chain) is None,
         positions={one.id: one.title for one in await organisation.positions(session)},
         pools={one.id: one.title for one in await session.scalars(select(Pool))},
         prospect=await _prospect(session, who, incident),
     )  # fmt: skip
+
+
+async def _shared(session: AsyncSession, incident: Incident) -> list[Shared]:
+    found = await requests.of_incident(session, incident.id)
+    said = await requests.answers_to(session, [one.id for one in found])
+    return [Shared(one, await register.found(session, one.party_id), said[one.id]) for one in reversed(found)]
+
+
+async def _meetings(session: AsyncSession, incident: Incident) -> list[Called]:
+    found = await calling.of_incident(session, incident.id)
+    return [Called(one, await calling.guests_of(session, one.id)) for one in reversed(found)]
+
+
+async def _groups(session: AsyncSession) -> Mapping[str, Any]:
+    departments = {one.id: one.title for one in await organisation.departments(session)}
+    return departments | {one.id: one.title for one in await organisation.positions(session)}
+
+
+async def _parties(session: AsyncSession, who: Principal, incident: Incident) -> list[Party]:
+    if not _is_open(incident) or not may(who, "POST", "/incidents/{incident_id}/party-requests"):
+        return []
+    return list(await session.scalars(register.listing().order_by(Party.id)))
 
 
 def phases(state: State) -> list[tuple[str, str]]:

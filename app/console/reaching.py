@@ -1,4 +1,8 @@
-"""Somebody's own page: how they are reached, which way is tried first and when, and a test of each way."""
+"""How people are reached, and what they answered.
+
+Somebody's own page, with which way is tried first and when and a test of each; and the list of answers, those that came to nothing
+included.
+"""
 
 from typing import Annotated, Any, Final
 
@@ -6,13 +10,15 @@ from fastapi import APIRouter, Path, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.edge import Edge, Here, Now, Session, Who
-from app.access.keys import Principal
-from app.access.rights import MANAGES
+from app.access.paging import Paging, paged
 from app.console.forms import Form, posted, shaped
 from app.console.pages import draw, go, in_local_time
-from app.errors import Forbidden
-from app.notify import delivery_log, trying
+from app.errors import WrongShape
+from app.incidents import record
+from app.notify import answers, delivery_log, trying
+from app.notify.tables import Answer, AnswerState
 from app.people import contact_points, organisation
+from app.people.discretion import must_be_theirs
 from app.people.organisation import Said
 from app.people.schemas import ChangePerson
 from app.vocabulary import parse_span
@@ -28,13 +34,33 @@ async def show_person(person_id: Id, request: Request, session: Session) -> Resp
     return await _page(request, session, person_id)
 
 
+@router.api_route("/answers", methods=["GET", "HEAD"])
+async def show_answers(
+    request: Request, session: Session, part: Paging, state: AnswerState | None = None
+) -> Response:
+    """What people answered, newest first."""
+    found, cursor = await paged(session, answers.listing(state=state), Answer.id, part)
+    about = await record.by_id(session, {one.ref for one in found if one.ref})
+    numbers = {name: incident.number for name, incident in about.items()}
+    await in_local_time(request, session)
+    return draw(
+        request,
+        "answers.html",
+        items=found,
+        numbers=numbers,
+        next=cursor,
+        state=state,
+        states=list(AnswerState),
+    )
+
+
 @router.post("/people/{person_id}/reaching")
 async def change_reaching(
     person_id: Id, request: Request, session: Session, here: Here, now: Now, who: Who
 ) -> Response:
     """Quiet hours and rules as the form has them; anybody may change their own."""
     form = await _posted(request, person_id)
-    _may_change(who, person_id)
+    must_be_theirs(who, person_id)
     asked = shaped(ChangePerson, {"quiet_hours": _quiet(form), "contact_rules": _rules(form)})
     said = Said(
         quiet_hours=asked.quiet_hours.model_dump() if asked.quiet_hours else None,
@@ -51,39 +77,36 @@ async def try_contact(
     person_id: Id, contact_id: Id, request: Request, session: Session, now: Now, who: Who
 ) -> Response:
     await _posted(request, person_id)
-    _may_change(who, person_id)
+    must_be_theirs(who, person_id)
     await trying.try_contact(session, person_id, contact_id, at=now)
     return go(f"/people/{person_id}?done=tried")
 
 
-def _may_change(who: Principal, person_id: str) -> None:
-    if who.role not in MANAGES and who.person_id != person_id:
-        raise Forbidden(say("people.reaching.not_yours"))
-
-
 def _quiet(form: Form) -> dict[str, Any] | None:
-    begins, ends = form.one("quiet_begins"), form.one("quiet_ends")
-    if begins is None and ends is None:
+    return _hours(form, "quiet_begins", "quiet_ends", "quiet_zone")
+
+
+def _hours(form: Form, begins: str, ends: str, zone: str) -> dict[str, Any] | None:
+    if form.one(begins) is None and form.one(ends) is None:
         return None
-    return {"begins": begins or "", "ends": ends or "", "time_zone": form.one("time_zone") or ""}
+    return {"begins": form.one(begins) or "", "ends": form.one(ends) or "", "time_zone": form.one(zone) or ""}
 
 
 def _rules(form: Form) -> list[dict[str, Any]]:
-    """A row that names no channel is no rule."""
+    """A row in which nothing is said is no rule; one that says something names a way."""
     found: list[dict[str, Any]] = []
     for row in range(len(form.many("row"))):
-        order = [one for one in form.many(f"order_{row}") if one]
-        if not order:
-            continue
-        begins, ends = form.one(f"begins_{row}"), form.one(f"ends_{row}")
-        zone, wait = form.one("time_zone") or "", form.whole(f"wait_{row}")
-        hours = {"begins": begins or "", "ends": ends or "", "time_zone": zone} if begins or ends else None
-        found.append(
-            {
-                "order": list(dict.fromkeys(order)), "levels": form.many(f"levels_{row}"), "hours": hours,
-                "wait": f"{wait}m" if wait is not None else None, "steps_down_after": form.whole(f"steps_down_{row}"),
-            }
-        )  # fmt: skip
+        wait, levels = form.whole(f"wait_{row}"), form.many(f"levels_{row}")
+        rule = {
+            "order": list(dict.fromkeys(one for one in form.many(f"order_{row}") if one)), "levels": levels,
+            "hours": _hours(form, f"begins_{row}", f"ends_{row}", f"zone_{row}"),
+            "wait": f"{wait}s" if wait is not None else None, "steps_down_after": form.whole(f"steps_down_{row}"),
+        }  # fmt: skip
+        if rule["order"]:
+            found.append(rule)
+        elif any(rule.values()):
+            no_way = say("console.reaching.no_way", number=row + 1)
+            raise WrongShape(no_way, errors=[{"path": f"contact_rules.{row}", "message": no_way}])
     return found
 
 
@@ -102,14 +125,14 @@ async def _page(request: Request, session: AsyncSession, person_id: str) -> Resp
         "levels": [],
         "hours": None,
         "wait": None,
-        "minutes": None,
+        "seconds": None,
         "steps_down_after": None,
     }
     rules = [
         {
             **blank,
             **rule,
-            "minutes": int(parse_span(rule["wait"]).total_seconds()) // 60 if rule.get("wait") else None,
+            "seconds": int(parse_span(rule["wait"]).total_seconds()) if rule.get("wait") else None,
         }
         for rule in view.person.contact_rules or ()
     ]

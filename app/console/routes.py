@@ -21,6 +21,7 @@ from app.incidents import (
     authority,
     decisions,
     facts,
+    obligations,
     raising,
     record,
     tasks,
@@ -28,15 +29,25 @@ from app.incidents import (
     transitions,
     updates,
 )
-from app.incidents.schemas import Acknowledge, ApplyEvent, Choose, Facts, MoveTask, PostUpdate, RaiseIncident
+from app.incidents.schemas import (
+    Acknowledge,
+    ApplyEvent,
+    Choose,
+    Facts,
+    MoveTask,
+    PostUpdate,
+    RaiseIncident,
+    WaiveDebt,
+)
 from app.incidents.tables import Status, TimelineEntry
 from app.incidents.transitions import Assessment, Command
+from app.levels.indicator import COLOURS
 from app.people import contact_points, csv_import, discretion, organisation
 from app.people.discretion import Shown
 from app.people.organisation import Said
 from app.people.schemas import ChangePerson
 from app.people.tables import Availability, Person
-from app.reviews import draft, figures, markdown, publishing
+from app.reviews import communication, draft, figures, markdown, publishing
 from app.reviews.schemas import EditReview
 from app.reviews.tables import Review, ReviewState
 from app.wording import LANGUAGES, Wording, say, spoken_span
@@ -179,7 +190,11 @@ async def raise_incident(request: Request, session: Session, who: Who, now: Now)
 async def _board_page(request: Request, session: AsyncSession, who: Principal) -> Response:
     await in_local_time(request, session)
     return draw(
-        request, "board.html", board=await board.of(session, who), review_is_owed=board.review_is_owed
+        request,
+        "board.html",
+        board=await board.of(session, who, request.state.now),
+        review_is_owed=board.review_is_owed,
+        colours=COLOURS,
     )
 
 
@@ -213,11 +228,17 @@ async def move_incident(incident_id: Id, request: Request, session: Session, who
 
 @router.post("/incidents/{incident_id}/acknowledgements")
 async def acknowledge(incident_id: Id, request: Request, session: Session, who: Who, now: Now) -> Response:
-    """The reader has it; the chain is called no further."""
+    """The reader has it, and the chain is called no further; or cannot, or wants others called as well."""
     form = await _posted_to(request, who, incident_id)
-    asked = shaped(Acknowledge, {"note": form.one("note")})
+    asked = shaped(
+        Acknowledge,
+        {"note": form.one("note"), "answer": form.one("answer"), "add": form.lines("add") or None},
+    )
     incident = await record.locked(session, incident_id)
-    acknowledging.acknowledge(session, incident, by=who.name, at=now, via="console", note=asked.note)
+    await acknowledging.answer(
+        session, incident, asked.answer, by=who.name, person_id=who.person_id, at=now, via="console", note=asked.note,
+        add=asked.add,
+    )  # fmt: skip
     return go(f"/incidents/{incident.id}")
 
 
@@ -229,6 +250,19 @@ async def change_facts(incident_id: Id, request: Request, session: Session, who:
     incident = await record.locked(session, incident_id)
     await facts.merge(session, incident, asked, actor=who.name, at=now)
     return go(f"/incidents/{incident.id}#facts")
+
+
+@router.post("/incidents/{incident_id}/obligations/{obligation_id}")
+async def waive_debt(
+    incident_id: Id, obligation_id: Id, request: Request, session: Session, who: Who, now: Now
+) -> Response:
+    """Excuse what is owed, with a reason."""
+    form = await _posted_to(request, who, incident_id)
+    asked = shaped(WaiveDebt, {"reason": form.one("reason")})
+    incident = await record.locked(session, incident_id)
+    owed = await obligations.found(session, incident, obligation_id)
+    await obligations.waive(session, incident, owed, by=who.name, reason=asked.reason, at=now)
+    return go(f"/incidents/{incident.id}#updates")
 
 
 @router.post("/incidents/{incident_id}/updates")
@@ -370,6 +404,7 @@ async def _review_page(request: Request, session: AsyncSession, who: Principal, 
     return draw(
         request, "review.html", incident=incident, review=review, items=items, by_id={item.id: item for item in items},
         is_draft=review.state == ReviewState.DRAFT, write_time=_span,
+        told=list(communication.in_words(review.figures["communication"])) if "communication" in review.figures else [],
     )  # fmt: skip
 
 

@@ -44,6 +44,28 @@ async def ask(
     return decision
 
 
+def taken(
+    session: AsyncSession, incident: Incident, *, kind: str, what: Mapping[str, Any], by: str, where: str, at: datetime
+) -> Decision:  # fmt: skip
+    """Write down a decision that was taken without being asked here, in a meeting for instance, in a locked incident."""
+    decision = Decision(
+        id=new_id(at), incident_id=incident.id, step=None, kind=kind, question=dict(what), options=[], positions=[],
+        state=DecisionState.DECIDED, choice=None, decided_by=by, decided_at=at, note=None, asked_at=at, due_at=at, version=1,
+    )  # fmt: skip
+    session.add(decision)
+    timeline.append(
+        session,
+        incident,
+        "decision.taken",
+        actor=by,
+        at=at,
+        decision=decision.id,
+        what=dict(what),
+        where=where,
+    )
+    return decision
+
+
 async def found(session: AsyncSession, decision_id: str) -> Decision:
     decision = await session.get(Decision, decision_id)
     if decision is None:

@@ -44,6 +44,12 @@ async def free(session: AsyncSession, names: Iterable[str]) -> list[Incident]:
     return incidents
 
 
+async def by_id(session: AsyncSession, ids: Iterable[str]) -> Mapping[str, Incident]:
+    """The incidents of these ids, none of them locked."""
+    rows = await session.scalars(select(Incident).where(Incident.id.in_(list(ids))))
+    return {incident.id: incident for incident in rows}
+
+
 async def open_with_key(session: AsyncSession, dedup_key: str, status: Status) -> Incident | None:
     """The open incident this problem already has; drills and what really happens are kept apart."""
     # Said as the unique index says it, or the index is not used.

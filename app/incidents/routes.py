@@ -31,11 +31,13 @@ from app.incidents.schemas import (
     ApplyEvent,
     ChangedFacts,
     Choose,
+    DebtRead,
     DecisionRead,
     Decisions,
     IncidentRead,
     IncidentSummary,
     MoveTask,
+    ObligationRead,
     PostUpdate,
     RaiseIncident,
     TaskRead,
@@ -44,8 +46,9 @@ from app.incidents.schemas import (
     TimelineEntryRead,
     UpdateRead,
     Updates,
+    WaiveDebt,
 )
-from app.incidents.tables import Incident, State, Status
+from app.incidents.tables import Incident, Obligation, State, Status
 from app.incidents.transitions import Assessment, Command
 from app.levels import matrix
 from app.people import holders
@@ -153,11 +156,12 @@ async def acknowledge(
     language: Language,
     asked: Acknowledge | None = None,
 ) -> TimelineEntryRead:
-    """The caller has it; the reporting chain stops for this round."""
+    """The caller has it, and the reporting chain stops for this round; or cannot, or wants others called as well."""
+    asked = asked or Acknowledge()
     incident = await record.locked(session, incident_id)
-    entry = acknowledging.acknowledge(
-        session, incident, by=who.name, at=now, via="api", note=asked.note if asked else None
-    )
+    entry = await acknowledging.answer(
+        session, incident, asked.answer, by=who.name, person_id=who.person_id, at=now, via="api", note=asked.note, add=asked.add
+    )  # fmt: skip
     return TimelineEntryRead.of(entry, language)
 
 
@@ -200,6 +204,32 @@ async def list_updates(incident_id: str, session: Session, who: Who) -> Updates:
     return Updates(
         items=[UpdateRead.of(update) for update in await updates.of_incident(session, incident.id)]
     )
+
+
+@router.get("/obligations", responses=problems())
+async def list_debts(
+    session: Session, who: Who, part: Paging, owner: Annotated[str | None, Query(max_length=63)] = None,
+    missed: bool | None = None,
+) -> Page[DebtRead]:  # fmt: skip
+    """What is owed over all incidents, and by which position; `?missed=true` for debts alone (EP-5.3)."""
+    query = authority.visible_to(who, obligations.debts(owner=owner, missed=missed))
+    found, cursor = await paged(session, query, Obligation.id, part)
+    about = await record.by_id(session, [owed.incident_id for owed in found])
+    items = [DebtRead.about(owed, about[owed.incident_id]) for owed in found]
+    return Page(items=items, next=cursor)
+
+
+@router.post(
+    "/incidents/{incident_id}/obligations/{obligation_id}/waive", responses=problems(NotFound, Refused)
+)
+async def waive_debt(
+    incident_id: str, obligation_id: str, asked: WaiveDebt, session: Session, who: Who, now: Now
+) -> ObligationRead:
+    """Excuse a debt, with a reason; it stays on the record and counts in the review as missed if it was."""
+    incident = await record.locked(session, incident_id)
+    owed = await obligations.found(session, incident, obligation_id)
+    await obligations.waive(session, incident, owed, by=who.name, reason=asked.reason, at=now)
+    return ObligationRead.model_validate(owed)
 
 
 @router.get("/incidents/{incident_id}/timeline", responses=problems(NotFound))
@@ -277,7 +307,8 @@ async def list_announcements(incident_id: str, session: Session, who: Who) -> An
     """Notices to customers, partners and regulators: drafted, approved, published."""
     incident = await authority.seen(session, who, incident_id)
     found = await announcements.of_incident(session, incident.id)
-    return Announcements(items=[AnnouncementRead.of(a) for a in found])
+    said = await announcements.wordings(session, [one.id for one in found])
+    return Announcements(items=[AnnouncementRead.of(one, said[one.id]) for one in found])
 
 
 _MARKDOWN: dict[int | str, dict[str, Any]] = {200: {"content": {"text/markdown": {}}}}
@@ -296,5 +327,7 @@ async def read_report(
     incident = await authority.seen(session, who, incident_id)
     compiled = await report.compile_report(session, incident, kind, at=now, language=language)
     if "text/markdown" in request.headers.get("accept", ""):
-        return Response(report.as_markdown(compiled, language), media_type="text/markdown; charset=utf-8")
+        zone = (await matrix.of(session, incident.plan_revision)).zone
+        document = report.as_markdown(compiled, language, zone)
+        return Response(document, media_type="text/markdown; charset=utf-8")
     return compiled

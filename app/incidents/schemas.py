@@ -1,23 +1,28 @@
 """What crosses the wire about incidents."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from app.incidents import lifecycle, tasks, timeline
+from app.incidents import announcements, lifecycle, tasks, timeline
+from app.incidents.acknowledging import Answer
 from app.incidents.lifecycle import Event
 from app.incidents.tables import (
     Announcement,
+    AnnouncementWording,
     CommandPost,
     Decision,
     Incident,
     Obligation,
+    Stage,
     State,
     StatusUpdate,
     Task,
     TaskState,
     TimelineEntry,
+    WordingState,
 )
 from app.incidents.tasks import TaskEvent
 from app.incidents.transitions import By
@@ -104,6 +109,17 @@ class ApplyEvent(_Asked):
 
 class Acknowledge(_Asked):
     note: Long | None = None
+    answer: Answer = "take"
+    """`take`: I have it, the chain stops. `cannot`: the next is told at once; whoever has it hands it back. `add`: say nothing of
+    the two and call others."""
+    add: Annotated[list[Short], Field(max_length=10), BeforeValidator(_several)] = Field(default_factory=list)
+    """take, add: positions (slug or title) and people (name or staff number) who are called as well."""
+
+    @model_validator(mode="after")
+    def _somebody_to_add(self) -> Self:
+        if (self.answer == "add") > bool(self.add) or (self.answer == "cannot" and self.add):
+            raise ValueError("`add` names whom to call: with add at least one, with cannot none")
+        return self
 
 
 class PostUpdate(_Asked):
@@ -164,11 +180,38 @@ class ObligationRead(_Told):
     id: str
     kind: str
     owner: str
+    owed_to: list[str]
+    """Positions; empty: the commander."""
     due_at: datetime
     state: str
     settled_at: datetime | None
+    settled_by: str | None
     missed_at: datetime | None
     note: str | None
+
+
+class DebtRead(ObligationRead):
+    """A duty that is owed or was missed, with the incident it belongs to."""
+
+    incident_id: str
+    number: str
+    title: str
+    level: int
+
+    @classmethod
+    def about(cls, owed: Obligation, incident: Incident) -> "DebtRead":
+        said = ObligationRead.model_validate(owed).model_dump()
+        return cls(
+            **said,
+            incident_id=incident.id,
+            number=incident.number,
+            title=incident.title,
+            level=incident.level,
+        )
+
+
+class WaiveDebt(_Asked):
+    reason: Long
 
 
 class IncidentSummary(_Told):
@@ -315,18 +358,46 @@ class Updates(_Told):
     next: None = None
 
 
+class WordingRead(_Told):
+    """One version of what an announcement says."""
+
+    number: int
+    stage: Stage
+    title: dict[str, Any]
+    text: dict[str, Any]
+    state: WordingState
+    by: str
+    at: datetime
+    decided_by: str | None
+    decided_at: datetime | None
+    published_at: datetime | None
+
+
 class AnnouncementRead(_Told):
     id: str
+    incident_id: str
     audience: str
     text: dict[str, Any]
+    """What was published last; before that, what is drafted."""
     state: str
+    outlets: list[str]
     drafted_at: datetime
     approved_by: str | None
     published_at: datetime | None
+    updated_at: datetime | None
+    ended_at: datetime | None
+    version: int
+    allowed: list[str] = Field(default_factory=list)
+    """Events that are possible now."""
+    versions: list[WordingRead] = Field(default_factory=list)
+    """All that was ever written of it, the newest last."""
 
     @classmethod
-    def of(cls, announcement: Announcement) -> "AnnouncementRead":
-        return cls.model_validate(announcement)
+    def of(cls, announcement: Announcement, wordings: Sequence[AnnouncementWording]) -> "AnnouncementRead":
+        read = cls.model_validate(announcement)
+        read.versions = [WordingRead.model_validate(one) for one in wordings]
+        read.allowed = [str(event) for event in announcements.allowed(announcement, wordings[-1])]
+        return read
 
 
 class Announcements(_Told):

@@ -198,19 +198,23 @@ class ObligationState(StrEnum):
 
 
 class Obligation(Base):
-    """A duty with a due time: a status update, a review."""
+    """A duty with a due time: a status update, a report, a review."""
 
     __tablename__ = "obligations"
 
     id: Mapped[str] = mapped_column(String(26), primary_key=True)
     incident_id: Mapped[str] = mapped_column(ForeignKey("incidents.id"), index=True)
-    kind: Mapped[str] = mapped_column(String(16))  # update, review
+    kind: Mapped[str] = mapped_column(
+        String(16)
+    )  # update, review, first_report, written_report, follow_up_report, final_report
     round: Mapped[int]  # the first, second, … of its kind
     owner: Mapped[str] = mapped_column(String(63))  # a position
+    owed_to: Mapped[list[str]] = mapped_column(default=list)  # positions; empty: the commander
     due_at: Mapped[datetime]
     state: Mapped[ObligationState] = mapped_column(String(16), default=ObligationState.OWED)
     settled_at: Mapped[datetime | None]
     missed_at: Mapped[datetime | None]  # stays set when it is paid late
+    settled_by: Mapped[str | None] = mapped_column(String(200))  # who paid or waived it
     note: Mapped[str | None] = mapped_column(Text)
 
     __table_args__ = (UniqueConstraint("incident_id", "kind", "round"),)
@@ -256,14 +260,33 @@ class Decision(Base):
 
 
 class AnnouncementState(StrEnum):
-    DRAFTED = "drafted"  # waits for approval
-    PUBLISHED = "published"  # recorded as told
+    DRAFTED = "drafted"  # nobody outside has seen it
+    PUBLISHED = "published"  # told; what it was about goes on
+    ENDED = "ended"  # what it was about is over; it stays among what was told
+    REJECTED = "rejected"  # not to be told as it stands
+    WITHDRAWN = "withdrawn"  # no longer wanted, or told in error: it is shown to nobody any more
+
+
+class WordingState(StrEnum):
+    """Where one version of the words of an announcement is."""
+
+    DRAFTED = "drafted"  # waits for approval by another hand
+    APPROVED = "approved"  # may be published
+    PUBLISHED = "published"  # told, and kept as it was told
     REJECTED = "rejected"  # not to be told
-    WITHDRAWN = "withdrawn"  # no longer wanted
+    REPLACED = "replaced"  # edited before it was told
+
+
+class Stage(StrEnum):
+    """What an announcement says of the disturbance."""
+
+    BEGUN = "begun"  # something is wrong
+    PROGRESS = "progress"  # what is being done
+    RESOLVED = "resolved"  # it works again
 
 
 class Announcement(Base):
-    """A notice to customers, partners or a regulator: drafted, approved, recorded."""
+    """A notice to customers, partners or a regulator: drafted, approved, published, followed by further versions."""
 
     __tablename__ = "announcements"
 
@@ -271,8 +294,42 @@ class Announcement(Base):
     incident_id: Mapped[str] = mapped_column(ForeignKey("incidents.id"), index=True)
     step: Mapped[str | None] = mapped_column(String(26))
     audience: Mapped[str] = mapped_column(String(32))
-    text: Mapped[dict[str, Any]]  # Localised
+    text: Mapped[dict[str, Any]]  # Localised; what was published last, before that what is drafted
+    outlets: Mapped[list[Any]] = mapped_column(
+        default=list
+    )  # ids of the ways it goes out by, beside the page
+    parties: Mapped[list[str]] = mapped_column(
+        default=list
+    )  # outside, each told by a link once it is published
+    ask: Mapped[dict[str, Any]] = mapped_column(default=dict)  # what they are asked for, and how many
     state: Mapped[AnnouncementState] = mapped_column(String(16), default=AnnouncementState.DRAFTED)
     drafted_at: Mapped[datetime]
-    approved_by: Mapped[str | None] = mapped_column(String(200))
+    approved_by: Mapped[str | None] = mapped_column(String(200))  # of what was published last
+    published_at: Mapped[datetime | None]  # first
+    updated_at: Mapped[datetime | None]  # published last, or ended
+    ended_at: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(default=1)
+
+    __table_args__ = (
+        # What the public sees: asked by the status page.
+        Index("ix_announcements_public", "audience", "state", "published_at"),
+    )
+
+
+class AnnouncementWording(Base):
+    """One version of what an announcement says; each is kept as it was."""
+
+    __tablename__ = "announcement_wordings"
+
+    announcement_id: Mapped[str] = mapped_column(ForeignKey("announcements.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # from 1
+    stage: Mapped[Stage] = mapped_column(String(16))
+    title: Mapped[dict[str, Any]]  # Localised
+    text: Mapped[dict[str, Any]]  # Localised
+    state: Mapped[WordingState] = mapped_column(String(16), default=WordingState.DRAFTED)
+    by: Mapped[str] = mapped_column(String(200))
+    key_id: Mapped[str | None] = mapped_column(String(26))  # none: the plan wrote it
+    at: Mapped[datetime]
+    decided_by: Mapped[str | None] = mapped_column(String(200))  # approved or rejected it
+    decided_at: Mapped[datetime | None]
     published_at: Mapped[datetime | None]

@@ -153,7 +153,8 @@ async def _unmet(
             number = await _count(session, Obligation, incident, (Obligation.kind == "update") & overdue)
             return say("closing.updates_paid") if number else None
         case ClosingCondition.CUSTOMERS_TOLD:
-            published = (Announcement.state == AnnouncementState.PUBLISHED) & (
+            told = [AnnouncementState.PUBLISHED, AnnouncementState.ENDED]
+            published = Announcement.state.in_(told) & (
                 Announcement.audience.in_(["customers", "affected_customers"])
             )
             return (

@@ -12,7 +12,6 @@ from app.errors import Refused
 from app.ids import new_id
 from app.incidents import lifecycle, obligations, timeline
 from app.incidents.tables import OPEN_STATES, Incident, State, StatusUpdate
-from app.levels import matrix
 from app.wording import say
 
 
@@ -34,10 +33,7 @@ async def post(
         id=new_id(at), incident_id=incident.id, at=at, author=author, text=dict(text), audience=audience
     )
     session.add(update)
-    await obligations.pay(session, incident, "update", at=at)
-    levels = await matrix.of(session, incident.plan_revision)
-    if (spec := obligations.cadence(incident, levels)) is not None:
-        await obligations.owe_update(session, incident, spec, at=at)
+    await obligations.told_anew(session, incident, by=author, at=at)
     timeline.append(
         session, incident, "update.posted", actor=author, at=at, text=dict(text), audience=audience
     )

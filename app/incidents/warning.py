@@ -1,5 +1,6 @@
-"""The warning state (ST-1): the conditions of a level are not quite met, no response has been started, and the event is tracked.
+"""The warning of an incident, its warning state (ST-1): near to what a level asks for, no response started, the event tracked.
 
+Warnings of indicators, before there is an incident, are `app.warnings`: the same idea, in the same colours of the levels.
 Tracked: whoever owes the updates of that level owes them from now on, in its cadence, as if it had been started.
 """
 
@@ -36,7 +37,7 @@ async def look(session: AsyncSession, incident: Incident, *, at: datetime) -> No
         )
         if incident.warned_of != before[0]:
             await obligations.owe_update(session, incident, levels.levels[near.level], at=at)
-            outbox.put(session, "warning.begun", {"incident_id": incident.id}, ref=incident.id, at=at)
+            outbox.put(session, "incident.warned", {"incident_id": incident.id}, ref=incident.id, at=at)
         return
     assert before[1] is not None
     timeline.append(

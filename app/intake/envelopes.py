@@ -38,7 +38,7 @@ def document_of(body: bytes, content_type: str | None) -> Any:
         return door.parse_json(body, lenient_keys=True)
     except Malformed as error:
         if _is_xml(body, kind):
-            return _strict(markup.document_of(body))
+            return markup.document_of(body)
         if kind not in (FORM, _MULTIPART):
             raise NotUnderstood(error.detail) from error
     fields = _fields(body, kind, content_type or "")

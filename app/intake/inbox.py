@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
-from sqlalchemy import Select, Table, select, tuple_
+from sqlalchemy import Select, Table, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
@@ -31,6 +31,9 @@ from app.rows import insert_all
 from app.vault import Vault
 from app.wording import kept, say
 
+_DELIVERED: Final = select(Receipt.source_id, Receipt.delivery, Receipt.id).where(
+    Receipt.delivery.in_(bindparam("numbers", expanding=True)), Receipt.state == ReceiptState.UNDERSTOOD
+)
 TOPIC: Final = "signal.received"
 _RECEIPTS: Final = cast(Table, Receipt.__table__)
 _REMOVED: Final = "[removed]"
@@ -136,11 +139,7 @@ async def _delivered(
     }
     if not marks:
         return {}
-    rows = await session.execute(
-        select(Receipt.source_id, Receipt.delivery, Receipt.id).where(
-            tuple_(Receipt.source_id, Receipt.delivery).in_(marks), Receipt.state == ReceiptState.UNDERSTOOD
-        )
-    )
+    rows = await session.execute(_DELIVERED, {"numbers": sorted({number for _, number in marks})})
     return {(source_id, delivery or ""): receipt_id for source_id, delivery, receipt_id in rows}
 
 

@@ -62,7 +62,7 @@ class Receipt(Base):
         ),
         # Has this been delivered before?
         Index(
-            "ix_receipts_delivery", "source_id", "delivery",
+            "ix_receipts_delivery", "delivery",
             postgresql_where=text("delivery IS NOT NULL"), sqlite_where=text("delivery IS NOT NULL"),
         ),
         # The auditor's question: what waits to be judged, and not a week of what was.

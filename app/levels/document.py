@@ -73,6 +73,8 @@ class LevelSpec(Part):
     """What `muster check` holds the chain of this level to."""
     update_owner: Slug
     """The position that owes the status updates."""
+    update_to: list[Slug] = Field(default_factory=list)
+    """The positions they are owed to, whatever audience an update is for; empty: the commander alone (EP-5.3)."""
     declared_by: Layer = Layer.MANAGEMENT
     """The layer that activates and closes this level (EP-2.1, EP-2.2)."""
     start: Literal["by_decision", "automatic"] = "by_decision"
@@ -82,8 +84,13 @@ class LevelSpec(Part):
     command_post: Slug
     """The command post formed at activation (EP-2.5)."""
     closing: list[ClosingCondition] = Field(default_factory=list)
+    answer_holds: Span | None = None
+    """How long "I have it" holds with nothing done; then the chain asks again (EP-5.2). None: as long as `targets.update_every`."""
     remind_before: Span = timedelta(minutes=5)
     """How long before an update is due its owner is reminded (EP-5.3)."""
+    party_answers_within: Annotated[Span, Field(ge=timedelta(minutes=1))] = timedelta(minutes=15)
+    """How long a contact of a party outside has to answer (EP-2.4, EP-5.2). Then the next one is told, and after the last the
+    position of ours that owns the contract."""
 
 
 class RiskLevel(StrEnum):

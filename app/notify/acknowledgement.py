@@ -15,9 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import outbox
 from app.errors import NotFound
 from app.notify import chain
+from app.notify.channel import Asked
 from app.notify.tables import Delivery, DeliveryState, Notice, Round, RoundState
 from app.vault import Vault
-from app.wording import Wording, say
+from app.wording import Wording, render, say
 
 BY_LINK = "link"
 _PURPOSE = "acknowledge"
@@ -44,11 +45,12 @@ class Card:
 
 async def acknowledge(
     session: AsyncSession, *, ref: str, by: str, via: str, at: datetime, delivery_id: str | None = None,
-    begun_by: datetime | None = None,
+    begun_by: datetime | None = None, is_news: bool = False,
 ) -> list[Round]:  # fmt: skip
     """Stop every chain that is calling about `ref`; returns the rounds this answer ended.
 
-    `begun_by`: when the answer was given, where that was earlier; it is no answer to a call that began after it.
+    `begun_by`: when the answer was given, where that was earlier; it is no answer to a call that began after it. `is_news`: the
+    rest of the service has not heard of it yet.
 
     A second answer changes nothing and returns nothing; `answered` says who was first. In the caller's
     transaction:
@@ -56,7 +58,7 @@ async def acknowledge(
     1. Each calling round is locked and ended, its messages not yet sent dropped with the name, its timers
        withdrawn.
     2. The message that was answered is marked.
-    3. An answer by link is told to the rest of the service; whoever answers over the API has told it already.
+    3. An answer to a message is told to the rest of the service; whoever answers over the API has told it already.
     """
     found = await chain.calling(session, ref)
     ended = [one for one in found if begun_by is None or one.started_at <= begun_by]
@@ -66,7 +68,7 @@ async def acknowledge(
         )
         answered_round.acknowledged_by = by
         answered_round.via = via
-        if via == BY_LINK:
+        if is_news:
             said = {"round_id": answered_round.id, "by": by, "via": via, "delivery_id": delivery_id}
             outbox.put(session, "round.acknowledged", said, ref=ref, at=at)
     if ended and delivery_id is not None:
@@ -95,14 +97,31 @@ async def stop(session: AsyncSession, *, ref: str, reason: Wording, at: datetime
     return ended
 
 
+def mark_of(vault: Vault, delivery_id: str) -> str:
+    """What proves that whoever shows it has the message."""
+    return vault.sign(_PURPOSE, delivery_id)
+
+
 def link(vault: Vault, base_url: str, delivery_id: str) -> str:
     """The address that lets whoever has the message answer it, and nothing else."""
-    return f"{base_url.rstrip('/')}/a/{delivery_id}/{vault.sign(_PURPOSE, delivery_id)}"
+    return f"{base_url.rstrip('/')}/a/{delivery_id}/{mark_of(vault, delivery_id)}"
+
+
+def asked(vault: Vault, delivery_id: str, code: str | None, language: str) -> Asked | None:
+    """How a message of the call with that code is answered without its link; of none, where it belongs to no call."""
+    if not code:
+        return None
+    return Asked(
+        code=code, button=f"{delivery_id}.{mark_of(vault, delivery_id)}",
+        cannot_label=render(say("notify.cannot_do_it"), language),
+        hint=render(say("notify.answer_by_code", code=code), language),
+        keys_hint=render(say("notify.answer_by_key"), language),
+    )  # fmt: skip
 
 
 async def card(session: AsyncSession, vault: Vault, delivery_id: str, mark: str) -> Card:
     """What the link leads to. Raises `NotFound` for one we did not make."""
-    delivery = await _linked(session, vault, delivery_id, mark)
+    delivery = await linked(session, vault, delivery_id, mark)
     notice = await session.get_one(Notice, delivery.notice_id)
     if delivery.round_id is None:
         taken = delivery.state == DeliveryState.ACKNOWLEDGED
@@ -114,24 +133,21 @@ async def card(session: AsyncSession, vault: Vault, delivery_id: str, mark: str)
     )
 
 
-async def take(session: AsyncSession, vault: Vault, delivery_id: str, mark: str, *, at: datetime) -> Card:
-    """The button was pressed: whoever the message was for has it, unless somebody was first."""
-    delivery = await _linked(session, vault, delivery_id, mark)
-    by = delivery.person_name or delivery.position
-    if delivery.round_id is None:
-        await _answer_notice(session, delivery, by=by, at=at)
-    else:
-        # A link of a round that is over must not answer the graver one that took its place. All rounds are
-        # locked, in the order every answer locks them: two answers at once must not wait for each other.
-        if delivery.round_id in {asking.id for asking in await chain.calling(session, delivery.ref)}:
-            await acknowledge(session, ref=delivery.ref, by=by, via=BY_LINK, at=at, delivery_id=delivery.id)
-    return await card(session, vault, delivery_id, mark)
+async def linked(session: AsyncSession, vault: Vault, delivery_id: str, mark: str) -> Delivery:
+    """The message a link or a button belongs to. Raises `NotFound` for one we did not make."""
+    # The mark first: only ids of our own making ever reach the database.
+    found = await session.get(Delivery, delivery_id) if vault.verify(_PURPOSE, delivery_id, mark) else None
+    if found is None or not found.asks:
+        raise NotFound(say("notify.no_such_link"))
+    return found
 
 
-async def _answer_notice(session: AsyncSession, delivery: Delivery, *, by: str, at: datetime) -> None:
+async def answer_notice(
+    session: AsyncSession, delivery: Delivery, *, by: str, via: str, at: datetime
+) -> None:
     """A one-off notice that asked: its receiver has seen it, and the rest of the service hears so once."""
     if await _mark(session, delivery.id):
-        said = {"notice_id": delivery.notice_id, "delivery_id": delivery.id, "by": by, "via": BY_LINK}
+        said = {"notice_id": delivery.notice_id, "delivery_id": delivery.id, "by": by, "via": via}
         outbox.put(session, "notice.acknowledged", said, ref=delivery.ref, at=at)
 
 
@@ -144,11 +160,3 @@ async def _mark(session: AsyncSession, delivery_id: str) -> bool:
         .returning(Delivery.id)
     )
     return marked is not None
-
-
-async def _linked(session: AsyncSession, vault: Vault, delivery_id: str, mark: str) -> Delivery:
-    # The mark first: only ids of our own making ever reach the database.
-    found = await session.get(Delivery, delivery_id) if vault.verify(_PURPOSE, delivery_id, mark) else None
-    if found is None or not found.asks:
-        raise NotFound(say("notify.no_such_link"))
-    return found

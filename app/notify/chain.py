@@ -6,6 +6,7 @@ never changes one under way. Whoever changes a round holds its row lock first, s
 falls due cannot both win.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -20,7 +21,7 @@ from app.notify import enrolment, pipeline, receivers
 from app.notify.document import Chain, Hop
 from app.notify.pipeline import News, Rung
 from app.notify.receivers import Receiver
-from app.notify.tables import Delivery, DeliveryState, Notice, Round, RoundState
+from app.notify.tables import Answer, AnswerState, Deed, Delivery, DeliveryState, Notice, Round, RoundState
 from app.outbox import Timer, TimerState
 from app.people.holders import Contact
 from app.wording import Wording, kept, say
@@ -79,6 +80,7 @@ async def call(
         key=key,
         notice_id=notice.id,
         level=level,
+        code=await _free_code(session, key),
         chain=chain.model_dump(mode="json"),
         state=RoundState.CALLING,
         lap=1,
@@ -178,7 +180,8 @@ async def pass_over(
     if was_told and not await _tell_stand_ins(session, told, rung, at=at):
         if await _hopeful(session, *rung, Delivery.person_id != person_id):
             return
-        await _hasten(session, f"round:{told.id}:{told.lap}:{told.hop + 1}", at=at)
+        if not await _hasten(session, f"round:{told.id}:{told.lap}:{told.hop + 1}", at=at):
+            await _say_if_nobody(session, told, at=at)
 
 
 async def try_next_contact(session: AsyncSession, failed: Delivery, *, at: datetime) -> bool:
@@ -260,12 +263,23 @@ async def _tell_from(
 async def _drafts(
     session: AsyncSession, told: Round, notice: Notice, hop: Hop, *, at: datetime
 ) -> list[Delivery]:
-    return [
+    drafts = [
         delivery
         for position in dict.fromkeys(hop.tell)
         for who in await receivers.at_position(session, position, via=hop.via, level=told.level, at=at)
         for delivery in _to_person(told, notice, hop, who, at=at)
     ]
+    cannot = set(await session.scalars(_declined(told.id, told.lap)))
+    for one in drafts:
+        if one.person_id in cannot:
+            pipeline.drop(one, say("notify.cannot", by=one.person_name))
+    return drafts
+
+
+def _declined(round_id: Any, lap: Any) -> Any:
+    """Those who said in this lap that they cannot; in the next they are asked again."""
+    said = (Answer.deed == Deed.CANNOT, Answer.state == AnswerState.DONE, Answer.person_id.is_not(None))
+    return select(Answer.person_id).where(Answer.round_id == round_id, Answer.lap == lap, *said)
 
 
 def _to_person(told: Round, notice: Notice, hop: Hop, who: Receiver, *, at: datetime) -> list[Delivery]:
@@ -321,8 +335,19 @@ async def _say_if_nobody(session: AsyncSession, told: Round, *, at: datetime) ->
 
 
 async def _hopeful(session: AsyncSession, *which: Any) -> bool:
-    found = await session.scalar(select(Delivery.id).where(*which, Delivery.state.in_(HOPEFUL)).limit(1))
-    return found is not None
+    """Whether of these somebody may still answer that they have it."""
+    cannot = _declined(Delivery.round_id, Delivery.lap).where(Answer.person_id == Delivery.person_id).exists()
+    hopeful = select(Delivery.id).where(*which, Delivery.state.in_(HOPEFUL), ~cannot)
+    return await session.scalar(hopeful.limit(1)) is not None
+
+
+async def _free_code(session: AsyncSession, key: str) -> str:
+    """Four digits that no other round calling now has, or, where all of a few are taken, six."""
+    chance = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big")
+    wanted = [f"{chance // 10_000**place % 9_000 + 1_000}" for place in range(4)]
+    query = select(Round.code).where(Round.code.in_(wanted), Round.state == RoundState.CALLING)
+    taken = set(await session.scalars(query))
+    return next((one for one in wanted if one not in taken), f"{chance % 900_000 + 100_000}")
 
 
 def _for_change(query: Any) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, Protocol
 
+from app.outbox import Urgency
 from app.outgoing import CallFailed, FailureKind
 from app.wording import Wording, render, say
 
@@ -26,12 +27,25 @@ _BYTES: Final = {"utf-8": 1, "utf-16-be": 2, "utf-32-be": 4}
 class Attachment:
     """A file that goes with a message where the channel can carry one.
 
-    `media_type` may have parameters: `text/calendar; method=REQUEST; charset=utf-8`.
+    `media_type` may have parameters: `text/calendar; method=REQUEST; charset=utf-8`. With `is_paper` the body is a paper of
+    `app.typeset`, drawn as a PDF when the message leaves.
     """
 
     name: str  # as the receiver sees it: report.pdf
     media_type: str
     body: bytes = field(repr=False)
+    is_paper: bool = False
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How a message can be answered without its link, where the way it goes brings answers back."""
+
+    code: str  # names the call: typed into a telephone or a group
+    button: str = field(repr=False)  # `delivery.mark`: proves that whoever shows it has the message
+    cannot_label: str
+    hint: str  # "Answer 1 4821 (I have it) or 2 4821 (I cannot)."
+    keys_hint: str  # "Press 1 if you have it, 2 if you cannot."
 
 
 @dataclass(frozen=True)
@@ -55,8 +69,13 @@ class Message:
     level: int  # 1 is the gravest
     exercise: bool
     kind: str
+    asked: Asked | None = None  # none: it asks for nothing, or by its link alone
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
     attachments: tuple[Attachment, ...] = field(default=(), repr=False)
+
+    @property
+    def is_grave(self) -> bool:
+        return Urgency.of(self.level) is Urgency.GRAVE
 
 
 @dataclass(frozen=True)

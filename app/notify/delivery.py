@@ -8,7 +8,7 @@ of HTTP or mail.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, cast
@@ -18,15 +18,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import outbox
 from app.db import inline
-from app.notify import acknowledgement, attachments, chain, pipeline
-from app.notify.channel import SELF, Attachment, Channel, DeliveryError, Message
-from app.notify.languages import in_language
+from app.notify import attachments, chain, pipeline
+from app.notify.channel import SELF, Attachment, Channel, DeliveryError
+from app.notify.claimed import Claimed, compose
 from app.notify.receivers import Receiver
 from app.notify.tables import Attempt, Delivery, DeliveryState, Notice, Round, RoundState
 from app.people import holders
 from app.people.holders import Contact
 from app.vault import Vault
-from app.wording import Wording, kept, render, say
+from app.wording import Wording, kept, say
 
 MAX_ATTEMPTS: Final = 5
 # The first pause, and each is three times the one before: for the two grave levels 5 s to 2 min, else 30 s to
@@ -44,33 +44,6 @@ FRESH: Final = timedelta(milliseconds=500)
 _LONGEST_PAUSE: Final = timedelta(minutes=15)
 _DUE_STATES: Final = (DeliveryState.PENDING, DeliveryState.SENDING)
 _ATTEMPTS: Final = cast(Table, Attempt.__table__)
-
-
-@dataclass(frozen=True)
-class Claimed:
-    """One message to send now, with all it takes to send it.
-
-    `attempt` is the fence its result is recorded under.
-    """
-
-    delivery_id: str
-    attempt: int
-    untried: int  # of the attempts, those that came to nothing because the destination was left alone
-    at: datetime
-    channel: str
-    address: str | None = field(repr=False)  # none: it cannot be read; `unreadable` says why
-    unreadable: Wording | None
-    language: str | None
-    asks: bool
-    ref: str
-    number: str
-    level: int
-    exercise: bool
-    kind: str
-    subject: Mapping[str, Any] = field(repr=False)
-    text: Mapping[str, Any] = field(repr=False)
-    page: str | None = None
-    attachments: tuple[Attachment, ...] = field(default=(), repr=False)
 
 
 class Result(StrEnum):
@@ -213,6 +186,7 @@ async def send(
     if channel is None:
         return Outcome(Result.FAILED, reason=say("notify.no_channel", channel=claimed.channel))
     message = compose(claimed, vault=vault, base_url=base_url, default_language=default_language)
+    message = await attachments.with_files_drawn(message)
     try:
         receipt = await channel.send(claimed.address, message)
     except DeliveryError as error:
@@ -281,32 +255,6 @@ async def record_sent(
     return counted.all()
 
 
-def compose(claimed: Claimed, *, vault: Vault, base_url: str, default_language: str) -> Message:
-    """The message in its receiver's language; the same key on each attempt."""
-    language = claimed.language or default_language
-    return Message(
-        subject=in_language(claimed.subject, language),
-        text=in_language(claimed.text, language),
-        language=language,
-        link=_link(claimed, vault, base_url),
-        link_label=render(say("notify.take_it" if claimed.asks else "notify.open_page"), language),
-        key=claimed.delivery_id,
-        sent_at=claimed.at,
-        ref=claimed.ref,
-        number=claimed.number,
-        level=claimed.level,
-        exercise=claimed.exercise,
-        kind=claimed.kind,
-        attachments=claimed.attachments,
-    )
-
-
-def _link(claimed: Claimed, vault: Vault, base_url: str) -> str | None:
-    if claimed.asks:
-        return acknowledgement.link(vault, base_url, claimed.delivery_id)
-    return f"{base_url.rstrip('/')}{claimed.page}" if claimed.page is not None else None
-
-
 def backoff(attempts: int, retry_after: timedelta | None, *, level: int, key: str) -> timedelta | None:
     """How long to wait after the `attempts`-th attempt failed; `None`: no more.
 
@@ -325,8 +273,9 @@ def _due(at: datetime, level: int, limit: int) -> Any:
     return (
         select(
             Delivery.id, Delivery.attempts, Delivery.untried, Delivery.channel, Delivery.contact_id, Delivery.language,
-            Delivery.asks, Delivery.ref, Notice.number, Notice.level, Notice.exercise, Notice.kind, Notice.subject,
-            Notice.text, Notice.page, Notice.attached, Round.state.label("round_state"), Round.acknowledged_by,
+            Delivery.asks, Delivery.opens, Delivery.ref, Notice.number, Notice.level, Notice.exercise, Notice.kind,
+            Notice.subject, Notice.text, Notice.page, Notice.attached, Round.state.label("round_state"), Round.acknowledged_by,
+            Round.code,
         )
         .join(Notice, Notice.id == Delivery.notice_id)
         .outerjoin(Round, Round.id == Delivery.round_id)
@@ -372,6 +321,7 @@ def _claimed(
         unreadable=None if isinstance(address, str) else address,
         language=row.language,
         asks=row.asks,
+        opens=row.opens,
         ref=row.ref,
         number=row.number,
         level=row.level,
@@ -381,6 +331,7 @@ def _claimed(
         text=row.text,
         page=row.page,
         attachments=files,
+        code=row.code,
     )
 
 
@@ -391,7 +342,8 @@ def _address(row: Row[Any], addresses: Mapping[str, str | Wording]) -> str | Wor
         return say("notify.senders_died", attempts=MAX_ATTEMPTS)
     if row.channel == SELF:
         return SELF
-    return addresses.get(row.contact_id or "") or say("people.no_such_contact")
+    found = addresses.get(row.contact_id or "")
+    return say("people.no_such_contact") if found is None else found  # a log has an address of no letters
 
 
 def _unsealed(vault: Vault, sealed: str) -> str | Wording:
@@ -492,6 +444,13 @@ async def _try_further(session: AsyncSession, failed: Delivery, *, at: datetime)
     who = Receiver(failed.position, failed.person_id, failed.person_name, failed.language, contacts)
     notice = await session.get_one(Notice, failed.notice_id)
     following = pipeline.draft(
-        notice, who, contacts[0], further=contacts[1:], asks=failed.asks, not_before=at, at=at
+        notice,
+        who,
+        contacts[0],
+        further=contacts[1:],
+        asks=failed.asks,
+        opens=failed.opens,
+        not_before=at,
+        at=at,
     )
     return bool(await pipeline.submit(session, [following], at=at))

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import outbox
 from app.db import Work, wake
 from app.ids import new_id
-from app.notify import quiet
+from app.notify import quiet, receivers
 from app.notify.languages import in_language
 from app.notify.tables import Delivery, DeliveryState, Notice
 from app.wording import kept, localised, say
@@ -104,11 +104,15 @@ async def _tell_together(
     ways = [tuple(one) for one in first.further]
     ways += [(one.contact_id, one.channel, one.address_masked) for one, _ in held]
     further = [list(way) for way in dict.fromkeys(ways) if way != chosen]
+    not_before = at
+    if first.person_id is not None:
+        who = await receivers.somebody(session, first.person_id, position=first.position)
+        not_before = quiet.not_before(who, notice.level, at, timedelta())
     session.add(Delivery(
         id=new_id(at), notice_id=notice.id, ref=notice.ref, level=notice.level, position=first.position,
         person_id=first.person_id, person_name=first.person_name, language=first.language, contact_id=first.contact_id,
         channel=first.channel, address_masked=first.address_masked, asks=False, state=DeliveryState.PENDING, attempts=0,
-        untried=0, further=further, not_before=at, created_at=at,
+        untried=0, further=further, not_before=not_before, created_at=at,
     ))  # fmt: skip
     for delivery, _ in held:
         delivery.state = DeliveryState.DROPPED

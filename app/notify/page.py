@@ -4,8 +4,9 @@ Draws what a `Card` says, in the language of whoever the message was for. No scr
 it decides nothing.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -32,8 +33,10 @@ def language_of(card: Card, fallback: str) -> str:
     return card.delivery.language or fallback
 
 
-def draw(card: Card, language: str) -> str:
-    """The page as HTML."""
+def draw(
+    card: Card, language: str, *, others: Mapping[str, Any] | None = None, said: Wording | None = None
+) -> str:
+    """The page as HTML. `others`: positions that can be called as well, with their titles; `said`: what came of an answer."""
 
     def spoken(wording: Wording) -> str:
         return render(wording, language)
@@ -47,6 +50,13 @@ def draw(card: Card, language: str) -> str:
         exercise=spoken(say("notify.page.exercise")) if notice.exercise else None,
         subject=in_language(notice.subject, language),
         text=in_language(notice.text, language),
+        said=spoken(said) if said is not None else None,
+        others=sorted((in_language(title, language), slug) for slug, title in (others or {}).items()),
+        is_call=card.delivery.round_id is not None,
+        cannot=spoken(say("notify.cannot_do_it")),
+        cannot_hint=spoken(say("notify.page.cannot_hint")),
+        add=spoken(say("notify.add_others")),
+        add_label=spoken(say("notify.page.add_label")),
         button=spoken(say("notify.take_it")) if card.standing is Standing.OPEN else None,
         hint=spoken(say("notify.page.hint")),
         standing=spoken(_standing(card)),

@@ -135,7 +135,7 @@ async def write_notice(session: AsyncSession, news: News, *, at: datetime) -> No
 
 async def tell(
     session: AsyncSession, news: News, *, positions: Sequence[str], via: Sequence[str] = (), at: datetime,
-    asks: bool = False,
+    asks: bool = False, opens: str | None = None,
 ) -> Notice:  # fmt: skip
     """Tell whoever holds `positions`, once."""
     people = [
@@ -143,16 +143,20 @@ async def tell(
         for position in dict.fromkeys(positions)
         for who in await receivers.at_position(session, position, via=via, level=news.level, at=at)
     ]
-    return await tell_people(session, news, people=people, at=at, asks=asks)
+    return await tell_people(session, news, people=people, at=at, asks=asks, opens=opens)
 
 
 async def tell_people(
-    session: AsyncSession, news: News, *, people: Sequence[Receiver], at: datetime, asks: bool = False
-) -> Notice:
-    """Tell certain people, once: each by their first contact point, and by the next when that one fails."""
+    session: AsyncSession, news: News, *, people: Sequence[Receiver], at: datetime, asks: bool = False,
+    opens: str | None = None,
+) -> Notice:  # fmt: skip
+    """Tell certain people, once: each by their first contact point, and by the next when that one fails.
+
+    `opens`: the page their link leads to (`opening`), instead of the acknowledgement.
+    """
     notice = await write_notice(session, news, at=at)
     deliveries = [
-        draft(notice, who, contact, further=who.contacts[1:], asks=asks, not_before=at, at=at)
+        draft(notice, who, contact, further=who.contacts[1:], asks=asks, opens=opens, not_before=at, at=at)
         for who in people
         for contact in (who.contacts[0] if who.contacts else None,)
     ]
@@ -168,6 +172,7 @@ def draft(
     further: Sequence[Contact] = (),
     rung: Rung | None = None,
     asks: bool,
+    opens: str | None = None,
     not_before: datetime,
     at: datetime,
     after: timedelta = timedelta(),
@@ -193,6 +198,7 @@ def draft(
         channel=contact.channel if contact else "",
         address_masked=contact.masked if contact else "",
         asks=asks,
+        opens=opens,
         state=DeliveryState.PENDING,
         attempts=0,
         untried=0,

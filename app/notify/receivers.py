@@ -62,11 +62,12 @@ async def at_position(
     return found or [Receiver(position, reason=say("notify.vacant", position=await title(session, position)))]
 
 
-async def somebody(session: AsyncSession, person_id: str, *, position: str) -> Receiver:
-    """A certain person, about a position that need not be theirs any more; woken if need be."""
+async def somebody(session: AsyncSession, person_id: str, *, position: str, woken: bool = False) -> Receiver:
+    """A certain person, about a position that need not be theirs any more; `woken`: in their quiet hours too."""
     person, contacts = await holders.person_with_contacts(session, person_id)
     gone = say("people.passed.left") if person.left_at is not None else None
-    return Receiver(position, person.id, person.name, person.language, contacts, reason=gone)
+    quiet = None if woken else holders.quiet_of(person)
+    return Receiver(position, person.id, person.name, person.language, contacts, reason=gone, quiet=quiet)
 
 
 def contacts_via(

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from app.notify.delivery_log import LoggedDelivery, LoggedNotice
 from app.notify.languages import in_language
-from app.notify.tables import Attempt, DeliveryState, Round, RoundState
+from app.notify.tables import Answer, AnswerState, Attempt, Deed, DeliveryState, Round, RoundState
 from app.wording import spoken
 
 
@@ -81,11 +81,38 @@ class DeliveryRead(BaseModel):
         )
 
 
+class AnswerRead(BaseModel):
+    """What somebody answered to a call, by whatever way it came, and what came of it."""
+
+    id: str
+    at: datetime
+    via: str
+    by: str
+    """Of a stranger the masked number or account."""
+    answer: Deed | None
+    """None: it was not understood, or nobody of ours gave it."""
+    state: AnswerState
+    words: str
+    """As they came, cut short."""
+    reason: str | None
+    """Why nothing was done."""
+    ref: str | None
+
+    @classmethod
+    def of(cls, row: Answer, language: str) -> "AnswerRead":
+        return cls(
+            id=row.id, at=row.at, via=row.via, by=row.by, answer=Deed(row.deed) if row.deed else None,
+            state=AnswerState(row.state), words=row.words, reason=spoken(row.reason, language), ref=row.ref,
+        )  # fmt: skip
+
+
 class RoundRead(BaseModel):
     """How far the chain was called, and who answered."""
 
     id: str
     state: RoundState
+    code: str
+    """Names the call in an answer from a telephone or a group."""
     lap: int
     hop: int
     reached: bool

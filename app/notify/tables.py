@@ -32,6 +32,9 @@ class Round(Base):
     key: Mapped[str] = mapped_column(String(200), unique=True)  # ref, occurrence, level, purpose: called once
     notice_id: Mapped[str] = mapped_column(ForeignKey("notices.id"))
     level: Mapped[int]
+    code: Mapped[str] = mapped_column(
+        String(8), default="", index=True
+    )  # typed by whoever answers from a telephone
     chain: Mapped[dict[str, Any]]  # a copy of `Chain`: a plan edit never changes a round under way
     state: Mapped[RoundState] = mapped_column(String(16), default=RoundState.CALLING)
     lap: Mapped[int] = mapped_column(default=1)  # how often it has begun from the top
@@ -40,7 +43,7 @@ class Round(Base):
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     acknowledged_by: Mapped[str | None] = mapped_column(String(200))
-    via: Mapped[str | None] = mapped_column(String(32))  # how the answer came: link, api, console
+    via: Mapped[str | None] = mapped_column(String(32))  # how the answer came: link, api, console, sms, …
 
     __table_args__ = (
         # Who is being called about something: asked by every answer and every new call.
@@ -106,6 +109,7 @@ class Delivery(Base):
     channel: Mapped[str] = mapped_column(String(32))
     address_masked: Mapped[str] = mapped_column(String(200), default="")
     asks: Mapped[bool] = mapped_column(default=False)  # carries an acknowledgement link
+    opens: Mapped[str | None] = mapped_column(String(16))  # the page of another room its link opens instead
     state: Mapped[DeliveryState] = mapped_column(String(16), default=DeliveryState.PENDING)
     reason: Mapped[dict[str, Any] | None]  # a wording: why it was dropped or failed, or why it is tried again
     note: Mapped[dict[str, Any] | None]  # a wording: what is out of the ordinary about the way chosen
@@ -138,6 +142,45 @@ class Enrolment(Base):
 
     ref: Mapped[str] = mapped_column(String(64), primary_key=True)
     who: Mapped[str] = mapped_column(String(63), primary_key=True)  # a position, or a person's id
+
+
+class Deed(StrEnum):
+    """What somebody answers to a call."""
+
+    TAKE = "take"  # I have it: the chain stops
+    CANNOT = "cannot"  # I cannot: the next is told at once
+    ADD = "add"  # call these as well
+    UPDATE = "update"  # how things stand, for those an update is owed to
+
+
+class AnswerState(StrEnum):
+    DONE = "done"  # what it asks for was done
+    LATE = "late"  # its call was over: answered, replaced, or what it was about has ended
+    NO_CALL = "no_call"  # which call it means cannot be said
+    NOT_UNDERSTOOD = "not_understood"  # it says none of the things that can be answered
+    UNKNOWN_SENDER = "unknown_sender"  # nobody of ours has that number or account
+    FORGED = "forged"  # its signature is wrong; one row for an hour of them
+
+
+class Answer(Base):
+    """What somebody answered, by whatever way it came, also where nothing was done about it."""
+
+    __tablename__ = "answers"
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    at: Mapped[datetime]
+    via: Mapped[str] = mapped_column(String(32))
+    token: Mapped[str | None] = mapped_column(String(200), unique=True)  # the same twice is one answer
+    deed: Mapped[Deed | None] = mapped_column(String(16))
+    state: Mapped[AnswerState] = mapped_column(String(16))
+    words: Mapped[str] = mapped_column(Text)  # as they came, cut short
+    by: Mapped[str] = mapped_column(String(200))  # a name; of a stranger the masked number or account
+    reason: Mapped[dict[str, Any] | None]  # a wording: why nothing was done
+    ref: Mapped[str | None] = mapped_column(String(64), index=True)
+    round_id: Mapped[str | None] = mapped_column(ForeignKey("rounds.id"), index=True)
+    lap: Mapped[int | None]
+    delivery_id: Mapped[str | None] = mapped_column(ForeignKey("deliveries.id"))
+    person_id: Mapped[str | None] = mapped_column(String(26), index=True)
 
 
 class Attempt(Base):

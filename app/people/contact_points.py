@@ -7,14 +7,14 @@ repeats an address.
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Final, get_args
+from typing import Final, NamedTuple, get_args
 from urllib.parse import urlsplit
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.ids import new_id
-from app.people.tables import ContactPoint
+from app.people.tables import ContactPoint, Person
 from app.vault import Vault
 from app.vocabulary import ChannelName
 from app.wording import Wording, say
@@ -31,6 +31,17 @@ _IN_A_CHAT: Final = re.compile(
 
 Check = Callable[[str, str], Wording | None]
 """Why a channel (first) cannot use an address (second), or `None`."""
+
+
+class Owner(NamedTuple):
+    """Somebody, and the contact point they were found by."""
+
+    person_id: str
+    name: str
+    language: str | None
+    contact_id: str
+    channel: str
+    masked: str
 
 
 def shape_problem(channel: str, address: str) -> Wording | None:
@@ -109,8 +120,39 @@ def add(
     )
 
 
+async def owners(
+    session: AsyncSession, vault: Vault, channels: Sequence[str], address: str
+) -> Sequence[Owner]:
+    """Whose contact point an address is, on any of these channels; nobody's, where it is a stranger's or of somebody who left.
+
+    Addresses are sealed each time anew, so none can be looked up: what has the same mask is opened and compared.
+    """
+    masks = {masked(channel, address) for channel in channels}
+    query = (
+        select(ContactPoint, Person.id, Person.name, Person.language)
+        .join(Person, Person.id == ContactPoint.person_id)
+        .where(
+            ContactPoint.channel.in_(channels),
+            ContactPoint.address_masked.in_(masks),
+            Person.left_at.is_(None),
+        )
+        .order_by(ContactPoint.rank, ContactPoint.id)
+    )
+    found: dict[str, Owner] = {}
+    for row, person_id, name, language in await session.execute(query):
+        if _unsealed(vault, row).casefold() == address.casefold():
+            owner = Owner(person_id, name, language, row.id, row.channel, row.address_masked)
+            found.setdefault(person_id, owner)
+    return list(found.values())
+
+
+def outside(vault: Vault, channel: str, address: str, *, rank: int, at: datetime) -> ContactPoint:
+    """A contact point of somebody who is none of our people."""
+    return _sealed(vault, None, channel, address, rank=rank, at=at)
+
+
 def _sealed(
-    vault: Vault, person_id: str, channel: str, address: str, *, rank: int, at: datetime
+    vault: Vault, person_id: str | None, channel: str, address: str, *, rank: int, at: datetime
 ) -> ContactPoint:
     return ContactPoint(
         id=new_id(at), person_id=person_id, rank=rank, channel=channel,

@@ -79,7 +79,7 @@ async def import_people(
         ]
     found += _twice(rows)
     if found:
-        raise _refusal(found)
+        raise refusal(found)
 
     people = list(await session.scalars(select(Person).with_for_update()))
     by_identity = {_identity_of(person): person for person in people}
@@ -114,8 +114,8 @@ def decoded(body: bytes) -> str:
 
 def read(text: str) -> tuple[list[Row], list[Mistake]]:
     """The rows of the file and what is wrong with them by themselves."""
-    records = _records(text)
-    head = next(records, None)
+    rest = records(text)
+    head = next(rest, None)
     if head is None:
         return [], [Mistake(1, "name", say("people.csv.empty"))]
     line, cells = head
@@ -125,7 +125,7 @@ def read(text: str) -> tuple[list[Row], list[Mistake]]:
     if found := _wrong_columns(columns, line):
         return [], found
     rows: list[Row] = []
-    for line, cells in records:
+    for line, cells in rest:
         if isinstance(cells, Wording):
             found.append(Mistake(line, "", cells))
         elif len(cells) > len(columns):
@@ -141,7 +141,7 @@ def read(text: str) -> tuple[list[Row], list[Mistake]]:
     return rows, found
 
 
-def _records(text: str) -> Iterator[tuple[int, list[str] | Wording]]:
+def records(text: str) -> Iterator[tuple[int, list[str] | Wording]]:
     """Each record with the line it begins on; a quote that is never closed ends the file."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     while True:
@@ -263,7 +263,7 @@ def _twice(rows: Sequence[Row]) -> list[Mistake]:
     return found
 
 
-def _refusal(found: list[Mistake]) -> WrongShape:
+def refusal(found: list[Mistake]) -> WrongShape:
     found.sort(key=lambda mistake: mistake.line)
     listed = [{"line": m.line, "path": m.column, "message": m.message} for m in found[:_MOST_MISTAKES]]
     return WrongShape(say("people.csv.mistakes", count=len(found)), errors=listed)

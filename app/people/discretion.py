@@ -8,6 +8,7 @@ from typing import Final
 
 from app.access.keys import Principal
 from app.access.rights import MANAGES
+from app.errors import Forbidden
 from app.people.rota import Absent
 from app.people.tables import Availability
 from app.wording import Wording, say
@@ -28,6 +29,12 @@ class Shown(StrEnum):
 def may_know(who: Principal | None, person_id: str) -> bool:
     """Whether they may know the reason: it is their own, or they manage. Whoever asks without a key may not."""
     return who is not None and (who.person_id == person_id or who.role in MANAGES)
+
+
+def must_be_theirs(who: Principal, person_id: str) -> None:
+    """How somebody is reached is changed and tried by themselves, or by whoever manages. Raises `Forbidden`."""
+    if not may_know(who, person_id):
+        raise Forbidden(say("people.reaching.not_yours"))
 
 
 def shown(kind: Availability, person_id: str, who: Principal) -> Shown:

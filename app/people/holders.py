@@ -482,7 +482,7 @@ async def _contacts(session: AsyncSession, person_ids: Sequence[str]) -> Mapping
         return found
     query = select(ContactPoint).where(ContactPoint.person_id.in_(person_ids)).order_by(ContactPoint.rank)
     for point in await session.scalars(query):
-        found[point.person_id].append(Contact(point.id, point.channel, point.address_masked))
+        found[str(point.person_id)].append(Contact(point.id, point.channel, point.address_masked))
     return found
 
 

@@ -220,7 +220,7 @@ async def described(session: AsyncSession, people: Iterable[Person]) -> list[Per
     for point in await session.scalars(
         select(ContactPoint).where(ContactPoint.person_id.in_(ids)).order_by(ContactPoint.rank)
     ):
-        reached[point.person_id].append(point)
+        reached[str(point.person_id)].append(point)
     return [PersonView(one, held[one.id], reached[one.id]) for one in people]
 
 

@@ -1,15 +1,17 @@
 """The organisation over HTTP: people, their import, departments, positions."""
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Final, cast
 
 from fastapi import APIRouter, Path, Request, Response
 
 from app.access.edge import Edge, Here, IfMatch, Now, Session, Who, problems
 from app.access.keys import Principal
 from app.access.paging import Page, Paging, paged
-from app.errors import NotFound, Refused, Stale, TooLarge, UnsupportedMedia
+from app.access.rights import MANAGES
+from app.errors import Forbidden, NotFound, Refused, Stale, TooLarge, UnsupportedMedia
 from app.people import csv_import, organisation
 from app.people.contact_points import shape_problem
+from app.people.discretion import must_be_theirs
 from app.people.organisation import Said
 from app.people.schemas import (
     AddDepartment,
@@ -26,6 +28,7 @@ from app.wording import say
 
 router = APIRouter(prefix="/api/v1", route_class=Edge, tags=["people"])
 _check = shape_problem
+OWN: Final = frozenset({"quiet_hours", "contact_rules"})  # what of themselves anybody may change
 Id = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
 
 _CSV_BODY = {"required": True, "content": {"text/csv": {"schema": {"type": "string"}}}}
@@ -85,7 +88,14 @@ async def change_person(
     version: IfMatch,
     response: Response,
 ) -> PersonRead:
-    """Change what is given: availability, positions, contact points and the rest."""
+    """Change what is given: availability, positions, contact points and the rest.
+
+    How they are reached (`quiet_hours`, `contact_rules`) anybody may change for themselves; the rest is for whoever manages.
+    """
+    if who.role not in MANAGES:
+        if change.model_fields_set - OWN:
+            raise Forbidden(say("people.not_managing", own=sorted(OWN)))
+        must_be_theirs(who, person_id)
     said = _said(change.model_dump(exclude_unset=True))
     person = await organisation.change_person(
         session, here.vault, person_id, said, check=_check, at=now, expected=version
@@ -136,5 +146,5 @@ def _said(given: dict[str, Any]) -> Said:
     for certificate in given.get("certificates", ()):
         certificate["expires_on"] = certificate["expires_on"].isoformat()
     if "contacts" in given:
-        given["contacts"] = [(point["channel"], point["address"]) for point in given["contacts"]]
+        given["contacts"] = [(point["channel"], point.get("address", "")) for point in given["contacts"]]
     return cast(Said, given)

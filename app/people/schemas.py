@@ -1,6 +1,6 @@
 """What crosses the wire about the organisation. Addresses come in; only masks go out."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -21,10 +21,16 @@ def _on_one_line(text: str) -> str:
     return text
 
 
-_Line = Annotated[str, AfterValidator(_on_one_line)]
-_Name = Annotated[_Line, Field(min_length=1, max_length=200)]
-_StaffNumber = Annotated[_Line, Field(min_length=1, max_length=64)]
-_Skill = Annotated[_Line, Field(min_length=1, max_length=64)]
+def _each_once(said: list[Any]) -> list[Any]:
+    if len(set(said)) < len(said):
+        raise ValueError("each is named once")
+    return said
+
+
+Line = Annotated[str, AfterValidator(_on_one_line)]
+_Name = Annotated[Line, Field(min_length=1, max_length=200)]
+_StaffNumber = Annotated[Line, Field(min_length=1, max_length=64)]
+_Skill = Annotated[Line, Field(min_length=1, max_length=64)]
 
 
 class _In(BaseModel):
@@ -46,7 +52,7 @@ class Certificate(_In):
     """What stands for a skill until its last day is over."""
 
     skill: _Skill
-    number: Annotated[_Line, Field(max_length=64)] | None = None
+    number: Annotated[Line, Field(max_length=64)] | None = None
     expires_on: Annotated[date, Field(ge=date(2000, 1, 1), le=date(2200, 1, 1))]
     """The last day it counts, in UTC."""
 
@@ -63,13 +69,15 @@ class QuietHours(_In):
 class ContactRule(_In):
     """Which channels somebody is tried by first; the first rule that fits counts, and without one the plan's order."""
 
-    order: Annotated[list[ChannelName], Field(min_length=1, max_length=20)]
+    order: Annotated[list[ChannelName], Field(min_length=1, max_length=20), AfterValidator(_each_once)]
     """Contact points of other channels come after."""
-    levels: Annotated[list[LevelNumber], Field(max_length=4)] = Field(default_factory=list)
+    levels: Annotated[list[LevelNumber], Field(max_length=4), AfterValidator(_each_once)] = Field(
+        default_factory=list
+    )
     """None: all."""
     hours: QuietHours | None = None
     """None: always."""
-    wait: Span | None = None
+    wait: Annotated[Span, Field(ge=timedelta(seconds=1), le=timedelta(days=1))] | None = None
     """Between two contact points, within what their rung has; none: as the plan says."""
     steps_down_after: Annotated[int, Field(ge=1, le=1000)] | None = None
     """Messages by one channel within an hour after which that channel is tried last; levels 1 and 2 never; none: never."""

@@ -68,7 +68,7 @@ class ContactPoint(Base):
     __tablename__ = "contact_points"
 
     id: Mapped[str] = mapped_column(String(26), primary_key=True)
-    person_id: Mapped[str] = mapped_column(ForeignKey("people.id"), index=True)
+    person_id: Mapped[str | None] = mapped_column(ForeignKey("people.id"), index=True)  # none: outside
     rank: Mapped[int]  # 1 is tried first
     channel: Mapped[str] = mapped_column(String(32))
     address_sealed: Mapped[str] = mapped_column(Text)  # readable with the secret key only

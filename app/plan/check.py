@@ -10,7 +10,7 @@ from typing import Final
 
 from app.plan.document import PlanDocument
 from app.plan.finding import Finding, Severity
-from app.plan.rules import clauses, dead_ends, expressions, references, resources, steps
+from app.plan.rules import clauses, dead_ends, expressions, references, resources, steps, warnings
 
 Rule = Callable[[PlanDocument], Iterable[Finding]]
 
@@ -48,6 +48,10 @@ RULES: Final[Sequence[Rule]] = (
     clauses.health_is_told_to_who_manages,
     clauses.storms_end,
     clauses.signals_are_routed,
+    warnings.thresholds_are_in_order,
+    warnings.somebody_is_told,
+    warnings.colours_can_be_reached,
+    warnings.silence_is_noticed,
     clauses.targets_are_in_order,
     clauses.graver_is_never_slower,
     clauses.measures_are_carried_out,

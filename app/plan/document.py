@@ -10,8 +10,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.incidents.document import CommandPost
-from app.levels.document import IncidentType, Levels, LevelSpec, PlannedRisk, Risk, Storm
+from app.incidents.document import CommandPost, Customers, Reporting
+from app.levels.document import Colour, IncidentType, Levels, LevelSpec, PlannedRisk, Risk, Storm
+from app.levels.indicator import ColourSpec, Indicator
 from app.levels.routing import Flapping, RoutingRule
 from app.notify.document import Chain
 from app.playbooks.document import Playbook
@@ -101,6 +102,10 @@ class Monitoring(Part):
     routing: list[RoutingRule] = Field(default_factory=list)
     """What signals are taken for (EP-4.2.1): asked from the top, and the first rule that holds decides."""
     flapping: Flapping = Field(default_factory=Flapping)
+    indicators: dict[Slug, Indicator] = Field(default_factory=dict)
+    """Figures that are pushed in, each with the thresholds at which it warns before there is an incident (EP-2.5, OM-2)."""
+    warnings: dict[Colour, ColourSpec] = Field(default_factory=dict)
+    """Who is told of a warning of each colour, and what they do."""
 
 
 class Recovery(Part):
@@ -148,9 +153,12 @@ class PlanDocument(Part):
     """What the risk register begins with (EP-3.1)."""
     types: dict[Slug, IncidentType]
     chains: dict[LevelNumber, Chain]
+    reports: dict[LevelNumber, Reporting] = Field(default_factory=dict)
+    """The written reports of each level; a level that is not named owes none (EP-5.1)."""
     command_posts: dict[Slug, CommandPost]
     pools: dict[Slug, Pool]
     playbooks: dict[Slug, Playbook]
+    customers: Customers | None = None
     recovery: Recovery | None = None
     training: Training | None = None
     revision: Revision | None = None

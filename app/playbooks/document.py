@@ -216,6 +216,22 @@ class NoticeParams(Part):
     approve_by: list[Slug] = Field(default_factory=list)
     """Positions any holder of which may approve it; none: published at once."""
     due: Span
+    parties: Annotated[list[Slug], Field(max_length=50)] = Field(default_factory=list)
+    """Parties outside, by the ids of the register, that are told of it by a link of their own once it is published (EP-2.4)."""
+    ask: Annotated[dict[Slug, Annotated[int, Field(ge=1, le=1_000_000)]], Field(max_length=50)] = Field(
+        default_factory=dict
+    )
+    """What they are asked for and how much of it; each must be something that the party may be asked for."""
+
+    @model_validator(mode="after")
+    def _asked_of_somebody(self) -> Self:
+        if self.ask and not self.parties:
+            raise ValueError("'ask' needs 'parties': who is asked")
+        if self.parties and self.audience not in ("partners", "regulator"):
+            raise ValueError(
+                "'parties' are told with the audience 'partners' or 'regulator', which needs an approval"
+            )
+        return self
 
 
 class NoticeStep(_Step):

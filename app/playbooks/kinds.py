@@ -262,10 +262,15 @@ class TellOutside:
             text=text,
             at=turn.at,
             step=turn.row.id,
+            parties=step.params.parties,
+            ask=step.params.ask,
         )
         if not step.params.approve_by:
             approver = await self._approver(turn, step)
-            announcements.publish(turn.session, turn.incident, drafted, approved_by=approver, at=turn.at)
+            words = await announcements.latest(turn.session, drafted)
+            announcements.publish(
+                turn.session, turn.incident, drafted, words, approved_by=approver, at=turn.at
+            )
             return Done({"published": True, "text": text})
         await decisions.ask(
             turn.session, turn.incident, kind="notice", question=text, options=["approve", "reject"],

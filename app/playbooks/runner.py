@@ -159,13 +159,13 @@ async def decided(
             await step_ended(session, incident, row, Done({"decision": choice, "by": by}), at=at)
         case "notice", "approve":
             if (drafted := await announcements.of_step(session, row.id)) is not None:
-                announcements.publish(session, incident, drafted, approved_by=by, at=at)
+                announcements.publish(session, incident, *drafted, approved_by=by, at=at)
             await step_ended(
                 session, incident, row, Done({"decision": choice, "by": by, "published": True}), at=at
             )
         case (("approval" | "notice"), _):
             if (drafted := await announcements.of_step(session, row.id)) is not None:
-                announcements.reject(session, incident, drafted, by=by, at=at)
+                announcements.reject(session, incident, *drafted, by=by, at=at)
             row.result = {**row.result, "decision": choice, "by": by}
             await step_ended(
                 session, incident, row, Failed(say("playbooks.rejected", by=by), final=True), at=at

@@ -7,14 +7,19 @@ from sqlalchemy import select
 
 from app import outbox
 from app.errors import NotFound
+from app.ids import new_id
 from app.incidents import acknowledging, record, timeline, warning
 from app.incidents.lifecycle import Event
 from app.incidents.tables import Incident, State, Status
 from app.incidents.transitions import Command, carry_out
 from app.levels import grading, matrix
-from app.notify import acknowledgement, chain, digest
-from app.notify.tables import Delivery, Round, RoundState
+from app.notify import acknowledgement, answers, chain, digest, pipeline, receivers
+from app.notify.answers import Came
+from app.notify.document import Chain, Hop
+from app.notify.pipeline import News
+from app.notify.tables import Deed, Delivery, Round, RoundState
 from app.people import discretion, holders
+from app.people.naming import Named
 from app.reactions.context import Happened, is_exercise, is_open
 from app.wording import kept, restored
 
@@ -112,6 +117,97 @@ async def note_answer(happened: Happened) -> None:
         happened.session, incident, by=happened.payload["by"], at=called.ended_at or happened.at,
         via=happened.payload["via"], holds=not outdated,
     )  # fmt: skip
+
+
+async def expect_deeds(happened: Happened) -> None:
+    """Somebody has it: their answer holds for a time, and longer only if something is done (EP-5.2)."""
+    incident = await happened.incident()
+    if incident.acknowledged_at is None or not acknowledging.awaits_deeds(incident):
+        return
+    spec = await happened.spec(incident)
+    due_at = incident.acknowledged_at + (spec.answer_holds or spec.targets.update_every)
+    payload = {"incident_id": incident.id, "calls": incident.calls}
+    await outbox.arm(
+        happened.session,
+        "answer.due",
+        payload,
+        ref=incident.id,
+        key=f"answer:{_key(incident)}",
+        due_at=due_at,
+    )
+
+
+async def look_for_deeds(happened: Happened) -> None:
+    """The time for which an answer holds is over."""
+    await acknowledging.look_for_deeds(
+        happened.session, await happened.incident(), calls=happened.payload["calls"], at=happened.at
+    )
+
+
+async def pass_on(happened: Happened) -> None:
+    """Somebody said over the API or the console that they cannot: in every call that told them, the next is told now."""
+    said = happened.payload
+    came = Came(said["via"], None, "", happened.at)
+    await answers.by_person(
+        happened.session,
+        ref=happened.ref,
+        person_id=said["person_id"],
+        by=said["by"],
+        deed=Deed.CANNOT,
+        came=came,
+    )
+
+
+async def note_decline(happened: Happened) -> None:
+    """Somebody answered to a message that they cannot; who had it already hands it back."""
+    incident, said = await happened.incident(), happened.payload
+    acknowledging.note_decline(happened.session, incident, by=said["by"], at=happened.at, via=said["via"])
+    if said["gives_back"] and is_open(incident):
+        acknowledging.give_back(
+            happened.session,
+            incident,
+            by=said["by"],
+            person_id=said["person_id"],
+            at=happened.at,
+            via=said["via"],
+        )
+
+
+async def leave_out_who_gave_it_back(happened: Happened) -> None:
+    """The chain that was just called anew does not wait for the one who cannot."""
+    if happened.payload["person_id"] is not None:
+        await pass_on(happened)
+
+
+async def call_others(happened: Happened) -> None:
+    """Somebody wants others called: positions until one answers, people by all their ways."""
+    incident, said = await happened.incident(), happened.payload
+    whom = [Named(**one) for one in said["whom"]]
+    positions = [one.position for one in whom if one.position]
+    people = [one.person_id for one in whom if one.person_id]
+    names = await holders.names(happened.session, people)
+    if not said["is_noted"]:
+        titles: list[object] = [*await holders.titles(happened.session, positions), *names.values()]
+        acknowledging.note_asked(
+            happened.session, incident, by=said["by"], names=titles, at=happened.at, via=said["via"]
+        )
+    if not is_open(incident) or incident.status == Status.TEST:
+        return
+    subject, text = await happened.words(incident, "others", by=said["by"])
+    if positions:
+        again = (await happened.spec(incident)).targets.acknowledge
+        await chain.call(
+            happened.session, ref=incident.id, key=f"{incident.id}:others:{new_id(happened.at)}", number=incident.number,
+            level=incident.level, exercise=is_exercise(incident), subject=subject, text=text,
+            chain=Chain(hops=[Hop(tell=positions, within=again)], repeat_after=again), at=happened.at, kind=chain.ESCALATION,
+        )  # fmt: skip
+    if people:
+        news = News(
+            ref=incident.id, kind="others", number=incident.number, level=incident.level, exercise=is_exercise(incident),
+            subject=subject, text=text,
+        )  # fmt: skip
+        told = [await receivers.somebody(happened.session, one, position="") for one in people]
+        await pipeline.tell_people(happened.session, news, people=told, at=happened.at, asks=True)
 
 
 async def note_rung(happened: Happened) -> None:

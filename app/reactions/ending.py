@@ -4,6 +4,7 @@ from app import outbox
 from app.incidents import announcements, decisions, facts, record, tasks, timeline
 from app.incidents.tables import Incident
 from app.notify import acknowledgement, delivery_log
+from app.parties import requests
 from app.playbooks import runner
 from app.reactions.context import Happened, is_open
 from app.resources import reservation
@@ -12,7 +13,7 @@ from app.wording import say
 
 
 async def withdraw_everything(happened: Happened) -> None:
-    """Calls, steps, tasks, questions, drafts and timers."""
+    """Calls, steps, tasks, questions, drafts, links of parties outside, and timers."""
     incident = await happened.incident()
     reason = say("playbooks.incident_over")
     await acknowledgement.stop(happened.session, ref=incident.id, reason=reason, at=happened.at)
@@ -20,6 +21,8 @@ async def withdraw_everything(happened: Happened) -> None:
     await tasks.withdraw(happened.session, incident, at=happened.at)
     await decisions.withdraw(happened.session, incident, at=happened.at)
     await announcements.withdraw_drafts(happened.session, incident.id)
+    await requests.end_all(happened.session, incident.id, at=happened.at)
+    await announcements.end_all(happened.session, incident, at=happened.at)
     await outbox.withdraw_all(happened.session, ref=incident.id)
 
 

@@ -83,7 +83,7 @@ async def tell_handover(happened: Happened) -> None:
     revision_id, _ = await matrix.in_force(session)
     zone = ZoneInfo((await revisions.document_of(session, revision_id)).plan.time_zone)
     people = [
-        await receivers.somebody(session, one, position=position)
+        await receivers.somebody(session, one, position=position, woken=one == said["to_id"])
         for one in (said["to_id"], said["from_id"])
         if one in names
     ]

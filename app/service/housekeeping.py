@@ -15,6 +15,7 @@ from app.access.parts import Parts
 from app.access.tables import KeptAnswer
 from app.plan.outlook import nightly
 from app.readiness import daily_health, drills, duties, handovers
+from app.warnings import indicators
 from app.watch import failing, self_test, silence
 
 _SELF_TEST_LOOK: Final = timedelta(seconds=30)
@@ -55,10 +56,12 @@ async def forget_self_tests(parts: Parts) -> None:
 
 
 async def look_around(parts: Parts) -> None:
-    """Sources that fell silent or are heard again, channels that fail or work again."""
+    """Sources and indicators that fell silent, sources that are heard again, channels that fail or work again."""
     async with parts.db.transaction() as session:
         await silence.look(session, language=parts.settings.language, at=parts.clock.now())
         await failing.look(session, at=parts.clock.now())
+    async with parts.db.transaction() as session:
+        await indicators.look_for_silence(session, at=parts.clock.now())
 
 
 async def look_ahead(parts: Parts) -> None:
@@ -82,6 +85,8 @@ async def fire_duties(parts: Parts) -> None:
 
 
 async def forget_answers(parts: Parts) -> None:
-    """Answers kept for repeated requests are kept for a day."""
+    """Answers kept for repeated requests are kept for a day, values of indicators for ninety."""
     async with parts.db.transaction() as session:
         await session.execute(delete(KeptAnswer).where(KeptAnswer.expires_at <= parts.clock.now()))
+    async with parts.db.transaction() as session:
+        await indicators.forget(session, at=parts.clock.now())

@@ -28,8 +28,10 @@ from app.incidents.transitions import Assessment, Command
 from app.intake import enrolment, inbox
 from app.intake.enrolment import Enrolment
 from app.intake.signals import Signal
-from app.notify import acknowledgement
+from app.notify import acknowledgement, answers
 from app.notify.acknowledgement import Standing
+from app.notify.answers import Came
+from app.notify.replies import TAKE
 from app.notify.tables import Delivery
 from app.people import holders, organisation
 from app.people.holders import Holder
@@ -272,7 +274,8 @@ class Acting:
         shown = await acknowledgement.card(session, vault, delivery.id, mark)
         if shown.standing is not Standing.OPEN:
             return None
-        await acknowledgement.take(session, vault, delivery.id, mark, at=self._now)
+        came = Came(acknowledgement.BY_LINK, None, "", self._now)
+        await answers.by_delivery(session, delivery, TAKE, came)
         actor = Actor(person.name, delivery.position, self._layer(delivery.position))
         return self._done("answer", delivery.ref, actor)
 

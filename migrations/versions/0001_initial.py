@@ -169,6 +169,28 @@ def upgrade() -> None:
         sqlite_where=sa.text("dedup_key is not null and state not in ('closed', 'reviewed', 'cancelled')"),
     )
     op.create_table(
+        "indicator_samples",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("name", sa.String(length=63), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("value", sa.Double(), nullable=False),
+        sa.Column("is_late", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_indicator_samples")),
+    )
+    op.create_index("ix_indicator_samples_at", "indicator_samples", ["at"], unique=False)
+    op.create_index("uq_indicator_samples_moment", "indicator_samples", ["name", "at"], unique=True)
+    op.create_table(
+        "indicators",
+        sa.Column("name", sa.String(length=63), nullable=False),
+        sa.Column("value", sa.Double(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("heard_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=True),
+        sa.Column("runs", JSON, nullable=False),
+        sa.Column("silent_since", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_indicators")),
+    )
+    op.create_table(
         "installation",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("home", sa.Text(), nullable=False),
@@ -312,6 +334,20 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("state = 'pending' and urgency < 2"),
         sqlite_where=sa.text("state = 'pending' and urgency < 2"),
+    )
+    op.create_table(
+        "parties",
+        sa.Column("id", sa.String(length=63), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("owner", sa.String(length=63), nullable=False),
+        sa.Column("contract", sa.String(length=200), nullable=True),
+        sa.Column("language", sa.String(length=8), nullable=True),
+        sa.Column("may_be_asked", JSON, nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_parties")),
     )
     op.create_table(
         "plan_outlooks",
@@ -543,22 +579,62 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_timers_ref"), "timers", ["ref"], unique=False)
     op.create_table(
+        "warnings",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("indicator", sa.String(length=63), nullable=False),
+        sa.Column("title", JSON, nullable=False),
+        sa.Column("type", sa.String(length=63), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=True),
+        sa.Column("gravest", sa.Integer(), nullable=False),
+        sa.Column("value", sa.Double(), nullable=False),
+        sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("acknowledged_by", sa.String(length=200), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_by", sa.String(length=200), nullable=True),
+        sa.Column("reason", JSON, nullable=True),
+        sa.Column("incident_id", sa.String(length=26), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_warnings")),
+    )
+    op.create_index("ix_warnings_incident", "warnings", ["incident_id"], unique=False)
+    op.create_index("ix_warnings_indicator", "warnings", ["indicator", "id"], unique=False)
+    op.create_index(
+        "uq_warnings_open",
+        "warnings",
+        ["indicator"],
+        unique=True,
+        postgresql_where=sa.text("state = 'open'"),
+        sqlite_where=sa.text("state = 'open'"),
+    )
+    op.create_table(
         "announcements",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("incident_id", sa.String(length=26), nullable=False),
         sa.Column("step", sa.String(length=26), nullable=True),
         sa.Column("audience", sa.String(length=32), nullable=False),
         sa.Column("text", JSON, nullable=False),
+        sa.Column("outlets", JSON, nullable=False),
+        sa.Column("parties", JSON, nullable=False),
+        sa.Column("ask", JSON, nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("drafted_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("approved_by", sa.String(length=200), nullable=True),
         sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["incident_id"], ["incidents.id"], name=op.f("fk_announcements_incident_id_incidents")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_announcements")),
     )
     op.create_index(op.f("ix_announcements_incident_id"), "announcements", ["incident_id"], unique=False)
+    op.create_index(
+        "ix_announcements_public", "announcements", ["audience", "state", "published_at"], unique=False
+    )
     op.create_table(
         "assessments",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -666,6 +742,41 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_drills_incident_id"), "drills", ["incident_id"], unique=False)
     op.create_table(
+        "feedback",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("incident_id", sa.String(length=26), nullable=True),
+        sa.Column("came", sa.String(length=16), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("reference", sa.String(length=100), nullable=True),
+        sa.Column("said_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("entered_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("entered_by", sa.String(length=200), nullable=False),
+        sa.Column("kind", sa.String(length=63), nullable=True),
+        sa.Column("position", sa.String(length=63), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("missed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answer", sa.Text(), nullable=True),
+        sa.Column("ended_by", sa.String(length=200), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_feedback_incident_id_incidents")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_feedback")),
+    )
+    op.create_index(op.f("ix_feedback_incident_id"), "feedback", ["incident_id"], unique=False)
+    op.create_index(
+        "ix_feedback_owed",
+        "feedback",
+        ["due_at"],
+        unique=False,
+        postgresql_where=sa.text("state in ('received', 'sorted')"),
+        sqlite_where=sa.text("state in ('received', 'sorted')"),
+    )
+    op.create_index("ix_feedback_said", "feedback", ["said_at"], unique=False)
+    op.create_table(
         "improvements",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("incident_id", sa.String(length=26), nullable=True),
@@ -689,16 +800,39 @@ def upgrade() -> None:
     op.create_index(op.f("ix_improvements_drill_id"), "improvements", ["drill_id"], unique=False)
     op.create_index(op.f("ix_improvements_incident_id"), "improvements", ["incident_id"], unique=False)
     op.create_table(
+        "meetings",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("incident_id", sa.String(length=26), nullable=False),
+        sa.Column("title", sa.String(length=200), nullable=False),
+        sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("lasts", sa.Integer(), nullable=False),
+        sa.Column("room", sa.String(length=200), nullable=True),
+        sa.Column("link", sa.String(length=1000), nullable=True),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("organiser", sa.String(length=200), nullable=False),
+        sa.Column("called_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("minutes", JSON, nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_meetings_incident_id_incidents")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_meetings")),
+    )
+    op.create_index(op.f("ix_meetings_incident_id"), "meetings", ["incident_id"], unique=False)
+    op.create_table(
         "obligations",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("incident_id", sa.String(length=26), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("round", sa.Integer(), nullable=False),
         sa.Column("owner", sa.String(length=63), nullable=False),
+        sa.Column("owed_to", JSON, nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("missed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("settled_by", sa.String(length=200), nullable=True),
         sa.Column("note", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["incident_id"], ["incidents.id"], name=op.f("fk_obligations_incident_id_incidents")
@@ -709,6 +843,59 @@ def upgrade() -> None:
         ),
     )
     op.create_index(op.f("ix_obligations_incident_id"), "obligations", ["incident_id"], unique=False)
+    op.create_table(
+        "oral_reports",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("incident_id", sa.String(length=26), nullable=False),
+        sa.Column("told_by", sa.String(length=200), nullable=False),
+        sa.Column("told", sa.String(length=200), nullable=False),
+        sa.Column("position", sa.String(length=63), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("way", sa.String(length=16), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("counts", sa.Boolean(), nullable=False),
+        sa.Column("recorded_by", sa.String(length=200), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_oral_reports_incident_id_incidents")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_oral_reports")),
+    )
+    op.create_index(op.f("ix_oral_reports_incident_id"), "oral_reports", ["incident_id"], unique=False)
+    op.create_table(
+        "party_requests",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("incident_id", sa.String(length=26), nullable=False),
+        sa.Column("party_id", sa.String(length=63), nullable=False),
+        sa.Column("subject", JSON, nullable=False),
+        sa.Column("text", JSON, nullable=False),
+        sa.Column("asked", JSON, nullable=False),
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("within", sa.Integer(), nullable=False),
+        sa.Column("rung", sa.Integer(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("asked_by", sa.String(length=200), nullable=False),
+        sa.Column("owner_told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_party_requests_incident_id_incidents")
+        ),
+        sa.ForeignKeyConstraint(
+            ["party_id"], ["parties.id"], name=op.f("fk_party_requests_party_id_parties")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_party_requests")),
+    )
+    op.create_index(op.f("ix_party_requests_incident_id"), "party_requests", ["incident_id"], unique=False)
+    op.create_index(
+        "ix_party_requests_open",
+        "party_requests",
+        ["incident_id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'open'"),
+        sqlite_where=sa.text("state = 'open'"),
+    )
     op.create_table(
         "people",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -795,7 +982,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_receipts_delivery",
         "receipts",
-        ["source_id", "delivery"],
+        ["delivery"],
         unique=False,
         postgresql_where=sa.text("delivery IS NOT NULL"),
         sqlite_where=sa.text("delivery IS NOT NULL"),
@@ -843,6 +1030,29 @@ def upgrade() -> None:
         sqlite_where=sa.text("state <> 'received'"),
     )
     op.create_table(
+        "reports",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("incident_id", sa.String(length=26), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("ordinal", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("language", sa.String(length=8), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("approved_by", sa.String(length=200), nullable=True),
+        sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("rejected_because", sa.Text(), nullable=True),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_reports_incident_id_incidents")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reports")),
+        sa.UniqueConstraint(
+            "incident_id", "kind", "ordinal", name=op.f("uq_reports_incident_id_kind_ordinal")
+        ),
+    )
+    op.create_index(op.f("ix_reports_incident_id"), "reports", ["incident_id"], unique=False)
+    op.create_table(
         "reviews",
         sa.Column("incident_id", sa.String(length=26), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
@@ -882,6 +1092,7 @@ def upgrade() -> None:
         sa.Column("key", sa.String(length=200), nullable=False),
         sa.Column("notice_id", sa.String(length=26), nullable=False),
         sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("code", sa.String(length=8), nullable=False),
         sa.Column("chain", JSON, nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("lap", sa.Integer(), nullable=False),
@@ -903,6 +1114,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'calling'"),
         sqlite_where=sa.text("state = 'calling'"),
     )
+    op.create_index(op.f("ix_rounds_code"), "rounds", ["code"], unique=False)
     op.create_index(
         "ix_rounds_ended",
         "rounds",
@@ -1052,6 +1264,19 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_units_pool_id"), "units", ["pool_id"], unique=False)
     op.create_table(
+        "warning_entries",
+        sa.Column("warning_id", sa.String(length=26), nullable=False),
+        sa.Column("seq", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.String(length=200), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("said", JSON, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["warning_id"], ["warnings.id"], name=op.f("fk_warning_entries_warning_id_warnings")
+        ),
+        sa.PrimaryKeyConstraint("warning_id", "seq", name=op.f("pk_warning_entries")),
+    )
+    op.create_table(
         "absences",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("person_id", sa.String(length=26), nullable=False),
@@ -1070,6 +1295,27 @@ def upgrade() -> None:
         sa.UniqueConstraint("person_id", "uid", "begins", name=op.f("uq_absences_person_id_uid_begins")),
     )
     op.create_index("ix_absences_person", "absences", ["person_id", "ends"], unique=False)
+    op.create_table(
+        "announcement_wordings",
+        sa.Column("announcement_id", sa.String(length=26), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("stage", sa.String(length=16), nullable=False),
+        sa.Column("title", JSON, nullable=False),
+        sa.Column("text", JSON, nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("by", sa.String(length=200), nullable=False),
+        sa.Column("key_id", sa.String(length=26), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_by", sa.String(length=200), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["announcement_id"],
+            ["announcements.id"],
+            name=op.f("fk_announcement_wordings_announcement_id_announcements"),
+        ),
+        sa.PrimaryKeyConstraint("announcement_id", "number", name=op.f("pk_announcement_wordings")),
+    )
     op.create_table(
         "assessors",
         sa.Column("assessment_id", sa.String(length=26), nullable=False),
@@ -1131,7 +1377,7 @@ def upgrade() -> None:
     op.create_table(
         "contact_points",
         sa.Column("id", sa.String(length=26), nullable=False),
-        sa.Column("person_id", sa.String(length=26), nullable=False),
+        sa.Column("person_id", sa.String(length=26), nullable=True),
         sa.Column("rank", sa.Integer(), nullable=False),
         sa.Column("channel", sa.String(length=32), nullable=False),
         sa.Column("address_sealed", sa.Text(), nullable=False),
@@ -1160,6 +1406,7 @@ def upgrade() -> None:
         sa.Column("channel", sa.String(length=32), nullable=False),
         sa.Column("address_masked", sa.String(length=200), nullable=False),
         sa.Column("asks", sa.Boolean(), nullable=False),
+        sa.Column("opens", sa.String(length=16), nullable=True),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("reason", JSON, nullable=True),
         sa.Column("note", JSON, nullable=True),
@@ -1257,6 +1504,22 @@ def upgrade() -> None:
         op.f("ix_former_assignments_position_id"), "former_assignments", ["position_id"], unique=False
     )
     op.create_table(
+        "meeting_guests",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("meeting_id", sa.String(length=26), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("of", sa.String(length=63), nullable=False),
+        sa.Column("position", sa.String(length=63), nullable=True),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("attended", sa.Boolean(), nullable=True),
+        sa.Column("why_not", JSON, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["meeting_id"], ["meetings.id"], name=op.f("fk_meeting_guests_meeting_id_meetings")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_meeting_guests")),
+        sa.UniqueConstraint("meeting_id", "kind", "of", name=op.f("uq_meeting_guests_meeting_id_kind_of")),
+    )
+    op.create_table(
         "movements",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("unit_id", sa.String(length=26), nullable=False),
@@ -1269,6 +1532,61 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_movements")),
     )
     op.create_index(op.f("ix_movements_unit_id"), "movements", ["unit_id"], unique=False)
+    op.create_table(
+        "party_answers",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("request_id", sa.String(length=26), nullable=False),
+        sa.Column("does", sa.String(length=16), nullable=False),
+        sa.Column("by", sa.String(length=200), nullable=False),
+        sa.Column("via", sa.String(length=16), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ready_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.Column("committed", JSON, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["request_id"], ["party_requests.id"], name=op.f("fk_party_answers_request_id_party_requests")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_party_answers")),
+    )
+    op.create_index(op.f("ix_party_answers_request_id"), "party_answers", ["request_id"], unique=False)
+    op.create_table(
+        "report_recipients",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("report_id", sa.String(length=26), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("position", sa.String(length=63), nullable=False),
+        sa.Column("whom", sa.String(length=16), nullable=False),
+        sa.Column("notice_id", sa.String(length=26), nullable=True),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("withheld", JSON, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["notice_id"], ["notices.id"], name=op.f("fk_report_recipients_notice_id_notices")
+        ),
+        sa.ForeignKeyConstraint(
+            ["report_id"], ["reports.id"], name=op.f("fk_report_recipients_report_id_reports")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_report_recipients")),
+        sa.UniqueConstraint(
+            "report_id", "version", "position", name=op.f("uq_report_recipients_report_id_version_position")
+        ),
+    )
+    op.create_table(
+        "report_versions",
+        sa.Column("report_id", sa.String(length=26), nullable=False),
+        sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("title", sa.String(length=500), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("author", sa.String(length=200), nullable=False),
+        sa.Column("author_key", sa.String(length=16), nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.Column("parts", JSON, nullable=False),
+        sa.Column("approved_by", sa.String(length=200), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["report_id"], ["reports.id"], name=op.f("fk_report_versions_report_id_reports")
+        ),
+        sa.PrimaryKeyConstraint("report_id", "version", name=op.f("pk_report_versions")),
+    )
     op.create_table(
         "reservation_lines",
         sa.Column("reservation_id", sa.String(length=26), nullable=False),
@@ -1384,6 +1702,32 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("receipt_id", "position", name=op.f("pk_verdicts")),
     )
     op.create_table(
+        "answers",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("via", sa.String(length=32), nullable=False),
+        sa.Column("token", sa.String(length=200), nullable=True),
+        sa.Column("deed", sa.String(length=16), nullable=True),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("words", sa.Text(), nullable=False),
+        sa.Column("by", sa.String(length=200), nullable=False),
+        sa.Column("reason", JSON, nullable=True),
+        sa.Column("ref", sa.String(length=64), nullable=True),
+        sa.Column("round_id", sa.String(length=26), nullable=True),
+        sa.Column("lap", sa.Integer(), nullable=True),
+        sa.Column("delivery_id", sa.String(length=26), nullable=True),
+        sa.Column("person_id", sa.String(length=26), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["delivery_id"], ["deliveries.id"], name=op.f("fk_answers_delivery_id_deliveries")
+        ),
+        sa.ForeignKeyConstraint(["round_id"], ["rounds.id"], name=op.f("fk_answers_round_id_rounds")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_answers")),
+        sa.UniqueConstraint("token", name=op.f("uq_answers_token")),
+    )
+    op.create_index(op.f("ix_answers_person_id"), "answers", ["person_id"], unique=False)
+    op.create_index(op.f("ix_answers_ref"), "answers", ["ref"], unique=False)
+    op.create_index(op.f("ix_answers_round_id"), "answers", ["round_id"], unique=False)
+    op.create_table(
         "attempts",
         sa.Column("delivery_id", sa.String(length=26), nullable=False),
         sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
@@ -1396,10 +1740,48 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("delivery_id", "number", name=op.f("pk_attempts")),
     )
+    op.create_table(
+        "outlets",
+        sa.Column("id", sa.String(length=63), nullable=False),
+        sa.Column("title", sa.String(length=200), nullable=False),
+        sa.Column("contact_id", sa.String(length=26), nullable=False),
+        sa.Column("channel", sa.String(length=32), nullable=False),
+        sa.Column("address_masked", sa.String(length=200), nullable=False),
+        sa.Column("language", sa.String(length=8), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["contact_id"], ["contact_points.id"], name=op.f("fk_outlets_contact_id_contact_points")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_outlets")),
+    )
+    op.create_table(
+        "party_contacts",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("party_id", sa.String(length=63), nullable=False),
+        sa.Column("rank", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("channel", sa.String(length=32), nullable=False),
+        sa.Column("address_masked", sa.String(length=200), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["id"], ["contact_points.id"], name=op.f("fk_party_contacts_id_contact_points")
+        ),
+        sa.ForeignKeyConstraint(
+            ["party_id"], ["parties.id"], name=op.f("fk_party_contacts_party_id_parties")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_party_contacts")),
+        sa.UniqueConstraint("party_id", "rank", name=op.f("uq_party_contacts_party_id_rank")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("party_contacts")
+    op.drop_table("outlets")
     op.drop_table("attempts")
+    op.drop_index(op.f("ix_answers_round_id"), table_name="answers")
+    op.drop_index(op.f("ix_answers_ref"), table_name="answers")
+    op.drop_index(op.f("ix_answers_person_id"), table_name="answers")
+    op.drop_table("answers")
     op.drop_table("verdicts")
     op.drop_index(
         "ix_rosters_in_force",
@@ -1425,8 +1807,13 @@ def downgrade() -> None:
         sqlite_where=sa.text("held = 1"),
     )
     op.drop_table("reservation_lines")
+    op.drop_table("report_versions")
+    op.drop_table("report_recipients")
+    op.drop_index(op.f("ix_party_answers_request_id"), table_name="party_answers")
+    op.drop_table("party_answers")
     op.drop_index(op.f("ix_movements_unit_id"), table_name="movements")
     op.drop_table("movements")
+    op.drop_table("meeting_guests")
     op.drop_index(op.f("ix_former_assignments_position_id"), table_name="former_assignments")
     op.drop_table("former_assignments")
     op.drop_table("drill_scores")
@@ -1458,8 +1845,10 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_assignments_position_id"), table_name="assignments")
     op.drop_table("assignments")
     op.drop_table("assessors")
+    op.drop_table("announcement_wordings")
     op.drop_index("ix_absences_person", table_name="absences")
     op.drop_table("absences")
+    op.drop_table("warning_entries")
     op.drop_index(op.f("ix_units_pool_id"), table_name="units")
     op.drop_index(
         "ix_units_held",
@@ -1500,6 +1889,7 @@ def downgrade() -> None:
         postgresql_where=sa.text("ended_at is not null"),
         sqlite_where=sa.text("ended_at is not null"),
     )
+    op.drop_index(op.f("ix_rounds_code"), table_name="rounds")
     op.drop_index(
         "ix_rounds_calling",
         table_name="rounds",
@@ -1509,6 +1899,8 @@ def downgrade() -> None:
     op.drop_table("rounds")
     op.drop_table("risk_changes")
     op.drop_table("reviews")
+    op.drop_index(op.f("ix_reports_incident_id"), table_name="reports")
+    op.drop_table("reports")
     op.drop_index(
         "uq_replenishments_running",
         table_name="replenishments",
@@ -1546,11 +1938,32 @@ def downgrade() -> None:
     op.drop_table("problems")
     op.drop_table("positions")
     op.drop_table("people")
+    op.drop_index(
+        "ix_party_requests_open",
+        table_name="party_requests",
+        postgresql_where=sa.text("state = 'open'"),
+        sqlite_where=sa.text("state = 'open'"),
+    )
+    op.drop_index(op.f("ix_party_requests_incident_id"), table_name="party_requests")
+    op.drop_table("party_requests")
+    op.drop_index(op.f("ix_oral_reports_incident_id"), table_name="oral_reports")
+    op.drop_table("oral_reports")
     op.drop_index(op.f("ix_obligations_incident_id"), table_name="obligations")
     op.drop_table("obligations")
+    op.drop_index(op.f("ix_meetings_incident_id"), table_name="meetings")
+    op.drop_table("meetings")
     op.drop_index(op.f("ix_improvements_incident_id"), table_name="improvements")
     op.drop_index(op.f("ix_improvements_drill_id"), table_name="improvements")
     op.drop_table("improvements")
+    op.drop_index("ix_feedback_said", table_name="feedback")
+    op.drop_index(
+        "ix_feedback_owed",
+        table_name="feedback",
+        postgresql_where=sa.text("state in ('received', 'sorted')"),
+        sqlite_where=sa.text("state in ('received', 'sorted')"),
+    )
+    op.drop_index(op.f("ix_feedback_incident_id"), table_name="feedback")
+    op.drop_table("feedback")
     op.drop_index(op.f("ix_drills_incident_id"), table_name="drills")
     op.drop_table("drills")
     op.drop_index(op.f("ix_decisions_incident_id"), table_name="decisions")
@@ -1560,8 +1973,18 @@ def downgrade() -> None:
     op.drop_index("ix_assessments_risk", table_name="assessments")
     op.drop_index("ix_assessments_incident", table_name="assessments")
     op.drop_table("assessments")
+    op.drop_index("ix_announcements_public", table_name="announcements")
     op.drop_index(op.f("ix_announcements_incident_id"), table_name="announcements")
     op.drop_table("announcements")
+    op.drop_index(
+        "uq_warnings_open",
+        table_name="warnings",
+        postgresql_where=sa.text("state = 'open'"),
+        sqlite_where=sa.text("state = 'open'"),
+    )
+    op.drop_index("ix_warnings_indicator", table_name="warnings")
+    op.drop_index("ix_warnings_incident", table_name="warnings")
+    op.drop_table("warnings")
     op.drop_index(op.f("ix_timers_ref"), table_name="timers")
     op.drop_index(
         "ix_timers_grave",
@@ -1617,6 +2040,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_plan_revisions_digest"), table_name="plan_revisions")
     op.drop_table("plan_revisions")
     op.drop_table("plan_outlooks")
+    op.drop_table("parties")
     op.drop_index(
         "ix_outbox_urgent",
         table_name="outbox",
@@ -1658,6 +2082,10 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_kept_answers_expires_at"), table_name="kept_answers")
     op.drop_table("kept_answers")
     op.drop_table("installation")
+    op.drop_table("indicators")
+    op.drop_index("uq_indicator_samples_moment", table_name="indicator_samples")
+    op.drop_index("ix_indicator_samples_at", table_name="indicator_samples")
+    op.drop_table("indicator_samples")
     op.drop_index(
         "uq_incidents_open_dedup",
         table_name="incidents",

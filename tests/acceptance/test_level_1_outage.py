@@ -136,7 +136,7 @@ async def test_a_level_1_outage_at_night_from_the_alarm_to_the_review(
     await world.settle()
     held = await world.get(f"/incidents/{name}")
     assert held["acknowledged_by"] == "Ada"
-    await world.advance(minutes=30)
+    await world.advance(minutes=29)
     assert world.told() == [], "after an answer nobody is called"
 
     # Assessed by the matrix, activated by leadership: command post, resources, playbook.

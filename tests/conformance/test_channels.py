@@ -698,12 +698,14 @@ async def test_beyond_the_pace_of_the_far_side_nobody_is_asked(
     failures = []
     for number in range(25):
         try:
-            await channel.send(provider.to, message(key=f"01JDKEY-{number}"))
+            await channel.send(provider.to, message(key=f"01JDKEY-{number}", level=4))
         except DeliveryError as error:
             failures.append(error)
     assert len(receiver.received) + len(failures) == 25
     assert {(one.untried, one.permanent) for one in failures} == {(True, False)}
     assert all(one.retry_after is not None for one in failures)
+    await channel.send(provider.to, message())  # what is grave does not wait for what is not
+    assert len(receiver.received) + len(failures) == 26
 
 
 MISBEHAVIOUR = (

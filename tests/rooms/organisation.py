@@ -16,7 +16,8 @@ from app.db import Database
 from app.ids import new_id
 from app.notify import chain, delivery
 from app.notify.channel import Channel
-from app.notify.delivery import Claimed, Outcome
+from app.notify.claimed import Claimed
+from app.notify.delivery import Outcome
 from app.notify.document import Chain, Hop
 from app.notify.tables import Delivery, DeliveryState, Round
 from app.outbox import OutboxMessage, Timer, TimerState

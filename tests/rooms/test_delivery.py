@@ -18,6 +18,7 @@ from app.errors import Refused
 from app.notify import delivery, delivery_log, digest, figures, pipeline
 from app.notify.attachments import MOST_BYTES
 from app.notify.channel import Attachment, DeliveryError
+from app.notify.claimed import compose
 from app.notify.delivery import MAX_ATTEMPTS, Outcome, Result
 from app.notify.document import Chain, Hop
 from app.notify.pipeline import News
@@ -92,7 +93,7 @@ async def test_a_file_goes_with_the_mail_and_every_other_channel_has_the_link(wo
     assert claimed["mail"].attachments == (report,)
     assert claimed["fake"].attachments == ()
     for one in claimed.values():
-        said = delivery.compose(one, vault=world.vault, base_url="https://m.example/", default_language="en")
+        said = compose(one, vault=world.vault, base_url="https://m.example/", default_language="en")
         assert said.attachments == one.attachments
         assert (said.link, said.link_label) == ("https://m.example/incidents/INC/report", "Open the page")
     async with world.db.reading() as session:
@@ -154,7 +155,7 @@ async def test_no_address_and_no_link_is_in_what_a_log_would_show(world: World) 
     await world.call(three_rungs())
     (one,) = await world.claim()
     assert one.address == "ada@example.org"
-    message = delivery.compose(one, vault=world.vault, base_url="https://m.example", default_language="en")
+    message = compose(one, vault=world.vault, base_url="https://m.example", default_language="en")
     assert "ada@" not in repr(one)
     assert "/a/" not in repr(message)
 

@@ -94,3 +94,22 @@ async def test_should_the_digest_fail_what_waits_goes_out_by_itself(world: World
     world.clock.advance(digest.WINDOW + timedelta(minutes=1))
     await world.settle()
     assert any(one.key == late.id for one in world.messages())
+
+
+async def test_a_digest_of_what_can_wait_keeps_quiet_hours(world: World) -> None:
+    now = world.clock.now() + timedelta(minutes=5)
+    quiet = {
+        "begins": now.strftime("%H:%M"),
+        "ends": (now + timedelta(hours=8)).strftime("%H:%M"),
+        "time_zone": "UTC",
+    }
+    for person in (await world.get("/people"))["items"]:
+        await world.call("PATCH", f"/people/{person['id']}", {"quiet_hours": quiet})
+    await raised(world, CAP + 2)
+    world.messages()
+    world.clock.advance(digest.WINDOW)
+    await world.settle()
+    assert not [one for one in world.messages() if "more messages" in one.subject]
+    world.clock.advance(timedelta(hours=8))
+    await world.settle()
+    assert [one for one in world.messages() if "more messages" in one.subject]

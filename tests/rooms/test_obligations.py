@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from tests.rooms.trial import Trial, activated, raised
+from app import outbox
+from app.incidents import record
+from tests.rooms.trial import Begin, Trial, activated, raised, task
 from tests.world import World
 
 HALF_AN_HOUR = {"minutes": 30}
@@ -167,3 +169,63 @@ async def test_a_cancelled_incident_owes_nothing(world: World) -> None:
     await world.advance(days=5)
     assert world.told() == []
     assert {one["state"] for one in (await trial.read())["obligations"]} == {"withdrawn"}
+
+
+# ── debts: shown with their owner, waived with a reason, paid by any route ────────────────────────────────
+
+
+async def test_a_missed_update_is_a_debt_with_its_owner_until_it_is_waived_with_a_reason(
+    world: World,
+) -> None:
+    trial = await level_1(world)
+    for event in ("respond", "recover"):
+        await trial.apply(event)
+    await world.advance(**HALF_AN_HOUR)
+    (debt,) = (await world.get("/obligations", params={"missed": "true"}))["items"]
+    assert (debt["number"], debt["owner"], debt["state"]) == (
+        (await trial.read())["number"],
+        "customer_service_head",
+        "missed",
+    )
+    board = await world.client.get("/board", headers=world.as_("leadership"))
+    assert "owed by Head of customer service" in board.text
+    everything_else = ["tasks_done", "customers_told", "approvals_decided"]
+    refusal = await trial.apply("close", waive=everything_else, reason="over", expect=409)
+    assert refusal["unmet"] == ["updates_paid"]
+
+    at = f"/incidents/{trial.name}/obligations/{debt['id']}/waive"
+    await world.post(at, {}, expect=422)
+    waived = await world.post(at, {"reason": "told by phone"})
+    assert (waived["state"], waived["settled_by"]) == ("waived", "leadership")
+    assert (await world.post(at, {"reason": "again"}, expect=409))["state"] == "waived"
+    assert (await world.get("/obligations", params={"missed": "true"}))["items"] == []
+    assert [one["state"] for one in await owed(trial)] == ["waived", "owed"], "the next is owed all the same"
+    await trial.apply("close", waive=everything_else, reason="over")
+
+
+async def test_whoever_was_called_gives_the_update_by_an_answer_and_the_next_is_put_off(world: World) -> None:
+    trial = await level_1(world)
+    await world.advance(minutes=10)
+    async with world.parts.db.transaction() as session:
+        incident = await record.locked(session, trial.name)
+        payload = {"by": "Lin", "text": "half of them are back"}
+        outbox.put(session, "update.given", payload, ref=incident.id, at=world.clock.now())
+    await world.settle()
+    assert [one["state"] for one in await owed(trial)] == ["paid", "owed"]
+    assert (await owed(trial))[1]["due_at"] == "2026-11-22T19:40:00Z"
+    (update,) = (await world.get(f"/incidents/{trial.name}/updates"))["items"]
+    assert (update["author"], update["text"]["en"]) == ("Lin", "half of them are back")
+
+
+async def test_those_an_update_is_owed_to_get_it_whatever_audience_it_is_for(begin: Begin) -> None:
+    def owe_to_pr(plan: Any) -> None:
+        plan["levels"]["3"]["update_to"] = ["public_relations_officer"]
+
+    async with begin([task("look")], change=owe_to_pr) as trial:
+        world = trial.world
+        (update,) = await owed(trial)
+        assert (update["owner"], update["owed_to"]) == ("duty_lead", ["public_relations_officer"])
+        world.told()
+        await world.post(f"/incidents/{trial.name}/updates", {"text": "we are at it"})
+        await world.settle()
+        assert "Pr" in world.told()

@@ -84,6 +84,13 @@ def routing(**rule: Any) -> Change:
     return lambda plan: plan["monitoring"]["routing"].append(more)
 
 
+def never_red(plan: Plan) -> None:
+    for indicator in plan["monitoring"]["indicators"].values():
+        indicator["thresholds"].pop("red", None)
+        if indicator.get("becomes") == "red":
+            del indicator["becomes"]
+
+
 ERRORS: dict[str, tuple[str, str, Change]] = {
     "a routing rule for a type nobody described": (
         "unknown_type", "monitoring.routing.1.type", routing(type="earthquake"),
@@ -109,6 +116,34 @@ ERRORS: dict[str, tuple[str, str, Change]] = {
     "a storm of no time": (
         "storm_not_positive", "monitoring.storm.within",
         put("monitoring", "storm", to={"within": "0s"}),
+    ),
+    "an orange that begins before yellow": (
+        "thresholds_out_of_order", "monitoring.indicators.queue_length.thresholds.orange",
+        put("monitoring", "indicators", "queue_length", "thresholds", "orange", to=50),
+    ),
+    "an orange that begins before yellow, where lower is worse": (
+        "thresholds_out_of_order", "monitoring.indicators.answered_share.thresholds.orange",
+        put("monitoring", "indicators", "answered_share", "thresholds", "orange", to=86),
+    ),
+    "a colour of which nobody is told": (
+        "warning_told_to_nobody", "monitoring.warnings.red",
+        put("monitoring", "warnings", "red", "tell", to=[]),
+    ),
+    "a warning that becomes an incident at a colour it never has": (
+        "becomes_never", "monitoring.indicators.bot_hand_over.becomes",
+        put("monitoring", "indicators", "bot_hand_over", "becomes", to="red"),
+    ),
+    "a warning told to a position nobody described": (
+        "unknown_position", "monitoring.warnings.blue.tell.0",
+        put("monitoring", "warnings", "blue", "tell", to=["duty_leed"]),
+    ),
+    "an indicator whose owner nobody described": (
+        "unknown_position", "monitoring.indicators.queue_length.owner",
+        put("monitoring", "indicators", "queue_length", "owner", to="duty_leed"),
+    ),
+    "an indicator that warns of a type that is not there": (
+        "unknown_type", "monitoring.indicators.queue_length.type",
+        put("monitoring", "indicators", "queue_length", "type", to="sytem_outage"),
     ),
     "a chain that tells a position nobody described": (
         "unknown_position", "chains.2.hops.0.tell.0",
@@ -294,6 +329,11 @@ WARNINGS: dict[str, tuple[str, str, Change]] = {
     ),
     "a routing rule that decides nothing": (
         "routing_says_nothing", "monitoring.routing.1", routing(level=None),
+    ),
+    "a colour that no indicator ever has": ("colour_never", "monitoring.warnings.red", never_red),
+    "an indicator whose silence nobody would notice": (
+        "silence_unnoticed", "monitoring.indicators.queue_length",
+        drop("monitoring", "indicators", "queue_length", "silent_after"),
     ),
     "a storm that takes in what came hours apart": (
         "storm_too_long", "monitoring.storm.within",

@@ -91,13 +91,14 @@ OUTSIDE = '<!DOCTYPE a SYSTEM "file:///etc/passwd"><alert/>'
     [
         (LAUGHS, "intake.xml.doctype"),
         (OUTSIDE, "intake.xml.doctype"),
-        ("<a>" * 33 + "</a>" * 33, "intake.xml.too_much"),
-        ("<a>" + "<b/>" * 20_000 + "</a>", "intake.xml.too_much"),
+        ("<a>" * 34 + "</a>" * 34, "intake.xml.too_much"),
+        ("<a>" * 10_000 + "</a>" * 10_000, "intake.xml.too_much"),
+        ("<a>" + "<b/>" * 40_000 + "</a>", "intake.xml.too_much"),
         ("<alert><info>", "intake.xml"),
         ("<alert>&y;</alert>", "intake.xml"),
         ("<alert/> and more", "intake.xml"),
-        ('<?xml version="1.0" encoding="GB18030"?><alert/>', "intake.xml"),
-        ('<?xml version="1.0" encoding="nobodys"?><alert/>', "intake.xml"),
+        ('<?xml version="1.0" encoding="nobodys"?><alert/>', "intake.xml.letters"),
+        ('<?xml version="1.0" encoding="ascii"?><alert>暴雨</alert>', "intake.xml.letters"),
         ("<", "intake.xml"),
     ],
 )
@@ -108,8 +109,12 @@ def test_hostile_or_broken_xml_is_refused_with_its_place(xml: str, why: str) -> 
         assert refused.value.detail.key == why
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-8-sig"])
-def test_it_is_read_in_any_prefix_and_encoding_and_its_marks_are_text(encoding: str) -> None:
-    xml = f"<c:alert xmlns:c='urn:x'>{as_xml('note', '5 < 6 & 暴雨')}<c:info/><c:info><![CDATA[<b>]]></c:info></c:alert>"
+@pytest.mark.parametrize(
+    ("encoding", "declared"),
+    [("utf-8", ""), ("utf-16", ""), ("utf-8-sig", "UTF-8"), ("gb18030", "GB18030"), ("gb2312", "gb2312")],
+)
+def test_it_is_read_in_any_prefix_and_letters_and_its_marks_are_text(encoding: str, declared: str) -> None:
+    first = f'<?xml version="1.0" encoding="{declared}"?>\n' if declared else "\n"
+    xml = f"{first}<c:alert xmlns:c='urn:x'>{as_xml('note', '5 < 6 & 暴雨')}<c:info/><c:info><![CDATA[<b>]]></c:info></c:alert>"
     found = document_of(xml.encode(encoding), "text/xml")
     assert found == {"alert": {"note": "5 < 6 & 暴雨", "info": ["", "<b>"]}}

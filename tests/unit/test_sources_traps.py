@@ -2,9 +2,11 @@
 
 import base64
 from datetime import UTC, datetime
+from email.message import EmailMessage
 
 import pytest
 
+from app.intake.envelopes import document_of
 from app.intake.kinds import KINDS
 from app.intake.signals import NotUnderstood, Signal, SignalState
 from app.intake.sources import generic
@@ -111,3 +113,40 @@ def test_a_mail_is_matched_by_the_words_that_are_left_in_whatever_language() -> 
 def test_a_mapping_with_levels_alone_reads_no_other_format() -> None:
     assert not generic.Mapping(levels={"5": 1}, zone="UTC", states={"x": SignalState.PROBLEM}).says_where
     assert generic.Mapping(title="/a").says_where
+
+
+def test_a_mail_is_read_in_whatever_letters_it_was_written() -> None:
+    written = EmailMessage()
+    written["From"], written["Subject"] = "monit@ivr-01", "【告警】IVR 无应答，" + "排队人数很多" * 12
+    written.set_content("412 人在等待", charset="gb18030")
+    written.add_alternative("<p>HTML</p>", subtype="html")
+    written.add_attachment("not this", filename="log.txt")
+    bare = "From: cron@ivr\r\nSubject: 【告警】IVR 无应答\r\n folded\r\nSubject: another\r\n\r\n第一行\r\n".encode()
+    page = b"From: a@b\r\nSubject: =?utf-8?b?SVZS?= down\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<b>gone</b>"
+    for raw, subject, text in (
+        (written.as_bytes(), str(written["Subject"]), "412 人在等待"),
+        (bare, "【告警】IVR 无应答 folded", "第一行"),
+        (page, "IVR down", "gone"),
+    ):
+        document = document_of(raw, "message/rfc822")
+        assert (document["subject"], document["text"].strip()) == (subject, text)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"Subject: =?nobodys?b?SVZS?= down\r\nFrom: a@b\r\n\r\nx",
+        b"Subject: =?utf-8?b?S?= down\r\nFrom: a@b\r\n\r\nx",
+        b"Subject: x\r\nContent-Type: text/plain; charset=nobodys\r\n\r\nx",
+        b"Subject: x\r\nContent-Type: text/plain; charset*=utf-8''%ff\r\nContent-Transfer-Encoding: uu\r\n\r\nx",
+    ],
+)
+def test_a_broken_mail_is_read_as_far_as_it_can_be(raw: bytes) -> None:
+    document = document_of(raw, "message/rfc822")
+    assert document["subject"]
+    assert document["text"].strip() == "x"
+
+
+def test_what_is_no_mail_is_refused() -> None:
+    with pytest.raises(NotUnderstood):
+        document_of(b"no mail at all", "message/rfc822")

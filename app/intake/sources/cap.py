@@ -140,7 +140,10 @@ def _parameters(infos: Iterable[dict[str, Any]]) -> dict[str, str]:
 
 def _said(of: dict[str, Any], name: str) -> str:
     """The text under a name; of several the first."""
-    return next(iter(_texts(of.get(name))), "")
+    value = of.get(name)
+    if isinstance(value, str):  # as nearly all are
+        return value.strip()
+    return next(iter(_texts(value)), "")
 
 
 def _texts(value: Any) -> list[str]:

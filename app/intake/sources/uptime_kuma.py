@@ -14,6 +14,7 @@ when the queue has no room at all. Its method GET is not taken: a GET changes no
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final
 
 from app.intake import reading
@@ -86,10 +87,15 @@ def secrets(body: Any) -> Iterable[str]:
     return [
         text
         for name, value in monitor.items()
-        if _PRIVATE.search(str(name))
+        if _is_private(str(name))
         for text in _texts(value)
         if len(text) >= _SHORTEST
     ]
+
+
+@lru_cache(maxsize=512)  # the hundred fields of a monitor come again with each message
+def _is_private(name: str) -> bool:
+    return _PRIVATE.search(name) is not None
 
 
 def _texts(value: Any) -> Iterable[str]:

@@ -33,6 +33,8 @@ class Chat:
 
     url: SecretStr
     secret: SecretStr | None = None
+    answers: bool = False
+    """Whether answers from the group come back to us, so that its cards may ask for them."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,9 @@ class ChatChannel(ABC):
         if problem := self.address_problem(to):
             raise DeliveryError(problem, permanent=True)
         group, _, who = to.partition("/")
-        if (wait := self._pace.take(group, at=self._outgoing.clock.now())) is not None:
+        if (
+            wait := self._pace.take(group, at=self._outgoing.clock.now(), grave=message.is_grave)
+        ) is not None:
             raise DeliveryError(say("channel.pace", times=self.pace[0]), retry_after=wait, untried=True)
         post = self._written(self._chats[group], who, as_told(message))
         return await posted(

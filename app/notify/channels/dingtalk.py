@@ -35,7 +35,7 @@ class DingTalkChannel(ChatChannel):
     )  # fmt: skip
 
     def _written(self, chat: Chat, who: str, told: Message) -> Post:
-        text = shortened(told.text, _MOST_BYTES).replace("\n", "  \n")
+        text = shortened(told.text, _MOST_BYTES).replace("\n", "  \n") + _answers(chat, told)
         content: dict[str, Any]
         if who:
             link = f"\n\n[{told.link_label}]({told.link})" if told.link else ""
@@ -60,6 +60,17 @@ class DingTalkChannel(ChatChannel):
                 "markdown": {"title": told.subject, "text": f"#### {told.subject}\n\n{text}"},
             }
         return as_json(_signed(chat, told.sent_at), content)
+
+
+def _answers(chat: Chat, told: Message) -> str:
+    """Links that type the answer for whoever presses them; the robot hears it."""
+    if told.asked is None or not chat.answers:
+        return ""
+    links = [
+        f"[{label}](dtmd://dingtalkclient/sendMessage?content={digit}%20{told.asked.code})"
+        for digit, label in (("1", f"{told.link_label} ✓"), ("2", told.asked.cannot_label))
+    ]
+    return f"\n\n{told.asked.hint}\n\n{' · '.join(links)}"
 
 
 def _signed(chat: Chat, at: datetime) -> str:

@@ -46,7 +46,7 @@ class FeishuChannel(ChatChannel):
                 "tag": "button", "type": "primary", "url": told.link,
                 "text": {"tag": "plain_text", "content": told.link_label},
             }  # fmt: skip
-            elements.append({"tag": "action", "actions": [button]})
+            elements.append({"tag": "action", "actions": [button, *_answers(chat, told)]})
         title = {"tag": "plain_text", "content": told.subject}
         card = {
             "header": {"template": _COLOURS.get(told.level, "blue"), "title": title}, "elements": elements,
@@ -55,6 +55,19 @@ class FeishuChannel(ChatChannel):
             chat.url.get_secret_value(),
             {**_signature(chat, told.sent_at), "msg_type": "interactive", "card": card},
         )
+
+
+def _answers(chat: Chat, told: Message) -> list[dict[str, Any]]:
+    """Buttons that answer from within the group."""
+    if told.asked is None or not chat.answers:
+        return []
+    return [
+        {
+            "tag": "button", "type": "default", "text": {"tag": "plain_text", "content": label},
+            "value": {"answer": deed, "of": told.asked.button},
+        }
+        for deed, label in (("take", f"{told.link_label} ✓"), ("cannot", told.asked.cannot_label))
+    ]  # fmt: skip
 
 
 def _signature(chat: Chat, at: datetime) -> dict[str, str]:

@@ -26,8 +26,9 @@ from pydantic import SecretStr
 
 from app.breaker import Breakers
 from app.clock import Clock, SystemClock
+from app.notify.callbacks import mail as replies_by_mail
 from app.notify.channel import Attachment, DeliveryError, Message, Receipt, as_told
-from app.wording import Wording, say
+from app.wording import Wording, render, say
 
 DEADLINE: Final = timedelta(seconds=20)
 _KEPT_FOR: Final = timedelta(seconds=4)  # shorter than servers wait for the next mail
@@ -61,6 +62,8 @@ class MailSettings:
     password: SecretStr | None = None
     security: Security = Security.STARTTLS
     deadline: timedelta = DEADLINE
+    answers: str | None = None
+    """The address whose mail comes back to us, so that a mail may ask for a reply; none: nothing comes back."""
 
 
 class MailChannel:
@@ -121,7 +124,8 @@ class MailChannel:
         return receipt
 
     async def _hand_over(self, to: str, message: Message) -> Receipt:
-        mail = written(as_told(message), sender=self._settings.sender, to=to)
+        settings = self._settings
+        mail = written(as_told(message), sender=settings.sender, to=to, answers=settings.answers)
         async with asyncio.timeout(self._settings.deadline.total_seconds()), self._lines:
             client = await self._connected()
             with ExitStack() as unless_taken:
@@ -176,12 +180,19 @@ class MailChannel:
         )
 
 
-def written(message: Message, *, sender: str, to: str) -> EmailMessage:
-    """The message as a mail; its Message-ID follows from the key, so that copies of it are recognisable."""
+def written(message: Message, *, sender: str, to: str, answers: str | None = None) -> EmailMessage:
+    """The message as a mail; with `answers`, one that can be answered by a reply to that address.
+
+    Its Message-ID follows from the key, so that copies of it are recognisable.
+    """
     mail = EmailMessage(policy=_POLICY)
     mail["From"] = sender
     mail["To"] = to
-    mail["Subject"] = _one_line(message.subject)
+    mark = ""
+    if message.asked is not None and answers:
+        mark = f" {replies_by_mail.mark(*message.asked.button.split('.'))}"
+        mail["Reply-To"] = answers
+    mail["Subject"] = _one_line(message.subject) + mark
     mail["Date"] = format_datetime(message.sent_at)
     mail["Message-ID"] = f"<{hashlib.sha256(message.key.encode()).hexdigest()[:32]}@{_domain(sender)}>"
     # Keeps holiday replies from answering us.
@@ -189,7 +200,8 @@ def written(message: Message, *, sender: str, to: str) -> EmailMessage:
     mail["Content-Language"] = message.language
     if priority := _GRAVE.get(message.level):
         mail["X-Priority"] = priority
-    mail.set_content(_plain(message))
+    hint = render(say("notify.answer_by_mail"), message.language) if mark else ""
+    mail.set_content(_plain(message) + (f"\n{hint}\n" if hint else ""))
     mail.add_alternative(_page(message), subtype="html")
     for one in message.attachments:
         _attach(mail, one)

@@ -1,8 +1,8 @@
 """How many messages a far side takes in a time, kept on this side of it.
 
 A robot that is asked too often falls silent for minutes, for the grave message too. So what is beyond the pace is not sent
-but said to be untried: a grave message then goes by the next contact point at once, a lighter one waits its turn. One
-process keeps its own pace; where several send, the far side's own refusal is the last word.
+but said to be untried: a grave message then goes by the next contact point at once, a lighter one waits its turn. The lighter ones
+leave some places to the grave. One process keeps its own pace; where several send, the far side's own refusal is the last word.
 """
 
 from collections import deque
@@ -10,27 +10,29 @@ from datetime import datetime, timedelta
 
 
 class Pace:
-    """At most `times` within any `within`, for each key by itself."""
+    """At most `times` within any `within`, for each key by itself; of these a quarter only for what is grave."""
 
     def __init__(self, times: int, within: timedelta) -> None:
         self._times = times
+        self._light = times - max(1, times // 4) if times > 1 else times
         self._within = within
         self._taken: dict[str, deque[datetime]] = {}
         self._waiting: dict[str, int] = {}
 
-    def take(self, key: str, *, at: datetime) -> timedelta | None:
+    def take(self, key: str, *, at: datetime, grave: bool = False) -> timedelta | None:
         """Take a place and give `None`, or say after how long there may be one.
 
         Those turned away are spread over the spans to come.
         """
         self._forget(at)
         taken = self._taken.setdefault(key, deque())
-        if len(taken) < self._times:
+        room = self._times if grave else self._light
+        if len(taken) < room:
             taken.append(at)
             return None
-        before = self._waiting.get(key, 0)
-        self._waiting[key] = before + 1
-        return taken[0] + self._within - at + self._within * (before // self._times)
+        before = 0 if grave else self._waiting.get(key, 0)
+        self._waiting[key] = self._waiting.get(key, 0) + (not grave)
+        return taken[-room] + self._within - at + self._within * (before // room)
 
     def _forget(self, at: datetime) -> None:
         for key, taken in list(self._taken.items()):

@@ -3,7 +3,8 @@
 Three are ready: Aliyun and Tencent, which want a template of theirs filled in, and Twilio, which takes a text. Any other
 that takes a POST is described in the settings by address, headers and body. In all of them a name in braces stands for a
 value: `{to}`, `{text}` (short enough, with its link), `{subject}`, `{number}`, `{level}`, `{status}`, `{link}`, `{path}`
-(the link without its host, for templates that hold the host), `{key}` (the same on each attempt), `{language}`, and of the
+(the link without its host, for templates that hold the host), `{key}` (the same on each attempt), `{code}` (typed with an answer),
+`{language}`, and of the
 account `{account}`, `{secret}`, `{sender}`, `{template}`, `{app}`, `{region}`. Values are put into the finished structure,
 so that none of them can change it.
 """
@@ -49,6 +50,8 @@ class Gateway:
     """For `other`: the JSON, or the fields of a form where the headers say so."""
     variables: Any = None
     """What goes into the provider's template: a mapping for Aliyun, a list for Tencent."""
+    answers: bool = False
+    """Whether what people answer comes back to us, so that the message may ask for it."""
     good: str = ""
     """For `other`: `path=value` of the answer's JSON that says it was taken, such as `code=0`; empty: by status."""
 
@@ -114,7 +117,12 @@ def _twilio_text(gateway: Gateway, values: Mapping[str, str], at: datetime) -> P
 
 def _twilio_call(gateway: Gateway, values: Mapping[str, str], at: datetime) -> Post:
     tongue = {"zh-Hans": "zh-CN", "zh-Hant": "zh-TW"}.get(values["language"], "en-US")
-    said = f'<Response><Say language="{tongue}" loop="2">{escape(values["text"])}</Say></Response>'
+    said = f'<Say language="{tongue}" loop="2">{escape(values["text"])}</Say>'
+    if values["keys_to"]:
+        said = (
+            f'<Gather numDigits="1" action="{escape(values["keys_to"], {chr(34): "&quot;"})}">{said}</Gather>'
+        )
+    said = f"<Response>{said}</Response>"
     return _twilio(gateway, "Calls", {"To": values["to"], "From": gateway.sender, "Twiml": said})
 
 

@@ -37,12 +37,24 @@ class SlackChannel(ChatChannel):
         if who:
             blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": f"<@{who}>"}})
         if told.link:
+            label = f"{told.link_label} ↗" if told.asked and chat.answers else told.link_label
             button = {
-                "type": "button", "style": "primary", "url": told.link,
-                "text": {"type": "plain_text", "text": told.link_label},
+                "type": "button", "style": "primary", "url": told.link, "text": {"type": "plain_text", "text": label},
             }  # fmt: skip
-            blocks.append({"type": "actions", "elements": [button]})
+            blocks.append({"type": "actions", "elements": [*_answers(chat, told), button]})
         return as_json(chat.url.get_secret_value(), {"text": _escaped(subject), "blocks": blocks})
+
+
+def _answers(chat: Chat, told: Message) -> list[dict[str, Any]]:
+    """Buttons that answer from within the channel."""
+    if told.asked is None or not chat.answers:
+        return []
+    return [
+        {
+            "type": "button", "action_id": deed, "value": told.asked.button, "text": {"type": "plain_text", "text": label},
+        }
+        for deed, label in (("take", told.link_label), ("cannot", told.asked.cannot_label))
+    ]  # fmt: skip
 
 
 def _escaped(text: str) -> str:

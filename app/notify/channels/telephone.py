@@ -46,10 +46,12 @@ class _Telephone:
         return f"…{to[-2:]}" if _NUMBER.fullmatch(to) else "…"
 
     async def send(self, to: str, message: Message) -> Receipt:
-        """Hand the message to the provider, or raise `DeliveryError`; beyond the number's pace the provider is not asked."""
+        """Hand the message to the provider, or raise `DeliveryError`; beyond the number's pace only with what is
+        grave."""
         if problem := self.address_problem(to):
             raise DeliveryError(problem, permanent=True)
-        if (wait := self._pace.take(to, at=self._outgoing.clock.now())) is not None:
+        wait = self._pace.take(to, at=self._outgoing.clock.now(), grave=message.is_grave)
+        if wait is not None and not message.is_grave:
             raise DeliveryError(say("channel.pace", times=_PACE[0]), retry_after=wait, untried=True)
         told = as_told(message)
         values = {
@@ -57,6 +59,7 @@ class _Telephone:
             "path": urlsplit(told.link).path.lstrip("/") if told.link else "", "key": told.key,
             "subject": shortened(told.subject, _MOST_OF_SUBJECT, unit=_UNITS), "text": self._said(told),
             "status": "Exercise" if told.exercise else "Actual", "language": told.language,
+            "code": told.asked.code if told.asked else "", "keys_to": self._keys_to(told),
         }  # fmt: skip
         post = self._ready.written(self._gateway, values, told.sent_at)
         return await posted(
@@ -65,6 +68,12 @@ class _Telephone:
 
     def _said(self, told: Message) -> str:
         raise NotImplementedError
+
+    def _keys_to(self, told: Message) -> str:
+        """Where the keys pressed during a call go: an address that names the message, and is signed when it is called."""
+        base, found, _ = (told.link or "").rpartition("/a/")
+        is_asked = bool(found) and told.asked is not None and self._gateway.answers and self.name == "voice"
+        return f"{base}/callbacks/voice?of={told.asked.button}" if is_asked and told.asked else ""
 
     def _judged(self, reply: Reply, at: datetime) -> Receipt:
         if self._ready.codes is None:
@@ -78,7 +87,8 @@ class SmsChannel(_Telephone):
     name: ClassVar[str] = "sms"
 
     def _said(self, told: Message) -> str:
-        link = f"\n{told.link}" if told.link else ""
+        hint = f"\n{told.asked.hint}" if told.asked and self._gateway.answers else ""
+        link = f"{hint}\n{told.link}" if told.link else hint
         room = _MOST_UNITS - len(link.encode(_UNITS)) // 2
         return shortened(f"{told.subject}\n{told.text}", max(room, 0), unit=_UNITS) + link
 
@@ -89,4 +99,6 @@ class VoiceChannel(_Telephone):
     name: ClassVar[str] = "voice"
 
     def _said(self, told: Message) -> str:
-        return shortened(f"{told.subject}\n{told.text}", _MOST_SPOKEN, unit=_UNITS)
+        hint = f"\n{told.asked.keys_hint}" if self._keys_to(told) and told.asked else ""
+        room = _MOST_SPOKEN - len(hint.encode(_UNITS)) // 2
+        return shortened(f"{told.subject}\n{told.text}", room, unit=_UNITS) + hint

@@ -35,6 +35,8 @@ class WeComChannel(ChatChannel):
     def _written(self, chat: Chat, who: str, told: Message) -> Post:
         head = f"### {shortened(_tame(told.subject), _MOST_OF_SUBJECT)}\n"
         link = f"\n\n[{told.link_label}]({told.link})" if told.link else ""
+        if told.asked and chat.answers:
+            link += f"\n{told.asked.hint}"
         foot = f"{link}\n<@{who}>" if who else link
         text = shortened(_tame(told.text), _MOST_BYTES - len((head + foot).encode()))
         content = {"msgtype": "markdown", "markdown": {"content": head + text + foot}}

@@ -29,7 +29,7 @@ def told(old: PlanDocument, new: PlanDocument) -> list[Difference]:
     return sorted(notes.found, key=lambda one: order.index(one.group))
 
 
-_PARTS: Final = ("general", "monitoring", "recovery", "training", "revision")
+_PARTS: Final = ("general", "monitoring", "customers", "recovery", "training", "revision")
 
 
 def _plan(notes: Notes) -> None:
@@ -168,7 +168,7 @@ def _training(notes: Notes) -> None:
 
 
 _WHERE: Final[Mapping[str, Group]] = {
-    "levels": Group.LEVEL, "chains": Group.LEVEL, "types": Group.TYPE, "command_posts": Group.COMMAND_POST,
+    "levels": Group.LEVEL, "chains": Group.LEVEL, "reports": Group.LEVEL, "types": Group.TYPE, "command_posts": Group.COMMAND_POST,
     "pools": Group.POOL, "playbooks": Group.PLAYBOOK,
 }  # fmt: skip
 

@@ -384,6 +384,8 @@ def _handed_out(plan: PlanDocument) -> Iterator[tuple[str, Sequence[str]]]:
     yield "organisation.default_position", [plan.organisation.default_position]
     if plan.monitoring is not None:
         yield "monitoring.owner", [plan.monitoring.owner]
+        for colour, spec in plan.monitoring.warnings.items():
+            yield f"monitoring.warnings.{colour}.tell", spec.tell
     for number, level in plan.levels.items():
         yield f"levels.{number}.update_owner", [level.update_owner]
     for name, duty in plan.training.duties.items() if plan.training is not None else ():

@@ -100,9 +100,11 @@ async def snapshot(
     staff, away = await holders.everybody(session, begins, ends)
     contacts: dict[str, list[str]] = defaultdict(list)
     for point in await session.scalars(
-        select(ContactPoint).order_by(ContactPoint.person_id, ContactPoint.rank)
+        select(ContactPoint)
+        .where(ContactPoint.person_id.is_not(None))
+        .order_by(ContactPoint.person_id, ContactPoint.rank)
     ):
-        contacts[point.person_id].append(point.channel)
+        contacts[str(point.person_id)].append(point.channel)
     held = await _held(session)
     people = {
         one.id: Person(

@@ -1,7 +1,9 @@
 """Every name stands for something in the plan: positions, departments, playbooks, posts, pools."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Final
 
+from app.levels.indicator import Indicator
 from app.notify.document import DEPARTMENT_HEAD
 from app.plan.document import PlanDocument
 from app.plan.finding import Finding, error, unknown
@@ -21,6 +23,7 @@ from app.playbooks.document import (
 from app.resources.document import Demand, MaterialsPool, PeoplePool, Pool, TechnologyPool
 
 Named = tuple[str, str, str]  # path, name, clause
+WATCHED: Final = "monitoring.indicators"
 
 
 def steps_of(plan: PlanDocument) -> Iterator[tuple[str, str, Step]]:
@@ -45,6 +48,11 @@ def assets_of(plan: PlanDocument) -> Iterator[tuple[str, AssetParams]]:
     for path, _, step in steps_of(plan):
         if isinstance(step, HttpStep) and step.params.asset is not None:
             yield f"{path}.with.asset", step.params.asset
+
+
+def indicators_of(plan: PlanDocument) -> Mapping[str, Indicator]:
+    """What is watched and warns, by name; each stands under `WATCHED`."""
+    return plan.monitoring.indicators if plan.monitoring is not None else {}
 
 
 def tiers_of(plan: PlanDocument, pool: str) -> list[str]:
@@ -104,7 +112,13 @@ def types_exist(plan: PlanDocument) -> Iterator[Finding]:
         for index, rule in enumerate(plan.monitoring.routing if plan.monitoring else ())
         if rule.type is not None
     ]
-    return _missing("unknown_type", [*named, *routed], plan.types)
+    watched = [
+        (f"{WATCHED}.{name}.type", indicator.type, "EP-2.5")
+        for name, indicator in indicators_of(plan).items()
+    ]
+    told = plan.customers.announcements if plan.customers is not None else {}
+    begun = [(f"customers.announcements.{name}", name, "OM-2") for name in told]
+    return _missing("unknown_type", [*named, *routed, *watched, *begun], plan.types)
 
 
 def command_posts_exist(plan: PlanDocument) -> Iterator[Finding]:
@@ -164,6 +178,19 @@ def _departments_named(plan: PlanDocument) -> Iterator[Named]:
     for index, rule in enumerate(plan.monitoring.routing if plan.monitoring else ()):
         if rule.department is not None:
             yield f"monitoring.routing.{index}.department", rule.department, "EP-4.2.1"
+    yield from _reported_departments(plan)
+
+
+def _reported_departments(plan: PlanDocument) -> Iterator[Named]:
+    for number, one in plan.reports.items():
+        yield from _each(f"reports.{number}.departments", one.departments, "EP-5.2")
+
+
+def _reported_positions(plan: PlanDocument) -> Iterator[Named]:
+    for number, one in plan.reports.items():
+        yield f"reports.{number}.owner", one.owner, "EP-5.1"
+        for whom in ("superiors", "partners", "regulators", "approved_by"):
+            yield from _each(f"reports.{number}.{whom}", getattr(one, whom), "EP-5.2")
 
 
 def _command_posts_named(plan: PlanDocument) -> Iterator[Named]:
@@ -183,6 +210,16 @@ def _positions_named(plan: PlanDocument) -> Iterator[Named]:
     yield "organisation.default_position", plan.organisation.default_position, "EP-2"
     if plan.monitoring is not None:
         yield "monitoring.owner", plan.monitoring.owner, "EP-1.4"
+        for colour, spec in plan.monitoring.warnings.items():
+            yield from _each(f"monitoring.warnings.{colour}.tell", spec.tell, "EP-2.5")
+    for name, indicator in indicators_of(plan).items():
+        if indicator.owner is not None:
+            yield f"{WATCHED}.{name}.owner", indicator.owner, "EP-2.5"
+    if (customers := plan.customers) is not None:
+        yield from _each("customers.approve_by", customers.approve_by, "OM-2")
+        yield "customers.sorted_by", customers.sorted_by, "EG-3"
+        for name, feedback in customers.feedback.items():
+            yield f"customers.feedback.{name}.position", feedback.position, "EG-3"
     for name, risk in plan.risks.items():
         yield f"risks.{name}.owner", risk.owner, "EP-3.1"
     for name, department in plan.organisation.departments.items():
@@ -190,10 +227,12 @@ def _positions_named(plan: PlanDocument) -> Iterator[Named]:
             yield f"organisation.departments.{name}.head", department.head, "EP-2.2"
     for number, level in plan.levels.items():
         yield f"levels.{number}.update_owner", level.update_owner, "EP-5.3"
+        yield from _each(f"levels.{number}.update_to", level.update_to, "EP-5.3")
     for number, chain in plan.chains.items():
         for index, hop in enumerate(chain.hops):
             named = _each(f"chains.{number}.hops.{index}.tell", hop.tell, "EP-5.2")
             yield from (one for one in named if one[1] != DEPARTMENT_HEAD)
+    yield from _reported_positions(plan)
     for name, post in plan.command_posts.items():
         for role, filled in post.roles.items():
             yield from _each(f"command_posts.{name}.roles.{role}.filled_by", filled.filled_by, "EP-2.5")
