@@ -24,6 +24,7 @@ from app.commands import (
     serving,
     simulating,
     sources,
+    warnings,
 )
 from app.main import create_app
 from app.service import reference
@@ -80,7 +81,10 @@ def docs(
 
 app.command("raise")(incidents.raise_incident)
 app.command()(incidents.incidents)
+app.command()(warnings.warnings)
+app.add_typer(warnings.commands, name="indicators")
 app.command("answer")(incidents.answer_call)
+app.command()(incidents.debts)
 app.command("on-call")(rosters.on_call)
 app.command("signing-secret")(serving.signing_secret)
 app.add_typer(channels.commands, name="channels")

@@ -18,6 +18,7 @@ from app.reactions import (
     outside,
     owing,
     readiness,
+    reporting,
     risking,
     running,
     warning,
@@ -38,18 +39,20 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
         watching.go_on_with_self_test,
     ),
     "incident.assessed": (calling.call_for_new_level, calling.start_by_itself, calling.look_for_warning),
-    "incident.activated": (running.form_command_post, running.start_plan, owing.owe_update),
+    "incident.activated": (running.form_command_post, running.start_plan, owing.owe_update, reporting.owe_report),
     "incident.releveled": (
         calling.call_for_new_level, calling.start_by_itself, running.form_command_post, running.revise_plan,
-        owing.owe_update, calling.look_for_warning,
+        owing.owe_update, reporting.owe_report, calling.look_for_warning,
     ),
     "incident.closed": (
-        ending.withdraw_everything, ending.release_resources, owing.owe_review, ending.tell_those_told, ending.open_review,
+        ending.withdraw_everything, ending.release_resources, owing.owe_review, reporting.owe_final_report,
+        ending.tell_those_told, ending.open_review,
         risking.withdraw_assessments,
         drilling.end_with_incident, warning.free_indicator,
     ),
     "incident.reopened": (
         owing.withdraw_duties, calling.call_reporting_chain, running.start_plan, owing.owe_update,
+        reporting.owe_report,
     ),
     "incident.cancelled": (
         ending.withdraw_everything, ending.release_resources, owing.withdraw_duties, ending.tell_those_told,
@@ -58,7 +61,7 @@ REACTIONS: Final[Mapping[str, Sequence[Reaction]]] = {
     ),
     "incident.merged": (ending.take_in_merged,),
     "incident.reviewed": (ending.publish_review, owing.settle_review, readiness.note_found_wanting),
-    "incident.plan_moved": (running.form_command_post, running.take_up_revision, owing.rearm_update),
+    "incident.plan_moved": (running.form_command_post, running.take_up_revision, owing.rearm_update, reporting.owe_report),
     # being reached
     "incident.acknowledged": (calling.stop_calling, calling.expect_deeds),
     "round.acknowledged": (calling.note_answer, calling.expect_deeds),
@@ -174,6 +177,6 @@ NOBODY_CARES: Final = frozenset(
     {
         "incident.response_started", "incident.recovering", "task.started", "run.done",
         "announcement.ended", "announcement.withdrawn", "meeting.called", "meeting.moved", "meeting.cancelled",
-        "meeting.minuted",
+        "meeting.minuted", "report.written", "report.approved", "report.rejected", "report.sent", "report.oral",
     }
 )  # fmt: skip

@@ -20,17 +20,21 @@ from app.access.parts import Parts
 from app.access.routes import router as access_routes
 from app.carrying import Reach
 from app.clock import Clock, DatabaseClock, SystemClock, keep_in_step
+from app.console.communication import router as communication_pages
 from app.console.customers import router as customer_pages
 from app.console.drilling import router as drill_pages
+from app.console.maintaining import router as maintenance_pages
 from app.console.meeting import router as meeting_pages
 from app.console.outside import router as party_pages
 from app.console.planning import router as plan_pages
 from app.console.pools import router as pool_pages
 from app.console.reaching import router as reaching_pages
+from app.console.reporting import router as report_pages
 from app.console.risking import router as risk_pages
 from app.console.rostering import router as roster_pages
 from app.console.routes import router as console_routes
 from app.console.routes import static_files
+from app.console.warning import router as warning_pages
 from app.console.watching import router as watch_pages
 from app.customers import board
 from app.customers.board import Board
@@ -44,8 +48,10 @@ from app.hints import KEEP_EVERY, Hints
 from app.incidents.routes import router as incident_routes
 from app.intake.certified import Certified
 from app.intake.lane import StraightLane
+from app.intake.preview_routes import router as preview_routes
 from app.intake.receiving import router as receiving_routes
 from app.intake.routes import router as intake_routes
+from app.intake.window_routes import router as window_routes
 from app.levels.routes import router as level_routes
 from app.meetings.routes import router as meeting_routes
 from app.notify.callbacks.routes import router as callback_routes
@@ -63,6 +69,7 @@ from app.plan.change_routes import router as plan_change_routes
 from app.plan.routes import router as plan_routes
 from app.playbooks.routes import router as playbook_routes
 from app.readiness.routes import router as readiness_routes
+from app.reports.routes import router as report_routes
 from app.resources.routes import router as resource_routes
 from app.reviews.routes import router as review_routes
 from app.risks.routes import router as risk_routes
@@ -88,11 +95,12 @@ from app.watch.routes import router as watch_routes
 # Looked through in this order: what comes by the thousand first.
 ROUTERS: Sequence[APIRouter] = (
     receiving_routes, incident_routes, of_incident_routes, playbook_routes, notify_routes, callback_routes, resource_routes,
-    review_routes, risk_routes, warning_routes, level_routes, plan_routes, plan_change_routes, simulation_routes, people_routes,
-    roster_routes, readiness_routes, customer_routes, status_page, customer_pages,
-    party_routes, party_pages, meeting_routes, meeting_pages,
-    intake_routes, access_routes, parked_routes, watch_routes, holding_routes, stream_routes, vital_routes, problem_routes,
-    console_routes, reaching_pages, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages, risk_pages, simulation_pages,
+    report_routes, review_routes, risk_routes, warning_routes, level_routes, plan_routes, plan_change_routes, simulation_routes,
+    people_routes, roster_routes, readiness_routes, customer_routes, status_page, customer_pages,
+    party_routes, party_pages, meeting_routes, meeting_pages, intake_routes, window_routes, preview_routes,
+    access_routes, parked_routes, watch_routes, holding_routes, stream_routes, vital_routes, problem_routes,
+    console_routes, reaching_pages, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages, risk_pages, warning_pages,
+    communication_pages, maintenance_pages, report_pages, simulation_pages,
 )  # fmt: skip
 
 _ALL: Final = APIRouter()  # what they come to is worked out once, not for each app of a process

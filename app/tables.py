@@ -15,6 +15,7 @@ from app.people import tables as people
 from app.plan import tables as plan
 from app.playbooks import tables as playbooks
 from app.readiness import tables as readiness
+from app.reports import tables as reports
 from app.resources import tables as resources
 from app.reviews import tables as reviews
 from app.risks import tables as risks
@@ -23,5 +24,6 @@ from app.watch import tables as watch
 
 __all__ = [
     "Base", "Hold", "Installation", "OutboxMessage", "access", "customers", "incidents", "intake", "levels", "meetings",
-    "notify", "parties", "people", "plan", "playbooks", "readiness", "resources", "reviews", "risks", "warnings", "watch",
+    "notify", "parties", "people", "plan", "playbooks", "readiness", "reports", "resources", "reviews", "risks", "warnings",
+    "watch",
 ]  # fmt: skip

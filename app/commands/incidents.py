@@ -9,9 +9,9 @@ from app import door
 from app.access.parts import Parts
 from app.commands.answering import Json, answer, do, fail, shaped
 from app.errors import Problem
-from app.incidents import acknowledging, raising, record, timeline
+from app.incidents import acknowledging, obligations, raising, record, timeline
 from app.incidents.schemas import Acknowledge, RaiseIncident
-from app.incidents.tables import Incident, Status
+from app.incidents.tables import Incident, Obligation, Status
 from app.people import holders, naming
 from app.wording import render
 
@@ -63,6 +63,27 @@ def incidents(everything: Annotated[bool, typer.Option("--all")] = False, as_jso
     answer(
         rows, as_json, "\n".join(f"{r['number']}  {r['level']}  {r['state']:<11} {r['title']}" for r in rows)
     )
+
+
+def debts(owner: str | None = None, as_json: Json = False) -> None:
+    """Status updates and reviews that were missed, and the position that owes each."""
+
+    async def work(parts: Parts) -> list[dict[str, Any]]:
+        async with parts.db.reading() as session:
+            missed = obligations.debts(owner=owner, missed=True).order_by(Obligation.due_at).limit(200)
+            found = list(await session.scalars(missed))
+            about = await record.by_id(session, [owed.incident_id for owed in found])
+            return [
+                {
+                    "number": about[owed.incident_id].number, "kind": owed.kind, "owner": owed.owner, "due_at": owed.due_at,
+                    "id": owed.id,
+                }
+                for owed in found
+            ]  # fmt: skip
+
+    rows = do(work)
+    lines = [f"{r['number']}  {r['kind']:<7} {r['owner']:<28} {r['due_at']:%Y-%m-%d %H:%M}" for r in rows]
+    answer(rows, as_json, "\n".join(lines))
 
 
 def answer_call(

@@ -41,12 +41,13 @@ from app.incidents.schemas import (
 )
 from app.incidents.tables import Status, TimelineEntry
 from app.incidents.transitions import Assessment, Command
+from app.levels.indicator import COLOURS
 from app.people import contact_points, csv_import, discretion, organisation
 from app.people.discretion import Shown
 from app.people.organisation import Said
 from app.people.schemas import ChangePerson
 from app.people.tables import Availability, Person
-from app.reviews import draft, figures, markdown, publishing
+from app.reviews import communication, draft, figures, markdown, publishing
 from app.reviews.schemas import EditReview
 from app.reviews.tables import Review, ReviewState
 from app.wording import LANGUAGES, Wording, say, spoken_span
@@ -189,7 +190,11 @@ async def raise_incident(request: Request, session: Session, who: Who, now: Now)
 async def _board_page(request: Request, session: AsyncSession, who: Principal) -> Response:
     await in_local_time(request, session)
     return draw(
-        request, "board.html", board=await board.of(session, who), review_is_owed=board.review_is_owed
+        request,
+        "board.html",
+        board=await board.of(session, who, request.state.now),
+        review_is_owed=board.review_is_owed,
+        colours=COLOURS,
     )
 
 
@@ -399,6 +404,7 @@ async def _review_page(request: Request, session: AsyncSession, who: Principal, 
     return draw(
         request, "review.html", incident=incident, review=review, items=items, by_id={item.id: item for item in items},
         is_draft=review.state == ReviewState.DRAFT, write_time=_span,
+        told=list(communication.in_words(review.figures["communication"])) if "communication" in review.figures else [],
     )  # fmt: skip
 
 

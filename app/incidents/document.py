@@ -1,5 +1,7 @@
-"""The command posts (EP-2.5, EG-1, ST-7) and what concerns customers (EP-7.1.2, EG-3) as the plan writes them."""
+"""What the plan says of an incident as it is handled: command posts (EP-2.5, EG-1, ST-7), written reports (EP-5.1), and what
+concerns customers (EP-7.1.2, EG-3)."""
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
@@ -34,6 +36,35 @@ class CommandPost(Part):
 
     title: Localised
     roles: Annotated[dict[Slug, Post], Field(min_length=1)]
+
+
+class Reporting(Part):
+    """The reports a level owes: by whom, by when, to whom, and who lets them leave the centre (EP-5.1, EP-5.2).
+
+    Owed from activation on. Partners and regulators are positions held by people outside: nothing is sent to them before it is
+    approved.
+    """
+
+    owner: Slug
+    """The position that owes the reports."""
+    first_within: Span
+    """The first report, counted from detection; one given orally counts."""
+    written_within: Span
+    """After an oral first report, the written one."""
+    follow_up_every: Span | None = None
+    """A follow-up report is due this long after the report before it. None: none is owed."""
+    final_within: Span = timedelta(days=3)
+    """The final report, counted from the close."""
+    departments: list[Slug] = Field(default_factory=list)
+    """Departments of the centre; whoever heads them is sent the report."""
+    superiors: list[Slug] = Field(default_factory=list)
+    """Positions the centre reports to."""
+    partners: list[Slug] = Field(default_factory=list)
+    """Positions outside the centre that work with it."""
+    regulators: list[Slug] = Field(default_factory=list)
+    """Positions outside the centre that watch over it."""
+    approved_by: list[Slug] = Field(default_factory=list)
+    """Positions of which one approves what leaves the centre, leadership apart; never its author."""
 
 
 class Words(Part):

@@ -1,10 +1,12 @@
-"""Duties with a due time: status updates owed while the work goes on, the review owed after it (EP-5.3, EP-4.2.5).
+"""Duties with a due time: status updates and reports owed while the work goes on, final report and review after it (EP-5.1,
+EP-5.3, EP-4.2.5).
 
 An update pays what is owed and makes the next one due; a missed one escalates and stands in the way of closing.
 """
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,6 +21,9 @@ from app.levels.document import Levels, LevelSpec
 from app.people import holders
 from app.wording import say
 
+REPORTS: Final = ("first_report", "written_report", "follow_up_report", "final_report")
+"""Kinds of duty: the first report; the written one after an oral first; a follow-up; the final report (EP-5.1)."""
+AFTER_THE_CLOSE: Final = ("review", "final_report")
 _UNPAID = (ObligationState.OWED, ObligationState.MISSED)
 
 
@@ -59,6 +64,22 @@ async def owe_review(
 ) -> Obligation:
     due_at = at + spec.targets.review_within
     return await _owe(session, incident, "review", owner=spec.update_owner, due_at=due_at, at=at)
+
+
+async def owe_report(
+    session: AsyncSession, incident: Incident, kind: str, *, owner: str, due_at: datetime, remind_before: timedelta, at: datetime
+) -> None:  # fmt: skip
+    """Make a report due, in place of what was owed of its kind; one that was missed stays owed, and no second beside it."""
+    await _withdraw(session, incident, kind)
+    if await unpaid(session, incident.id, kind):
+        return
+    owed = await _owe(session, incident, kind, owner=owner, due_at=due_at, at=at)
+    if due_at - remind_before > at:
+        payload = {"incident_id": incident.id, "obligation_id": owed.id}
+        key = f"obligation:{owed.id}:reminder"
+        await outbox.arm(
+            session, "obligation.reminder", payload, ref=incident.id, key=key, due_at=due_at - remind_before
+        )
 
 
 async def pay(
@@ -119,20 +140,31 @@ async def miss(session: AsyncSession, incident: Incident, obligation: Obligation
     return True
 
 
-async def settle_updates(
+async def settle_at_close(
     session: AsyncSession, incident: Incident, *, waived_because: str | None, at: datetime
 ) -> None:
-    """The incident closed: the update not yet due is not owed any more; one that was missed was waived, with the reason."""
-    await _withdraw(session, incident, "update")
-    for owed in await unpaid(session, incident.id, "update"):
-        owed.state, owed.settled_at, owed.note = ObligationState.WAIVED, at, waived_because
-        await outbox.withdraw(session, key_prefix=f"obligation:{owed.id}:")
+    """The incident closed: updates and reports not yet due are not owed any more; what was missed was waived, with the reason."""
+    for kind in ("update", *REPORTS):
+        await _withdraw(session, incident, kind)
+        for owed in await unpaid(session, incident.id, kind):
+            owed.state, owed.settled_at, owed.note = ObligationState.WAIVED, at, waived_because
+            await outbox.withdraw(session, key_prefix=f"obligation:{owed.id}:")
 
 
 async def withdraw_all(session: AsyncSession, incident: Incident) -> None:
     """The incident has ended otherwise: nothing is owed any more."""
-    for kind in ("update", "review"):
+    for kind in ("update", "review", *REPORTS):
         await _withdraw(session, incident, kind, states=_UNPAID)
+
+
+async def times_settled(session: AsyncSession, incident_id: str, kind: str) -> list[datetime]:
+    """When duties of a kind were done, in order."""
+    query = select(Obligation.settled_at).where(
+        Obligation.incident_id == incident_id,
+        Obligation.kind == kind,
+        Obligation.state == ObligationState.PAID,
+    )
+    return sorted(moment for moment in await session.scalars(query) if moment is not None)
 
 
 async def withdraw_updates(session: AsyncSession, incident: Incident) -> None:

@@ -1,23 +1,21 @@
 """The information report (信息报告, EP-5.1): seven parts compiled from the incident at any time; missing parts are named."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, Literal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.incidents import announcements, command_post, tasks, updates
-from app.incidents.tables import Incident, TaskState
+from app.incidents.tables import Incident, Status, TaskState
 from app.levels import matrix
+from app.markup import inline
 from app.people import holders
+from app.typeset.pdf import Paper, Section
 from app.wording import render, say
 
 Kind = Literal["first", "follow_up", "final"]
-# What could begin a heading, list, fence, table, tag or link: anywhere in a line, and at its start.
-_MARKUP: Final = re.compile(r"([\\`*_\[\]<>#|~!&]|:(?=//)|(?<=\bwww)\.)", re.IGNORECASE)
-_AT_THE_START: Final = re.compile(r"^([-+=]|\d{1,9}(?=[.)]))")
 PARTS: Final = ("event_type", "time", "departments", "scope", "cause", "countermeasures", "follow_up")
 
 
@@ -39,6 +37,28 @@ class Report:
     level: int
     parts: Sequence[Part]
     missing: Sequence[str]
+    ordinal: int | None = None
+    """Which follow-up it is; none: it is not kept as a report, or there is one of the kind."""
+    version: int | None = None
+    """None: compiled just now, and not kept."""
+    author: str | None = None
+    approved_by: str | None = None
+
+
+@dataclass(frozen=True)
+class Completeness:
+    """How much of a report is there (EP-5.1)."""
+
+    filled: int
+    of: int
+    missing: Sequence[str]
+    """Names of the parts, as in `PARTS`."""
+
+
+def completeness(report: Report) -> Completeness:
+    """Parts filled out of the seven, and which lack. Pure."""
+    lacking = [part.name for part in report.parts if not part.lines]
+    return Completeness(len(report.parts) - len(lacking), len(report.parts), lacking)
 
 
 async def compile_report(
@@ -46,8 +66,10 @@ async def compile_report(
 ) -> Report:
     """All seven parts, each with what is known; a part without a line is missing and named."""
 
+    levels = await matrix.of(session, incident.plan_revision)
+
     def told(key: str, **params: Any) -> str:
-        return render(say(f"report.{key}", **params), language)
+        return render(say(f"report.{key}", **params), language, levels.zone)
 
     given = await tasks.of_incident(session, incident.id)
     posted = await updates.of_incident(session, incident.id)
@@ -55,7 +77,7 @@ async def compile_report(
         a for a in await announcements.of_incident(session, incident.id) if a.published_at is not None
     ]
     formed = await command_post.of_incident(session, incident.id)
-    _, kind_of = (await matrix.of(session, incident.plan_revision)).type_of(incident.type)
+    _, kind_of = levels.type_of(incident.type)
     department = await holders.department_title(session, incident.department)
     facts = dict(incident.facts)
     cause = facts.pop("cause", None)
@@ -115,23 +137,49 @@ async def compile_report(
     )
 
 
-def as_markdown(report: Report, language: str) -> str:
+def as_markdown(report: Report, language: str, zone: tzinfo = UTC) -> str:
     """The report as a document; what users typed cannot become a heading or a link."""
-
-    def told(key: str, **params: Any) -> str:
-        return render(say(f"report.{key}", **params), language)
-
-    out = [f"# {told(f'kind_{report.kind}')} {report.number}", "", _plain(report.title), ""]
-    if report.status != "Actual":
-        out += [f"**{report.status.upper()}**", ""]
-    out += [told("compiled", at=report.compiled_at), ""]
-    for part in report.parts:
-        out += [f"## {part.title}", ""]
-        out += [f"- {_plain(line)}" for line in part.lines] or [f"- {told('part_missing')}"]
+    paper = as_paper(report, language, zone)
+    out = [f"# {inline(paper.title)}", "", inline(paper.subtitle), ""]
+    if paper.mark is not None:
+        out += [f"**{report.status.upper()}** {_told(language, zone, 'drill_mark')}", ""]
+    out += [line for said in paper.head for line in (inline(said), "")]
+    for section in paper.sections:
+        out += [f"## {section.title}", ""]
+        out += [f"- {inline(line)}" for line in section.lines]
         out.append("")
     if report.missing:
-        out += [told("missing", parts=list(report.missing)), ""]
+        out += [_told(language, zone, "missing", parts=list(report.missing)), ""]
     return "\n".join(out)
+
+
+def as_paper(report: Report, language: str, zone: tzinfo = UTC) -> Paper:
+    """The report as it is drawn; a part that is missing says so in its place."""
+
+    def told(key: str, **params: Any) -> str:
+        return _told(language, zone, key, **params)
+
+    kind = told(f"kind_{report.kind}")
+    heading = told("ordinal", kind=kind, number=report.ordinal) if report.ordinal is not None else kind
+    head = [told("compiled", at=report.compiled_at)]
+    if report.version is not None:
+        head.append(told("by_version", version=report.version, author=report.author))
+        head.append(
+            told("approved_line", by=report.approved_by) if report.approved_by else told("not_approved")
+        )
+    is_real = report.status == Status.ACTUAL
+    return Paper(
+        title=f"{heading} {report.number}", subtitle=report.title,
+        mark=None if is_real else f"{report.status.upper()} {told('drill_mark')}",
+        head=head, language=language, foot=f"{report.number} · {heading}",
+        sections=[
+            Section(part.title, list(part.lines) or [told("part_missing")]) for part in report.parts
+        ],
+    )  # fmt: skip
+
+
+def _told(language: str, zone: tzinfo, key: str, **params: Any) -> str:
+    return render(say(f"report.{key}", **params), language, zone)
 
 
 def _in_words(value: Any) -> Any:
@@ -147,8 +195,3 @@ def _in_words(value: Any) -> Any:
             return [_in_words(inner) for inner in value]
         case _:
             return value
-
-
-def _plain(text: str) -> str:
-    escaped = _MARKUP.sub(r"\\\1", " ".join(text.split()))
-    return _AT_THE_START.sub(lambda m: f"{m[1]}\\" if m[1].isdigit() else f"\\{m[1]}", escaped)

@@ -327,5 +327,7 @@ async def read_report(
     incident = await authority.seen(session, who, incident_id)
     compiled = await report.compile_report(session, incident, kind, at=now, language=language)
     if "text/markdown" in request.headers.get("accept", ""):
-        return Response(report.as_markdown(compiled, language), media_type="text/markdown; charset=utf-8")
+        zone = (await matrix.of(session, incident.plan_revision)).zone
+        document = report.as_markdown(compiled, language, zone)
+        return Response(document, media_type="text/markdown; charset=utf-8")
     return compiled

@@ -198,13 +198,15 @@ class ObligationState(StrEnum):
 
 
 class Obligation(Base):
-    """A duty with a due time: a status update, a review."""
+    """A duty with a due time: a status update, a report, a review."""
 
     __tablename__ = "obligations"
 
     id: Mapped[str] = mapped_column(String(26), primary_key=True)
     incident_id: Mapped[str] = mapped_column(ForeignKey("incidents.id"), index=True)
-    kind: Mapped[str] = mapped_column(String(16))  # update, review
+    kind: Mapped[str] = mapped_column(
+        String(16)
+    )  # update, review, first_report, written_report, follow_up_report, final_report
     round: Mapped[int]  # the first, second, … of its kind
     owner: Mapped[str] = mapped_column(String(63))  # a position
     owed_to: Mapped[list[str]] = mapped_column(default=list)  # positions; empty: the commander

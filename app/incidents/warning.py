@@ -1,5 +1,6 @@
-"""The warning state (ST-1): the conditions of a level are not quite met, no response has been started, and the event is tracked.
+"""The warning of an incident, its warning state (ST-1): near to what a level asks for, no response started, the event tracked.
 
+Warnings of indicators, before there is an incident, are `app.warnings`: the same idea, in the same colours of the levels.
 Tracked: whoever owes the updates of that level owes them from now on, in its cadence, as if it had been started.
 """
 

@@ -15,9 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import outbox
 from app.errors import NotFound
 from app.notify import chain
+from app.notify.channel import Asked
 from app.notify.tables import Delivery, DeliveryState, Notice, Round, RoundState
 from app.vault import Vault
-from app.wording import Wording, say
+from app.wording import Wording, render, say
 
 BY_LINK = "link"
 _PURPOSE = "acknowledge"
@@ -104,6 +105,18 @@ def mark_of(vault: Vault, delivery_id: str) -> str:
 def link(vault: Vault, base_url: str, delivery_id: str) -> str:
     """The address that lets whoever has the message answer it, and nothing else."""
     return f"{base_url.rstrip('/')}/a/{delivery_id}/{mark_of(vault, delivery_id)}"
+
+
+def asked(vault: Vault, delivery_id: str, code: str | None, language: str) -> Asked | None:
+    """How a message of the call with that code is answered without its link; of none, where it belongs to no call."""
+    if not code:
+        return None
+    return Asked(
+        code=code, button=f"{delivery_id}.{mark_of(vault, delivery_id)}",
+        cannot_label=render(say("notify.cannot_do_it"), language),
+        hint=render(say("notify.answer_by_code", code=code), language),
+        keys_hint=render(say("notify.answer_by_key"), language),
+    )  # fmt: skip
 
 
 async def card(session: AsyncSession, vault: Vault, delivery_id: str, mark: str) -> Card:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import select
@@ -10,9 +11,10 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import Refused
-from app.notify.channel import Attachment
+from app.notify.channel import Attachment, Message
 from app.notify.tables import AttachedFile
-from app.wording import say
+from app.typeset import pdf
+from app.wording import render, say
 
 MOST_BYTES: Final = 5_000_000
 """Of all files of a notice together: a third is added on the way, and many mail servers take ten million."""
@@ -20,7 +22,12 @@ CARRIED_BY: Final = frozenset({"mail"})
 """The channels that can hand over a file; for the others none is read."""
 
 
-async def keep(session: AsyncSession, files: Sequence[Attachment]) -> list[dict[str, str]]:
+# Papers drawn lately, by digest: the same report goes to many people.
+_DRAWN: Final[dict[str, bytes]] = {}
+_DRAWN_AT_MOST: Final = 8
+
+
+async def keep(session: AsyncSession, files: Sequence[Attachment]) -> list[dict[str, Any]]:
     """Keep the files and give what a notice says of them; the same bytes are kept once. `Refused` above `MOST_BYTES`."""
     size = sum(len(one.body) for one in files)
     if size > MOST_BYTES:
@@ -34,7 +41,9 @@ async def keep(session: AsyncSession, files: Sequence[Attachment]) -> list[dict[
         await session.execute(
             upsert(AttachedFile).values(digest=digest, body=one.body).on_conflict_do_nothing()
         )
-        named.append({"name": one.name, "media_type": one.media_type, "digest": digest})
+        named.append(
+            {"name": one.name, "media_type": one.media_type, "digest": digest, "is_paper": one.is_paper}
+        )
     return named
 
 
@@ -52,7 +61,33 @@ async def read(session: AsyncSession, notices: Iterable[Sequence[Mapping[str, An
 def joined(attached: Sequence[Mapping[str, Any]], bodies: Mapping[str, bytes]) -> tuple[Attachment, ...]:
     """What a notice says of its files, with their bytes."""
     return tuple(
-        Attachment(one["name"], one["media_type"], bodies[one["digest"]])
+        Attachment(one["name"], one["media_type"], bodies[one["digest"]], one.get("is_paper", False))
         for one in attached
         if one["digest"] in bodies
     )
+
+
+async def with_files_drawn(message: Message) -> Message:
+    """The message as it leaves, its papers as PDF. One that cannot be drawn keeps nothing back: the message says so and goes."""
+    leaving, text = [], message.text
+    for one in message.attachments:
+        if not one.is_paper:
+            leaving.append(one)
+            continue
+        try:
+            leaving.append(replace(one, body=await _drawn_once(one.body), is_paper=False))
+        except pdf.Undrawable as undrawable:
+            why = say("notify.not_attached", name=one.name, why=undrawable.wording)
+            text += "\n\n" + render(why, message.language)
+    return replace(message, attachments=tuple(leaving), text=text)
+
+
+async def _drawn_once(paper: bytes) -> bytes:
+    digest = hashlib.sha256(paper).hexdigest()
+    if (before := _DRAWN.get(digest)) is not None:
+        return before
+    made = await pdf.drawn(paper)
+    if len(_DRAWN) >= _DRAWN_AT_MOST:
+        _DRAWN.pop(next(iter(_DRAWN)), None)
+    _DRAWN[digest] = made
+    return made

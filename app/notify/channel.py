@@ -27,12 +27,14 @@ _BYTES: Final = {"utf-8": 1, "utf-16-be": 2, "utf-32-be": 4}
 class Attachment:
     """A file that goes with a message where the channel can carry one.
 
-    `media_type` may have parameters: `text/calendar; method=REQUEST; charset=utf-8`.
+    `media_type` may have parameters: `text/calendar; method=REQUEST; charset=utf-8`. With `is_paper` the body is a paper of
+    `app.typeset`, drawn as a PDF when the message leaves.
     """
 
     name: str  # as the receiver sees it: report.pdf
     media_type: str
     body: bytes = field(repr=False)
+    is_paper: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from app.notify import acknowledgement, opening
-from app.notify.channel import Asked, Attachment, Message
+from app.notify.channel import Attachment, Message
 from app.notify.languages import in_language
 from app.vault import Vault
-from app.wording import Wording, render, say
+from app.wording import Wording, render
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,5 @@ def compose(claimed: Claimed, *, vault: Vault, base_url: str, default_language: 
         subject=in_language(claimed.subject, language), text=in_language(claimed.text, language), language=language, link=link,
         link_label=render(label, language), key=claimed.delivery_id, sent_at=claimed.at, ref=claimed.ref, number=claimed.number,
         level=claimed.level, exercise=claimed.exercise, kind=claimed.kind, attachments=claimed.attachments,
-        asked=_asked(claimed, vault, language) if claimed.asks and claimed.code else None,
+        asked=acknowledgement.asked(vault, claimed.delivery_id, claimed.code if claimed.asks else None, language),
     )  # fmt: skip
-
-
-def _asked(claimed: Claimed, vault: Vault, language: str) -> Asked:
-    return Asked(
-        code=claimed.code or "",
-        button=f"{claimed.delivery_id}.{acknowledgement.mark_of(vault, claimed.delivery_id)}",
-        cannot_label=render(say("notify.cannot_do_it"), language),
-        hint=render(say("notify.answer_by_code", code=claimed.code), language),
-        keys_hint=render(say("notify.answer_by_key"), language),
-    )

@@ -186,6 +186,7 @@ async def send(
     if channel is None:
         return Outcome(Result.FAILED, reason=say("notify.no_channel", channel=claimed.channel))
     message = compose(claimed, vault=vault, base_url=base_url, default_language=default_language)
+    message = await attachments.with_files_drawn(message)
     try:
         receipt = await channel.send(claimed.address, message)
     except DeliveryError as error:

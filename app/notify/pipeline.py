@@ -135,7 +135,7 @@ async def write_notice(session: AsyncSession, news: News, *, at: datetime) -> No
 
 async def tell(
     session: AsyncSession, news: News, *, positions: Sequence[str], via: Sequence[str] = (), at: datetime,
-    asks: bool = False,
+    asks: bool = False, opens: str | None = None,
 ) -> Notice:  # fmt: skip
     """Tell whoever holds `positions`, once."""
     people = [
@@ -143,7 +143,7 @@ async def tell(
         for position in dict.fromkeys(positions)
         for who in await receivers.at_position(session, position, via=via, level=news.level, at=at)
     ]
-    return await tell_people(session, news, people=people, at=at, asks=asks)
+    return await tell_people(session, news, people=people, at=at, asks=asks, opens=opens)
 
 
 async def tell_people(

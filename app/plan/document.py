@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.incidents.document import CommandPost, Customers
+from app.incidents.document import CommandPost, Customers, Reporting
 from app.levels.document import Colour, IncidentType, Levels, LevelSpec, PlannedRisk, Risk, Storm
 from app.levels.indicator import ColourSpec, Indicator
 from app.levels.routing import Flapping, RoutingRule
@@ -153,6 +153,8 @@ class PlanDocument(Part):
     """What the risk register begins with (EP-3.1)."""
     types: dict[Slug, IncidentType]
     chains: dict[LevelNumber, Chain]
+    reports: dict[LevelNumber, Reporting] = Field(default_factory=dict)
+    """The written reports of each level; a level that is not named owes none (EP-5.1)."""
     command_posts: dict[Slug, CommandPost]
     pools: dict[Slug, Pool]
     playbooks: dict[Slug, Playbook]

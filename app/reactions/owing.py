@@ -4,6 +4,7 @@ from app import outbox
 from app.incidents import obligations, updates
 from app.incidents.tables import Obligation, ObligationState, StatusUpdate, TimelineEntry
 from app.reactions.context import Happened, is_open
+from app.wording import say
 
 
 async def owe_update(happened: Happened) -> None:
@@ -29,7 +30,7 @@ async def owe_review(happened: Happened) -> None:
     incident = await happened.incident()
     closing = await happened.session.get_one(TimelineEntry, (incident.id, happened.payload["seq"]))
     reason = closing.data.get("reason")
-    await obligations.settle_updates(happened.session, incident, waived_because=reason, at=happened.at)
+    await obligations.settle_at_close(happened.session, incident, waived_because=reason, at=happened.at)
     await obligations.owe_review(happened.session, incident, await happened.spec(incident), at=happened.at)
 
 
@@ -44,24 +45,31 @@ async def settle_review(happened: Happened) -> None:
 async def remind(happened: Happened) -> None:
     incident = await happened.incident()
     owed = await happened.session.get_one(Obligation, happened.payload["obligation_id"])
-    if is_open(incident) and owed.state == "owed":
-        await happened.tell(incident, "reminder", [owed.owner], due_at=owed.due_at)
+    if (is_open(incident) or owed.kind in obligations.AFTER_THE_CLOSE) and owed.state == "owed":
+        if owed.kind in obligations.REPORTS:
+            what = say(f"duty.{owed.kind}")
+            await happened.tell(incident, "report_reminder", [owed.owner], due_at=owed.due_at, report=what)
+        else:
+            await happened.tell(incident, "reminder", [owed.owner], due_at=owed.due_at)
 
 
 async def escalate_missed(happened: Happened) -> None:
     """A duty was missed: the next rung of the level's chain hears of it, further up each time it goes on."""
     incident = await happened.incident()
     owed = await happened.session.get_one(Obligation, happened.payload["obligation_id"])
-    if not (is_open(incident) or owed.kind == "review"):
+    if not (is_open(incident) or owed.kind in obligations.AFTER_THE_CLOSE):
         return
     if not await obligations.miss(happened.session, incident, owed, at=happened.at):
         return
     times = happened.payload["times"]
     hops = (await happened.chain(incident)).hops
     positions = [owed.owner, *hops[min(times, len(hops) - 1)].tell]
-    await happened.tell(incident, f"missed_{owed.kind}", list(dict.fromkeys(positions)), due_at=owed.due_at)
-    spec = await happened.spec(incident)
-    again = happened.at + (spec.targets.update_every if owed.kind == "update" else spec.targets.review_within)
+    notice = "missed_report" if owed.kind in obligations.REPORTS else f"missed_{owed.kind}"
+    what = say(f"duty.{owed.kind}")
+    await happened.tell(incident, notice, list(dict.fromkeys(positions)), due_at=owed.due_at, report=what)
+    targets = (await happened.spec(incident)).targets
+    after = targets.review_within if owed.kind in obligations.AFTER_THE_CLOSE else targets.update_every
+    again = happened.at + after
     payload = {**happened.payload, "times": times + 1}
     key = f"obligation:{owed.id}:due:{times + 1}"
     await outbox.arm(happened.session, "obligation.due", payload, ref=incident.id, key=key, due_at=again)

@@ -103,8 +103,7 @@ async def free_indicator(happened: Happened) -> None:
     warning = await course.of_incident(happened.session, happened.payload.get("incident_id", happened.ref))
     if warning is not None:
         said = {"indicator": warning.indicator}
-        ref = f"indicator:{warning.indicator}"
-        outbox.put(happened.session, "indicator.freed", said, ref=ref, at=happened.at)
+        outbox.put(happened.session, "indicator.freed", said, ref=warning.indicator, at=happened.at)
 
 
 async def warn_again(happened: Happened) -> None:
@@ -137,7 +136,8 @@ async def _tell(
 ) -> None:  # fmt: skip
     zone = plan.grading().zone
     subject, text = (localised(Wording(f"flow.{what}.{part}", words), zone) for part in ("subject", "text"))
+    page = f"/warnings/{happened.ref}" if happened.topic.startswith("warning.") else "/warnings"
     await pipeline.tell(
-        happened.session, News(ref=happened.ref, kind=what, level=level, subject=subject, text=text),
+        happened.session, News(ref=happened.ref, kind=what, level=level, subject=subject, text=text, page=page),
         positions=positions, at=happened.at, asks=asks,
     )  # fmt: skip

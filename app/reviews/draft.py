@@ -144,6 +144,14 @@ def what_went_wrong(computed: Mapping[str, Any], spec: LevelSpec) -> Iterator[Wr
     owed, sent = computed["updates"], computed["deliveries"]
     if owed["missed"]:
         yield Wrong(say("reviews.wrong.updates", **owed), say("reviews.mend.updates"), spec.update_owner)
+    reports = computed.get("communication", {}).get("reports", {})
+    if reports.get("missing"):
+        parts = [say(f"report.part_{name}") for name in reports["missing"]]
+        yield Wrong(
+            say("reviews.wrong.report", parts=parts),
+            say("reviews.mend.report", parts=parts),
+            spec.update_owner,
+        )
     if late := computed["tasks"]["late"]:
         yield Wrong(say("reviews.wrong.tasks", number=late), say("reviews.mend.tasks"), spec.update_owner)
     if sent["dead"]:

@@ -15,6 +15,8 @@ from pydantic import TypeAdapter
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.customers import feedback
+from app.customers.feedback import Figures
 from app.incidents import decisions, obligations, tasks, timeline
 from app.incidents.tables import (
     Decision,
@@ -28,6 +30,8 @@ from app.incidents.tables import (
 from app.levels import matrix
 from app.levels.document import Targets
 from app.notify.tables import Delivery, DeliveryState, Round
+from app.reviews import communication
+from app.reviews.communication import Called, Sent
 
 _DURATION: Final = TypeAdapter(timedelta)
 _TAKEN: Final = (DeliveryState.SENT, DeliveryState.ACKNOWLEDGED)
@@ -163,20 +167,44 @@ def shortages(asked: Iterable[Decision]) -> list[dict[str, Any]]:
     ]
 
 
+def said(counted: Figures) -> dict[str, Any]:
+    """What customers said of it, by kind, and how much of it was answered, and in time (EG-3)."""
+    names = ("received", "answered", "in_time", "dropped", "owed")
+    by_kind = {kind: {name: getattr(one, name) for name in names} for kind, one in counted.by_kind.items()}
+    together = {name: sum(one[name] for one in by_kind.values()) for name in names}
+    return {**together, "complaints": counted.complaints, "by_kind": by_kind}
+
+
+def sent_as_told(one: Delivery) -> Sent:
+    return Sent(one.channel, one.state, one.attempts, one.sent_at, one.round_id)
+
+
+def called_as_told(one: Round) -> Called:
+    return Called(one.id, one.state, one.lap, one.hop, one.started_at, one.ended_at)
+
+
 async def of_incident(session: AsyncSession, incident: Incident) -> dict[str, Any]:
     """All figures of an incident, as things stand."""
     levels = await matrix.of(session, incident.plan_revision)
     reached = moments(await timeline.entries(session, incident.id))
-    sent = await session.scalars(select(Delivery).where(Delivery.ref == incident.id).order_by(Delivery.id))
-    rounds = await session.scalars(select(Round).where(Round.ref == incident.id).order_by(Round.id))
+    query = select(Delivery).where(Delivery.ref == incident.id).order_by(Delivery.id)
+    sent = list(await session.scalars(query))
+    rounds = list(await session.scalars(select(Round).where(Round.ref == incident.id).order_by(Round.id)))
+    owed = updates(await obligations.of_incident(session, incident.id), closed_at=reached.close)
+    told = communication.evaluated(
+        [sent_as_told(one) for one in sent], [called_as_told(one) for one in rounds], updates=[owed],
+        reports=await communication.reports(session, incident, at=incident.closed_at or incident.detected_at),
+    )  # fmt: skip
     return {
         "level": incident.level,
         "times": times(reached, levels.levels[incident.level].targets, detected_at=incident.detected_at),
-        "updates": updates(await obligations.of_incident(session, incident.id), closed_at=reached.close),
+        "updates": owed,
         "tasks": tasks_on_time(await tasks.of_incident(session, incident.id)),
-        "deliveries": deliveries(list(sent)),
-        "chain": chain(list(rounds)),
+        "deliveries": deliveries(sent),
+        "communication": told.as_json(),
+        "chain": chain(rounds),
         "shortages": shortages(await decisions.of_incident(session, incident.id)),
+        "feedback": said(await feedback.figures(session, incident_id=incident.id, at=incident.detected_at)),
     }
 
 

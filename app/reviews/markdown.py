@@ -9,6 +9,7 @@ from typing import Any
 
 from app.incidents.tables import Incident
 from app.markup import block, inline
+from app.reviews import communication
 from app.reviews.figures import from_iso
 from app.reviews.tables import Improvement, Review
 from app.wording import Wording, render, say, spoken_span
@@ -86,6 +87,9 @@ def _warning(page: _Page, incident: Incident, figures: Mapping[str, Any]) -> Non
     _times(page, figures, ("acknowledge", "assess"))
     page.add(page.say("reviews.line.chain", **figures["chain"]))
     page.bullets(list(_deliveries(page, figures["deliveries"])))
+    if (told := figures.get("communication")) is not None:
+        page.heading(3, say("communication.title"))
+        page.bullets([render(one, page.language, page.zone) for one in communication.in_words(told)])
 
 
 def _handling(page: _Page, review: Review) -> None:
@@ -96,6 +100,11 @@ def _handling(page: _Page, review: Review) -> None:
         [
             page.say("reviews.line.updates", **review.figures["updates"]),
             page.say("reviews.line.tasks", **review.figures["tasks"]),
+            *(
+                [page.say("reviews.line.feedback", **said)]
+                if (said := review.figures.get("feedback"))
+                else []
+            ),
         ]
     )
 

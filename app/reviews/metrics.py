@@ -4,7 +4,7 @@ Only what really happened counts: exercises, tests and cancelled incidents are l
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from statistics import fmean, median
@@ -16,8 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.incidents.tables import Incident, Obligation, State, Status, TimelineEntry
 from app.levels import matrix
 from app.levels.document import Targets
-from app.reviews import figures
+from app.notify.tables import Delivery, Round
+from app.reviews import communication, figures
+from app.reviews.communication import Called, Communication, Reports, Sent
 from app.reviews.figures import Moments
+from app.reviews.tables import Review
 
 T = TypeVar("T")
 
@@ -43,6 +46,9 @@ class Past:
     reached: Moments
     targets: Targets
     updates: Mapping[str, int]
+    sent: Sequence[Sent] = ()
+    called: Sequence[Called] = ()
+    reports: Reports = field(default_factory=Reports)
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,7 @@ class Measured:
     times: Mapping[str, Measure]
     updates_owed: int
     updates_on_time: float | None
+    communication: Communication
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,7 @@ async def over(
     which = query.with_only_columns(Incident.id)
     entries = await _grouped(session, _entries(which), lambda entry: entry.incident_id)
     owed = await _grouped(session, _updates(which), lambda one: one.incident_id)
+    sent, called, papers = await _told(session, which)
     past = []
     for incident in incidents:
         levels = await matrix.of(session, incident.plan_revision)
@@ -88,7 +96,12 @@ async def over(
         updates = figures.updates(owed.get(incident.id, ()), closed_at=reached.close)
         group = "" if by is None else str(getattr(incident, by.value))
         targets = levels.levels[incident.level].targets
-        past.append(Past(group, incident.detected_at, reached, targets, updates))
+        past.append(
+            Past(
+                group, incident.detected_at, reached, targets, updates, sent.get(incident.id, ()),
+                called.get(incident.id, ()), papers.get(incident.id, Reports()),
+            )
+        )  # fmt: skip
     names = sorted({one.group for one in past}) if by is not None else []
     groups = {name: measured([one for one in past if one.group == name], at=at) for name in names}
     return Answer(measured(past, at=at), groups)
@@ -103,7 +116,11 @@ def measured(past: Sequence[Past], *, at: datetime) -> Measured:
         times={name: _measure(past, name, promise, at) for name, promise in MEASURED.items()},
         updates_owed=owed,
         updates_on_time=_share(on_time, owed),
-    )
+        communication=communication.evaluated(
+            [message for one in past for message in one.sent], [call for one in past for call in one.called],
+            updates=[one.updates for one in past], reports=communication.together(one.reports for one in past),
+        ),
+    )  # fmt: skip
 
 
 def _measure(past: Sequence[Past], name: str, promise: str, at: datetime) -> Measure:
@@ -130,6 +147,33 @@ def _measure(past: Sequence[Past], name: str, promise: str, at: datetime) -> Mea
 
 def _share(part: int, whole: int) -> float | None:
     return round(part / whole, 4) if whole else None
+
+
+async def _told(
+    session: AsyncSession, which: Select[str]
+) -> tuple[Mapping[str, list[Sent]], Mapping[str, list[Called]], Mapping[str, Reports]]:
+    """What was sent and called about these incidents, and how complete their reports were found at the close."""
+    ids = which.order_by(None)
+    sent: dict[str, list[Sent]] = {}
+    columns = (
+        Delivery.ref,
+        Delivery.channel,
+        Delivery.state,
+        Delivery.attempts,
+        Delivery.sent_at,
+        Delivery.round_id,
+    )
+    for ref, channel, state, attempts, sent_at, round_id in await session.execute(
+        select(*columns).where(Delivery.ref.in_(ids))
+    ):
+        sent.setdefault(ref, []).append(Sent(channel, state, attempts, sent_at, round_id))
+    called: dict[str, list[Called]] = {}
+    for one in await session.scalars(select(Round).where(Round.ref.in_(ids))):
+        called.setdefault(one.ref, []).append(figures.called_as_told(one))
+    reviews = await session.execute(
+        select(Review.incident_id, Review.figures).where(Review.incident_id.in_(ids))
+    )
+    return sent, called, {incident_id: communication.kept_reports(kept) for incident_id, kept in reviews}
 
 
 def _entries(which: Select[str]) -> Select[TimelineEntry]:

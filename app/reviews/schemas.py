@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from app.reviews.communication import ByChannel, Communication, Spans, share
 from app.reviews.improvements import ImprovementEvent, allowed
 from app.reviews.metrics import Answer, By, Measured
 from app.reviews.publishing import MOST_ITEMS, Edit, Item
@@ -116,18 +117,93 @@ class MeasureRead(BaseModel):
     """Share within the target of the incident's level; null while none has been reached or missed."""
 
 
+class SpansRead(BaseModel):
+    number: int
+    """Of how many; with few, a p90 says little."""
+    median: timedelta | None
+    p90: timedelta | None
+
+    @classmethod
+    def of(cls, spans: Spans) -> "SpansRead":
+        return cls(number=spans.number, median=_seconds(spans.median), p90=_seconds(spans.p90))
+
+
+class ChannelRead(BaseModel):
+    channel: str
+    tried: int
+    """Messages the far side took, or that failed for good."""
+    delivered: int
+    rate: float | None
+    """Share delivered of those tried; null while none was."""
+    first_try: int
+    """Delivered at the first attempt."""
+    first_try_share: float | None
+    answered: int
+    """Acknowledged by the message's own button or reply."""
+    to_acknowledge: SpansRead
+    """From sending to that answer."""
+
+    @classmethod
+    def of(cls, channel: str, one: ByChannel) -> "ChannelRead":
+        return cls(
+            channel=channel, tried=one.tried, delivered=one.delivered, rate=one.rate, first_try=one.first_try,
+            first_try_share=share(one.first_try, one.tried), answered=one.answered,
+            to_acknowledge=SpansRead.of(one.to_acknowledge),
+        )  # fmt: skip
+
+
+class ReportsRead(BaseModel):
+    number: int
+    """Final reports that were looked at: of closed incidents, as their reviews have it."""
+    complete: int
+    """With all seven parts."""
+    completeness: float | None
+    """Share of all parts that were there."""
+    missing: dict[str, int]
+    """How often each part was missing."""
+
+
+class CommunicationRead(BaseModel):
+    """How well people were reached and kept told (EP-5.1, EP-5.3); each share beside the counts it is made of."""
+
+    channels: list[ChannelRead]
+    calls: int
+    """Callings of a reporting chain."""
+    answered: int
+    answered_on_first_rung: int
+    to_acknowledge: SpansRead
+    """From the start of a calling to its answer, whichever way that came."""
+    updates_owed: int
+    updates_missed: int
+    reports: ReportsRead
+
+    @classmethod
+    def of(cls, told: Communication) -> "CommunicationRead":
+        seen = told.reports
+        return cls(
+            channels=[ChannelRead.of(name, one) for name, one in told.channels.items()], calls=told.calls,
+            answered=told.answered, answered_on_first_rung=told.first_rung, to_acknowledge=SpansRead.of(told.to_acknowledge),
+            updates_owed=told.updates["owed"], updates_missed=told.updates["missed"],
+            reports=ReportsRead(
+                number=seen.number, complete=seen.complete, completeness=share(seen.present, seen.parts),
+                missing=dict(seen.missing),
+            ),
+        )  # fmt: skip
+
+
 class MeasuredRead(BaseModel):
     incidents: int
     times: dict[str, MeasureRead]
     """From detection: `acknowledge` (its mean is the MTTA), `activate`, `first_task`, `restore`."""
     updates_owed: int
     updates_on_time: float | None
+    communication: CommunicationRead
 
     @classmethod
     def of(cls, measured: Measured) -> "MeasuredRead":
         return cls(
             incidents=measured.incidents, times=_times(measured), updates_owed=measured.updates_owed,
-            updates_on_time=measured.updates_on_time,
+            updates_on_time=measured.updates_on_time, communication=CommunicationRead.of(measured.communication),
         )  # fmt: skip
 
 
@@ -154,3 +230,7 @@ class MetricsRead(BaseModel):
 
 def _times(measured: Measured) -> dict[str, MeasureRead]:
     return {name: MeasureRead(**vars(measure)) for name, measure in measured.times.items()}
+
+
+def _seconds(number: float | None) -> timedelta | None:
+    return None if number is None else timedelta(seconds=number)

@@ -38,6 +38,8 @@ from app.playbooks.document import Step
 from app.reviews import improvements
 from app.reviews.tables import ImprovementState
 from app.settings import Settings
+from app.warnings import course
+from app.warnings.tables import WarningState
 from app.wording import catalogue, known, render, say
 
 _HEAD: Final = "<!-- Printed from the code by `make docs`; change it there. -->\n\n"
@@ -93,6 +95,7 @@ def _lifecycle() -> str:
         *_machine(
             "A revision of the plan", revisions.TRANSITIONS, RevisionState, revisions.RevisionEvent, RevisionState.DRAFT
         ),
+        *_machine("A warning", course.TRANSITIONS, WarningState, course.WarningEvent, WarningState.OPEN),
         *_machine(
             "An improvement item", improvements.TRANSITIONS, ImprovementState, improvements.ImprovementEvent,
             ImprovementState.OPEN,

@@ -20,11 +20,13 @@ from app.errors import Unavailable
 from app.incidents.tables import Incident, Status
 from app.intake.tables import Receipt, ReceiptState, Source
 from app.levels import matrix
+from app.levels.indicator import COLOURS
 from app.notify.channel import SELF
 from app.notify.tables import Delivery, DeliveryState, Notice, Round, RoundState
 from app.outbox import MessageState, OutboxMessage, Timer, TimerState
 from app.people import holders
 from app.playbooks.tables import StepRow, StepState
+from app.warnings.tables import EarlyWarning, IndicatorRow
 from app.watch import auditor, failing, self_test, silence
 from app.watch.guard import Guard
 from app.watch.self_test import Standing
@@ -99,6 +101,8 @@ def _open_breakers(breakers: Breakers) -> Metric:
 
 async def _families(session: AsyncSession, here: Parts, now: datetime) -> Any:
     yield await _incidents(session)
+    yield await _warnings(session)
+    yield await _indicators(session)
     yield await _time_to_acknowledge(session)
     yield await _deliveries(session)
     yield await _oldest_due(session, now)
@@ -148,6 +152,30 @@ async def _incidents(session: AsyncSession) -> Metric:
         query.group_by(Incident.level, Incident.state, Incident.status)
     ):
         family.add_metric([str(level), state, status], number)
+    return family
+
+
+async def _warnings(session: AsyncSession) -> Metric:
+    family = GaugeMetricFamily(
+        "muster_warnings",
+        "Warnings by their gravest colour and what became of them.",
+        labels=["colour", "state"],
+    )
+    query = select(EarlyWarning.gravest, EarlyWarning.state, func.count())
+    for level, state, number in await session.execute(
+        query.group_by(EarlyWarning.gravest, EarlyWarning.state)
+    ):
+        family.add_metric([COLOURS[level], state], number)
+    return family
+
+
+async def _indicators(session: AsyncSession) -> Metric:
+    """Those ever heard of, so that an alert can be made of one that is not here."""
+    family = GaugeMetricFamily(
+        "muster_indicator_silent", "1 while an indicator that should come does not.", labels=["indicator"]
+    )
+    for name, since in await session.execute(select(IndicatorRow.name, IndicatorRow.silent_since)):
+        family.add_metric([name], int(since is not None))
     return family
 
 

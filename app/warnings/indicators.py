@@ -114,7 +114,7 @@ async def look_for_silence(session: AsyncSession, *, at: datetime) -> list[str]:
         row.silent_since = row.heard_at
         await course.note_silence(session, row.name, since=row.heard_at, at=at)
         said = {"indicator": row.name, "since": row.heard_at.isoformat()}
-        outbox.put(session, "indicator.silent", said, ref=f"indicator:{row.name}", at=at)
+        outbox.put(session, "indicator.silent", said, ref=row.name, at=at)
         silent.append(row.name)
     return silent
 
@@ -219,7 +219,7 @@ async def _heard(session: AsyncSession, row: IndicatorRow, *, at: datetime) -> N
         since, row.silent_since = row.silent_since, None
         await course.note_heard(session, row.name, at=at)
         said = {"indicator": row.name, "since": since.isoformat()}
-        outbox.put(session, "indicator.heard", said, ref=f"indicator:{row.name}", at=at)
+        outbox.put(session, "indicator.heard", said, ref=row.name, at=at)
 
 
 async def _stand(
@@ -234,7 +234,8 @@ async def _stand(
         row.value, row.at = standing.value, standing.at
     if (due := colouring.wakes_at(spec, standing)) is not None:
         key = f"indicator:{row.name}:{due:%Y%m%dT%H%M%S%f}"
-        ref = f"indicator:{row.name}"
-        await outbox.arm(session, "indicator.wake", {"indicator": row.name}, ref=ref, key=key, due_at=due)
+        await outbox.arm(
+            session, "indicator.wake", {"indicator": row.name}, ref=row.name, key=key, due_at=due
+        )
     if before != row.level:
         await course.follow(session, row.name, spec, before=before, after=row.level, value=row.value, at=at)

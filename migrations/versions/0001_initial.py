@@ -844,6 +844,25 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_obligations_incident_id"), "obligations", ["incident_id"], unique=False)
     op.create_table(
+        "oral_reports",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("incident_id", sa.String(length=26), nullable=False),
+        sa.Column("told_by", sa.String(length=200), nullable=False),
+        sa.Column("told", sa.String(length=200), nullable=False),
+        sa.Column("position", sa.String(length=63), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("way", sa.String(length=16), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("counts", sa.Boolean(), nullable=False),
+        sa.Column("recorded_by", sa.String(length=200), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_oral_reports_incident_id_incidents")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_oral_reports")),
+    )
+    op.create_index(op.f("ix_oral_reports_incident_id"), "oral_reports", ["incident_id"], unique=False)
+    op.create_table(
         "party_requests",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("incident_id", sa.String(length=26), nullable=False),
@@ -922,6 +941,7 @@ def upgrade() -> None:
         sa.Column("first_seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("level_hint", sa.Integer(), nullable=True),
         sa.Column("facts_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("count", sa.Integer(), nullable=False),
         sa.Column("dwell", sa.Integer(), nullable=False),
@@ -1009,6 +1029,29 @@ def upgrade() -> None:
         postgresql_where=sa.text("state <> 'received'"),
         sqlite_where=sa.text("state <> 'received'"),
     )
+    op.create_table(
+        "reports",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("incident_id", sa.String(length=26), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("ordinal", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("language", sa.String(length=8), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("approved_by", sa.String(length=200), nullable=True),
+        sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("rejected_because", sa.Text(), nullable=True),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_reports_incident_id_incidents")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reports")),
+        sa.UniqueConstraint(
+            "incident_id", "kind", "ordinal", name=op.f("uq_reports_incident_id_kind_ordinal")
+        ),
+    )
+    op.create_index(op.f("ix_reports_incident_id"), "reports", ["incident_id"], unique=False)
     op.create_table(
         "reviews",
         sa.Column("incident_id", sa.String(length=26), nullable=False),
@@ -1507,6 +1550,44 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_party_answers_request_id"), "party_answers", ["request_id"], unique=False)
     op.create_table(
+        "report_recipients",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("report_id", sa.String(length=26), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("position", sa.String(length=63), nullable=False),
+        sa.Column("whom", sa.String(length=16), nullable=False),
+        sa.Column("notice_id", sa.String(length=26), nullable=True),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("withheld", JSON, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["notice_id"], ["notices.id"], name=op.f("fk_report_recipients_notice_id_notices")
+        ),
+        sa.ForeignKeyConstraint(
+            ["report_id"], ["reports.id"], name=op.f("fk_report_recipients_report_id_reports")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_report_recipients")),
+        sa.UniqueConstraint(
+            "report_id", "version", "position", name=op.f("uq_report_recipients_report_id_version_position")
+        ),
+    )
+    op.create_table(
+        "report_versions",
+        sa.Column("report_id", sa.String(length=26), nullable=False),
+        sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("title", sa.String(length=500), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("author", sa.String(length=200), nullable=False),
+        sa.Column("author_key", sa.String(length=16), nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.Column("parts", JSON, nullable=False),
+        sa.Column("approved_by", sa.String(length=200), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["report_id"], ["reports.id"], name=op.f("fk_report_versions_report_id_reports")
+        ),
+        sa.PrimaryKeyConstraint("report_id", "version", name=op.f("pk_report_versions")),
+    )
+    op.create_table(
         "reservation_lines",
         sa.Column("reservation_id", sa.String(length=26), nullable=False),
         sa.Column("unit_id", sa.String(length=26), nullable=False),
@@ -1726,6 +1807,8 @@ def downgrade() -> None:
         sqlite_where=sa.text("held = 1"),
     )
     op.drop_table("reservation_lines")
+    op.drop_table("report_versions")
+    op.drop_table("report_recipients")
     op.drop_index(op.f("ix_party_answers_request_id"), table_name="party_answers")
     op.drop_table("party_answers")
     op.drop_index(op.f("ix_movements_unit_id"), table_name="movements")
@@ -1816,6 +1899,8 @@ def downgrade() -> None:
     op.drop_table("rounds")
     op.drop_table("risk_changes")
     op.drop_table("reviews")
+    op.drop_index(op.f("ix_reports_incident_id"), table_name="reports")
+    op.drop_table("reports")
     op.drop_index(
         "uq_replenishments_running",
         table_name="replenishments",
@@ -1861,6 +1946,8 @@ def downgrade() -> None:
     )
     op.drop_index(op.f("ix_party_requests_incident_id"), table_name="party_requests")
     op.drop_table("party_requests")
+    op.drop_index(op.f("ix_oral_reports_incident_id"), table_name="oral_reports")
+    op.drop_table("oral_reports")
     op.drop_index(op.f("ix_obligations_incident_id"), table_name="obligations")
     op.drop_table("obligations")
     op.drop_index(op.f("ix_meetings_incident_id"), table_name="meetings")

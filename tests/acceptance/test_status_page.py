@@ -1,13 +1,23 @@
 """What the public is shown: without a sign-in, cacheable, in its language, and nothing of the inside (EP-7.1.2, OM-2)."""
 
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.customers.serving import AT_ONCE
-from tests.world import World
+from tests.databases import Kind
+from tests.world import World, a_world
 
 SECRET = "ORCHID"  # stands in the title, the facts and every note: whatever of the inside came out would bring it along
+
+
+@pytest.fixture
+async def world(fresh_database: Callable[[Kind], str], tmp_path: Path) -> AsyncIterator[World]:
+    """On the embedded database; what the board reads is read on both in `tests/rooms/test_announcements.py`."""
+    async with a_world(fresh_database("sqlite"), tmp_path) as made:
+        yield made
 
 
 async def an_outage_told_to_customers(world: World, **more: Any) -> Any:
@@ -67,6 +77,8 @@ async def test_anybody_reads_it_in_their_language_and_whoever_has_a_copy_is_told
 async def test_nothing_of_the_inside_is_ever_shown_and_of_a_drill_nothing_at_all(world: World) -> None:
     inside = await an_outage_told_to_customers(world)
     await an_outage_told_to_customers(world, exercise=True, title=f"DRILL {SECRET}")
+    numbered = {"text": {"zh": f"{inside['number']}：处理中", "en": "Sorry"}}
+    await world.post(f"/incidents/{inside['id']}/announcements", numbered, expect=409)
     drafted = await world.post(
         f"/incidents/{inside['id']}/announcements", {"text": {"zh": SECRET, "en": SECRET}}
     )

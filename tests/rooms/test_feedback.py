@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from app.incidents import record
+from app.reviews import figures
 from tests.world import World
 
 
@@ -91,6 +93,15 @@ async def test_it_is_counted_by_kind_for_the_review_and_over_a_time(world: World
     assert [by_kind["complaint"][name] for name in numbers] == [2, 1, 1, 1, 0, 0]
     assert [by_kind["technical_fault"][name] for name in numbers] == [1, 1, 0, 0, 0, 0]
     assert [by_kind["unsorted"][name] for name in numbers] == [1, 0, 0, 0, 1, 1]
+    async with world.parts.db.reading() as session:
+        reviewed = (await figures.of_incident(session, await record.found(session, incident)))["feedback"]
+    assert [reviewed[name] for name in ("received", "answered", "in_time", "owed", "complaints")] == [
+        4,
+        2,
+        1,
+        1,
+        2,
+    ]
     everything = await world.get("/feedback-figures?from=2026-11-22T00:00:00Z&to=2026-11-23T00:00:00Z")
     assert "praise" in [one["kind"] for one in everything["items"]]
     assert (await world.get("/feedback-figures?to=2026-11-22T00:00:00Z"))["items"] == []

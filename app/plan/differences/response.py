@@ -32,7 +32,9 @@ def _level(notes: Notes, place: Place, old: LevelSpec, new: LevelSpec) -> None:
     for name in type(old.told_within).model_fields:
         was, now = (getattr(spec.told_within, name) for spec in (old, new))
         notes.span(place, f"diff.told_within.{name}", f"told_within.{name}", was, now)
-    notes.span(place, "diff.answer_holds", "answer_holds", old.answer_holds, new.answer_holds)
+    if old.answer_holds != new.answer_holds:
+        was, now = (spec.answer_holds or spec.targets.update_every for spec in (old, new))
+        notes.span(place, "diff.answer_holds", "answer_holds", was, now)
     notes.span(
         place,
         "diff.remind_before",
@@ -51,6 +53,10 @@ def _level(notes: Notes, place: Place, old: LevelSpec, new: LevelSpec) -> None:
     notes.value(
         place, "diff.update_owner", "update_owner", old.update_owner, new.update_owner, tell=notes.position
     )
+    for name in [one for one in new.update_to if one not in old.update_to]:
+        notes.note(place, "diff.update_to_added", "update_to", position=notes.position(name))
+    for name in [one for one in old.update_to if one not in new.update_to]:
+        notes.note(place, "diff.update_to_gone", "update_to", weakens=True, position=notes.position(name))
     notes.value(
         place, "diff.declared_by", "declared_by", old.declared_by, new.declared_by,
         tell=lambda layer: say(f"diff.layer.{layer}"),

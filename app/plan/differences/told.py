@@ -168,7 +168,7 @@ def _training(notes: Notes) -> None:
 
 
 _WHERE: Final[Mapping[str, Group]] = {
-    "levels": Group.LEVEL, "chains": Group.LEVEL, "types": Group.TYPE, "command_posts": Group.COMMAND_POST,
+    "levels": Group.LEVEL, "chains": Group.LEVEL, "reports": Group.LEVEL, "types": Group.TYPE, "command_posts": Group.COMMAND_POST,
     "pools": Group.POOL, "playbooks": Group.PLAYBOOK,
 }  # fmt: skip
 

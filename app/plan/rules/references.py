@@ -178,6 +178,19 @@ def _departments_named(plan: PlanDocument) -> Iterator[Named]:
     for index, rule in enumerate(plan.monitoring.routing if plan.monitoring else ()):
         if rule.department is not None:
             yield f"monitoring.routing.{index}.department", rule.department, "EP-4.2.1"
+    yield from _reported_departments(plan)
+
+
+def _reported_departments(plan: PlanDocument) -> Iterator[Named]:
+    for number, one in plan.reports.items():
+        yield from _each(f"reports.{number}.departments", one.departments, "EP-5.2")
+
+
+def _reported_positions(plan: PlanDocument) -> Iterator[Named]:
+    for number, one in plan.reports.items():
+        yield f"reports.{number}.owner", one.owner, "EP-5.1"
+        for whom in ("superiors", "partners", "regulators", "approved_by"):
+            yield from _each(f"reports.{number}.{whom}", getattr(one, whom), "EP-5.2")
 
 
 def _command_posts_named(plan: PlanDocument) -> Iterator[Named]:
@@ -214,11 +227,12 @@ def _positions_named(plan: PlanDocument) -> Iterator[Named]:
             yield f"organisation.departments.{name}.head", department.head, "EP-2.2"
     for number, level in plan.levels.items():
         yield f"levels.{number}.update_owner", level.update_owner, "EP-5.3"
-        yield from ((f"levels.{number}.update_to", one, "EP-5.3") for one in level.update_to)
+        yield from _each(f"levels.{number}.update_to", level.update_to, "EP-5.3")
     for number, chain in plan.chains.items():
         for index, hop in enumerate(chain.hops):
             named = _each(f"chains.{number}.hops.{index}.tell", hop.tell, "EP-5.2")
             yield from (one for one in named if one[1] != DEPARTMENT_HEAD)
+    yield from _reported_positions(plan)
     for name, post in plan.command_posts.items():
         for role, filled in post.roles.items():
             yield from _each(f"command_posts.{name}.roles.{role}.filled_by", filled.filled_by, "EP-2.5")
