@@ -360,7 +360,7 @@ async def set_the_scene(world: World) -> Scene:
             "pool_id": pools[0]["id"], "reservation_id": held["id"],
             "revision_id": plan["revision"]["id"], "key": "none", "improvement_id": "none", "key_id": str(key),
             "parked_id": "1", "alias": "ivr", "name": "standby", "replenishment_id": "none",
-            "report_id": report["id"], "version": "1",
+            "report_id": report["id"], "version": "1", "form": "md",
             "due_id": "none", "drill_id": drill["id"], "year": "2026",
             "position": "duty_lead", "lead_id": lead, "override_id": override["id"],
             "party_id": "carrier", "request_id": request["id"], "meeting_id": meeting["id"],
