@@ -26,6 +26,8 @@ LABEL org.opencontainers.image.title="Muster" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 # Reports are drawn as PDF; without a font for Chinese the service says so instead of drawing boxes.
+# The version is that of the Debian release of the base image.
+# hadolint ignore=DL3008
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends fonts-wqy-zenhei >/dev/null && rm -rf /var/lib/apt/lists/*
 RUN groupadd --gid 10001 muster \
     && useradd --uid 10001 --gid muster --no-create-home --home-dir /data --shell /usr/sbin/nologin muster \

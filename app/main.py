@@ -23,6 +23,7 @@ from app.clock import Clock, DatabaseClock, SystemClock, keep_in_step
 from app.console.communication import router as communication_pages
 from app.console.customers import router as customer_pages
 from app.console.drilling import router as drill_pages
+from app.console.maintaining import router as maintenance_pages
 from app.console.meeting import router as meeting_pages
 from app.console.outside import router as party_pages
 from app.console.planning import router as plan_pages
@@ -47,8 +48,10 @@ from app.hints import KEEP_EVERY, Hints
 from app.incidents.routes import router as incident_routes
 from app.intake.certified import Certified
 from app.intake.lane import StraightLane
+from app.intake.preview_routes import router as preview_routes
 from app.intake.receiving import router as receiving_routes
 from app.intake.routes import router as intake_routes
+from app.intake.window_routes import router as window_routes
 from app.levels.routes import router as level_routes
 from app.meetings.routes import router as meeting_routes
 from app.notify.callbacks.routes import router as callback_routes
@@ -94,10 +97,10 @@ ROUTERS: Sequence[APIRouter] = (
     receiving_routes, incident_routes, of_incident_routes, playbook_routes, notify_routes, callback_routes, resource_routes,
     report_routes, review_routes, risk_routes, warning_routes, level_routes, plan_routes, plan_change_routes, simulation_routes,
     people_routes, roster_routes, readiness_routes, customer_routes, status_page, customer_pages,
-    party_routes, party_pages, meeting_routes, meeting_pages,
-    intake_routes, access_routes, parked_routes, watch_routes, holding_routes, stream_routes, vital_routes, problem_routes,
-    console_routes, reaching_pages, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages, risk_pages, report_pages,
-    warning_pages, communication_pages, simulation_pages,
+    party_routes, party_pages, meeting_routes, meeting_pages, intake_routes, window_routes, preview_routes,
+    access_routes, parked_routes, watch_routes, holding_routes, stream_routes, vital_routes, problem_routes,
+    console_routes, reaching_pages, watch_pages, plan_pages, roster_pages, drill_pages, pool_pages, risk_pages, warning_pages,
+    communication_pages, maintenance_pages, report_pages, simulation_pages,
 )  # fmt: skip
 
 _ALL: Final = APIRouter()  # what they come to is worked out once, not for each app of a process

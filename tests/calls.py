@@ -155,6 +155,13 @@ class Scene:
             ("POST", "/api/v1/sources"): {"slug": "other", "kind": "generic", "name": "Other"},
             ("PATCH", "/api/v1/sources/{slug}"): {"expect_every": "15m"},
             ("POST", "/api/v1/sources/{slug}/try"): ALERT,
+            ("POST", "/api/v1/maintenance"): {
+                "title": "New switches",
+                "reason": "Planned",
+                "ends_at": "2026-12-24T01:00:00Z",
+                "sources": ["prom"],
+            },
+            ("POST", "/api/v1/maintenance/{window_id}/transitions"): {"event": "end", "reason": "Done"},
             ("POST", "/intake/{slug}"): ALERT,
             ("PUT", "/intake/{slug}"): ALERT,
             ("POST", "/v2/enqueue"): event,
@@ -242,6 +249,7 @@ class Scene:
                 "until": "2026-11-23T19:00:00Z",
             },
             ("POST", "/api/v1/plan/check"): plan,
+            ("POST", "/api/v1/plan/preview"): plan,
             ("POST", "/api/v1/simulations"): (SCENARIO, "application/yaml"),
             ("POST", "/api/v1/plan/revisions"): plan,
             ("POST", "/api/v1/plan/revisions/{revision_id}/transitions"): {"event": "submit"},
@@ -343,6 +351,9 @@ async def set_the_scene(world: World) -> Scene:
     risk = await world.get("/risks/core_system_fails")
     assessment = await world.post("/assessments", {"risk": risk["id"], **SCORED_BY})
     drill = await world.post("/drills", DRILL)
+    window = await world.post("/maintenance", {
+        "title": "New switches", "reason": "Planned", "ends_at": "2026-11-23T19:00:00Z", "labels": {"rack": "7"},
+    })  # fmt: skip
     report = await world.post(f"/incidents/{busy}/reports", {"kind": "first"}, role="management")
     await world.post("/indicators", {"name": "satisfaction", "value": 84})
     warning = (await world.get("/warnings"))["items"][0]["id"]
@@ -360,8 +371,8 @@ async def set_the_scene(world: World) -> Scene:
             "pool_id": pools[0]["id"], "reservation_id": held["id"],
             "revision_id": plan["revision"]["id"], "key": "none", "improvement_id": "none", "key_id": str(key),
             "parked_id": "1", "alias": "ivr", "name": "standby", "replenishment_id": "none",
+            "due_id": "none", "drill_id": drill["id"], "window_id": window["id"], "year": "2026",
             "report_id": report["id"], "version": "1", "form": "md",
-            "due_id": "none", "drill_id": drill["id"], "year": "2026",
             "position": "duty_lead", "lead_id": lead, "override_id": override["id"],
             "party_id": "carrier", "request_id": request["id"], "meeting_id": meeting["id"],
             "message_id": opened.split("/")[-2], "page_mark": opened.split("/")[-1],

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final
@@ -9,10 +10,13 @@ from typing import Annotated, Final
 import typer
 
 from app.access.parts import Parts
-from app.commands.answering import Json, answer, do, shaped
-from app.intake import enrolment
+from app.commands.answering import Json, answer, do, fail, shaped
+from app.intake import enrolment, preview
+from app.intake.preview_schemas import PreviewRead
 from app.intake.schemas import EnrolSource
 from app.outgoing import LOCAL, CallFailed, Outgoing
+from app.plan import revisions
+from app.wording import negotiate
 
 _TRY_AGAIN: Final = 75  # EX_TEMPFAIL: the mail server keeps the mail and comes again
 _KEPT: Final = frozenset({400, 413})  # nothing would be different the next time
@@ -42,6 +46,40 @@ def create_source(
 
     shown = do(work)
     answer({"slug": asked.slug, "key": shown}, as_json, shown)
+
+
+@commands.command("preview")
+def preview_rules(
+    file: Annotated[Path, typer.Argument(help="A plan file.")] = Path("playbooks.yaml"),
+    last: Annotated[int, typer.Option(min=1, max=preview.MOST, help="So many signals.")] = preview.USUAL,
+    as_json: Json = False,
+    lang: Annotated[str, typer.Option(help="zh-Hans, zh-Hant or en.")] = "en",
+) -> None:
+    """What the routing rules of a plan file would have made of the last stored signals, beside the plan in force."""
+    try:
+        text = file.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"{file}: {error}")
+    language = negotiate(lang, "en")
+
+    async def work(parts: Parts) -> PreviewRead:
+        document = revisions.sound(text, file.name).document
+        async with parts.db.reading() as session:
+            return PreviewRead.of(await preview.through(session, document.grading(), last=last), language)
+
+    found = do(work, as_json=as_json)
+    answer(found.model_dump(mode="json"), as_json, "\n".join(_written(found)))
+
+
+def _written(found: PreviewRead) -> Iterator[str]:
+    yield f"{found.signals} signals"
+    for title, numbers in (("in force", found.incidents_were), ("this file", found.incidents_now)):
+        yield f"{title:9} " + "  ".join(f"level {level}: {number}" for level, number in numbers.items())
+    for one in found.otherwise:
+        yield f"{one.received_at:%Y-%m-%d %H:%M:%S} UTC  {one.source}  {one.title}"
+        yield from (f"    {said}" for said in one.differences)
+    if found.left_out:
+        yield f"{found.left_out} more go otherwise"
 
 
 @commands.command("mail")

@@ -13,8 +13,8 @@ from app.console import warning
 from app.console.pages import may
 from app.incidents import authority, record
 from app.incidents.tables import Incident, Obligation, ObligationState, State
-from app.intake import inbox
-from app.intake.tables import Receipt, ReceiptState, Source
+from app.intake import inbox, windows
+from app.intake.tables import MaintenanceWindow, Receipt, ReceiptState, Source
 from app.levels import matrix
 from app.levels.document import Levels
 from app.notify.tables import Round, RoundState
@@ -58,13 +58,16 @@ class Board:
     warnings: Sequence[EarlyWarning]
     near: Sequence[Incident]  # in the warning state
     owners: Mapping[str, Any]  # titles of the positions that owe an update, by slug
+    maintenance: Sequence[
+        tuple[MaintenanceWindow, datetime, int]
+    ]  # what holds now: until when, how many problems
 
     @property
     def nobody_reached(self) -> Sequence[Line]:
         return [line for line in self.lines if line.reached is False]
 
 
-async def of(session: AsyncSession, who: Principal) -> Board:
+async def of(session: AsyncSession, who: Principal, now: datetime) -> Board:
     """The board as `who` may see it."""
     query = authority.visible_to(who, record.search(open_=True))
     found = list(await session.scalars(query.order_by(Incident.level, Incident.detected_at).limit(_MOST + 1)))
@@ -84,6 +87,7 @@ async def of(session: AsyncSession, who: Principal) -> Board:
         unread_count=await _unread_count(session) if oversees else 0,
         silent=await _silent(session) if oversees else None,
         warnings=warnings, near=near,
+        maintenance=await _maintenance(session, now) if may(who, "GET", "/maintenance") else [],
         parked=await _parked(session) if may(who, "GET", "/api/v1/parked") else None,
     )  # fmt: skip
 
@@ -114,6 +118,12 @@ async def _lines(session: AsyncSession, incidents: Sequence[Incident]) -> list[L
     for one in await session.scalars(query.where(Obligation.kind == "update").order_by(Obligation.due_at)):
         owed.setdefault(one.incident_id, one)
     return [Line(incident, owed.get(incident.id), told.get(incident.id)) for incident in incidents]
+
+
+async def _maintenance(session: AsyncSession, now: datetime) -> list[tuple[MaintenanceWindow, datetime, int]]:
+    holding = [(one, windows.holds_now(one, now)) for one in await windows.holding(session, at=now)]
+    numbers = await windows.numbers_held(session, [one for one, _ in holding])
+    return [(one, time[1], numbers[one.id]) for one, time in holding if time is not None]
 
 
 async def _unread(session: AsyncSession) -> list[tuple[Receipt, str]]:

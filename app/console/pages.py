@@ -52,6 +52,7 @@ _DONE: Final = frozenset(
         "review_published",
         "retried",
         "mapping",
+        "window",
         "checked_in",
         "absence_asked",
         "swap_offered",

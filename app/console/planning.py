@@ -14,6 +14,8 @@ from app.console.forms import posted, shaped
 from app.console.pages import draw, go, in_local_time, language_of
 from app.console.routes import incident_page
 from app.incidents import record
+from app.intake import preview
+from app.intake.preview_schemas import PreviewRead
 from app.plan import due, following, replay, revisions
 from app.plan.differences.notes import Difference, Group
 from app.plan.differences.told import told
@@ -43,6 +45,17 @@ async def show_plan(request: Request, session: Session) -> Response:
 @router.api_route("/plan/revisions/{revision_id}", methods=_READING)
 async def show_revision(revision_id: Id, request: Request, session: Session) -> Response:
     return await _page(request, session, revision_id)
+
+
+@router.api_route("/plan/revisions/{revision_id}/preview", methods=_READING)
+async def show_preview(revision_id: Id, request: Request, session: Session) -> Response:
+    """The last stored signals through the routing rules of this revision, beside the plan in force."""
+    await in_local_time(request, session)
+    revision = await revisions.found(session, revision_id)
+    document = await revisions.document_of(session, revision.id)
+    found = await preview.through(session, document.grading(), last=preview.USUAL)
+    shown = PreviewRead.of(found, language_of(request))
+    return draw(request, "preview.html", revision=revision, preview=shown, levels=document.grading())
 
 
 @router.post("/plan/revisions/{revision_id}/transitions")

@@ -1,4 +1,8 @@
-"""Somebody's own page: how they are reached, which way is tried first and when, and a test of each way."""
+"""How people are reached, and what they answered.
+
+Somebody's own page, with which way is tried first and when and a test of each; and the list of answers, those that came to nothing
+included.
+"""
 
 from typing import Annotated, Any, Final
 
@@ -6,10 +10,13 @@ from fastapi import APIRouter, Path, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.edge import Edge, Here, Now, Session, Who
+from app.access.paging import Paging, paged
 from app.console.forms import Form, posted, shaped
 from app.console.pages import draw, go, in_local_time
 from app.errors import WrongShape
-from app.notify import delivery_log, trying
+from app.incidents import record
+from app.notify import answers, delivery_log, trying
+from app.notify.tables import Answer, AnswerState
 from app.people import contact_points, organisation
 from app.people.discretion import must_be_theirs
 from app.people.organisation import Said
@@ -25,6 +32,26 @@ Id = Annotated[str, Path(max_length=64)]
 @router.api_route("/people/{person_id}", methods=["GET", "HEAD"])
 async def show_person(person_id: Id, request: Request, session: Session) -> Response:
     return await _page(request, session, person_id)
+
+
+@router.api_route("/answers", methods=["GET", "HEAD"])
+async def show_answers(
+    request: Request, session: Session, part: Paging, state: AnswerState | None = None
+) -> Response:
+    """What people answered, newest first."""
+    found, cursor = await paged(session, answers.listing(state=state), Answer.id, part)
+    about = await record.by_id(session, {one.ref for one in found if one.ref})
+    numbers = {name: incident.number for name, incident in about.items()}
+    await in_local_time(request, session)
+    return draw(
+        request,
+        "answers.html",
+        items=found,
+        numbers=numbers,
+        next=cursor,
+        state=state,
+        states=list(AnswerState),
+    )
 
 
 @router.post("/people/{person_id}/reaching")

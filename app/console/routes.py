@@ -192,7 +192,7 @@ async def _board_page(request: Request, session: AsyncSession, who: Principal) -
     return draw(
         request,
         "board.html",
-        board=await board.of(session, who),
+        board=await board.of(session, who, request.state.now),
         review_is_owed=board.review_is_owed,
         colours=COLOURS,
     )

@@ -18,6 +18,10 @@ from app.plan import revisions
 from app.wording import say
 
 
+class NamesIncident(Refused, slug="announcement-names-the-incident"):
+    """The words hold the number of the incident, which nobody outside is told; take it out."""
+
+
 async def begin(
     session: AsyncSession, incident_id: str, words: Words, *, audience: str, chosen: Sequence[str], by: Principal,
     at: datetime,
@@ -26,6 +30,7 @@ async def begin(
     incident = await record.locked(session, incident_id)
     if incident.state == State.CANCELLED:
         raise Refused(say("incidents.over"), state=incident.state)
+    _refuse_number(incident, words)
     drafted = announcements.draft(
         session, incident, audience=audience, text=words.text, title=words.title, stage=words.stage,
         outlets=await outlets.chosen(session, chosen), step=None, by=by, at=at,
@@ -40,6 +45,7 @@ async def revise(
 ) -> Announcement:  # fmt: skip
     """Write another version: an edit of what nobody has seen, or what follows on what was told."""
     incident, announcement = await announcements.locked(session, announcement_id)
+    _refuse_number(incident, words)
     picked = await outlets.chosen(session, chosen) if chosen is not None else None
     await announcements.revise(
         session, incident, announcement, words, by=by, at=at, outlets=picked, version=version
@@ -84,6 +90,13 @@ def every(who: Principal, *, state: str | None = None) -> Select[Any]:
     ids = authority.visible_to(who, select(Incident.id))
     query = select(Announcement).where(Announcement.incident_id.in_(ids))
     return query if state is None else query.where(Announcement.state == state)
+
+
+def _refuse_number(incident: Incident, words: Words) -> None:
+    """The number is for us; outside it says how many incidents there are."""
+    said = [str(text) for part in (words.title, words.text) for text in part.values()]
+    if any(incident.number in text for text in said):
+        raise NamesIncident(say("customers.names_incident", number=incident.number))
 
 
 async def _plan(session: AsyncSession, incident: Incident) -> Customers | None:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Response
 from app.access.edge import Edge, Here, IfMatch, Now, Session, Who, problems
 from app.access.paging import Page, Paging, paged
 from app.customers import announcing, feedback, outlets
+from app.customers.announcing import NamesIncident
 from app.customers.feedback import IllegalFeedbackEvent
 from app.customers.outlets import OutletTaken
 from app.customers.schemas import (
@@ -39,7 +40,9 @@ async def read_words(incident_id: str, session: Session, who: Who, stage: Stage 
     return WordsRead.model_validate(await announcing.words_for(session, incident, stage))
 
 
-@router.post("/incidents/{incident_id}/announcements", status_code=201, responses=problems(NotFound, Refused))
+@router.post(
+    "/incidents/{incident_id}/announcements", status_code=201, responses=problems(NotFound, Refused, NamesIncident)
+)  # fmt: skip
 async def draft_announcement(
     incident_id: str, asked: DraftAnnouncement, session: Session, who: Who, now: Now, response: Response
 ) -> AnnouncementRead:
@@ -75,7 +78,7 @@ async def read_announcement(
 
 @router.post(
     "/announcements/{announcement_id}/versions", status_code=201,
-    responses=problems(NotFound, IllegalAnnouncementEvent, AskedOfThePlan, Stale),
+    responses=problems(NotFound, IllegalAnnouncementEvent, AskedOfThePlan, NamesIncident, Stale),
 )  # fmt: skip
 async def revise_announcement(
     announcement_id: str, asked: ReviseAnnouncement, session: Session, who: Who, now: Now, version: IfMatch,

@@ -49,7 +49,12 @@ async def incident_for(
     """
     # By their index, and few: a storm is looked for with each new problem, so it must cost little.
     query = select(
-        Incident.id, Incident.level, Incident.state, Incident.signals, Incident.acknowledged_at
+        Incident.id,
+        Incident.level,
+        Incident.state,
+        Incident.signals,
+        Incident.acknowledged_at,
+        Incident.group_key,
     ).where(
         Incident.source == place.source,
         Incident.type == place.type,
@@ -58,7 +63,8 @@ async def incident_for(
     )
     lately = (await session.execute(query)).all()
     still_open = [one for one in lately if one.state not in OVER]
-    known = any(one.signals > 1 for one in lately)
+    # What a routing rule grouped stands for several too, and is no storm for that.
+    known = any(one.signals > 1 and one.group_key is None for one in lately)
     if not still_open or not (known or len(lately) >= limits.after):
         return None
     chosen = min(
@@ -68,6 +74,7 @@ async def incident_for(
     if found.state in OVER:
         # Who held its lock has ended it, or merged it into the one that is seen now.
         return await incident_for(session, place, limits, at=at)
+    found.group_key = None  # from now on it takes in by source and type
     # What a person has begun to deal with is left alone, and needs no lock to be seen.
     others = sorted(one.id for one in still_open if one.id != chosen and one.state == State.DETECTED)
     if others:

@@ -241,6 +241,13 @@ def of_ref(ref: str) -> str | None:
     return ref.removeprefix(_REF) if ref.startswith(_REF) else None
 
 
+async def rung_of(session: AsyncSession, request: PartyRequest, delivery_id: str) -> int:
+    """The rank of the contact a message went to; the last told where that contact is no more."""
+    told = await session.get_one(Delivery, delivery_id)
+    contact = await session.get(PartyContact, told.contact_id) if told.contact_id else None
+    return contact.rank if contact is not None else request.rung
+
+
 async def opened(session: AsyncSession, vault: Vault, delivery_id: str, mark: str) -> Card:
     """What a link leads to. A link we did not make, one withdrawn, and one of an incident that is over are the same to whoever
     asks: `NotFound`.

@@ -131,7 +131,7 @@ async def store(
 
     `reasons`: why it was written (ST-4).
     """
-    checked = await asyncio.to_thread(_sound, text_, file)
+    checked = await asyncio.to_thread(sound, text_, file)
     revision = _put(session, text_, checked, author=by.name, author_key=by.key_id, at=at)
     revision.reasons = _in_order(reasons)
     return revision
@@ -148,7 +148,7 @@ async def rewrite(
     3. Whoever wrote it last is its author; all who wrote it before count as authors when it is approved.
     4. An impact that was replayed for the text before is no longer there.
     """
-    checked = await asyncio.to_thread(_sound, text_, file)
+    checked = await asyncio.to_thread(sound, text_, file)
     await in_turn(session, "plan")
     revision = await found(session, revision_id)
     if revision.state != RevisionState.DRAFT:
@@ -187,7 +187,7 @@ async def load_shipped(session: AsyncSession, text_: str, file: str, *, at: date
     4. Nothing is in force, or what is came from the file too: the file is put in force.
     5. Another revision was put in force over the API: the file becomes a draft, once, and that is logged.
     """
-    checked = await asyncio.to_thread(_sound, text_, file)
+    checked = await asyncio.to_thread(sound, text_, file)
     await in_turn(session, "plan")  # two starting replicas must not both be first
     digest = reading.digest(checked.document)
     standing = await current(session)
@@ -314,7 +314,8 @@ async def _may(
         raise Refused(say("revisions.note_needed"), needs=["note"])
 
 
-def _sound(text_: str, file: str) -> Checked:
+def sound(text_: str, file: str) -> Checked:
+    """`examine`, refusing what would fail in use as well. Raises `BadPlan` or `PlanRefused`."""
     checked = examine(text_, file=file)
     if checked.errors:
         raise PlanRefused(checked, file=file)

@@ -99,7 +99,7 @@ async def check_plan(
     A text that is no plan at all is answered 422. One check runs at a time; the next is told when to come again.
     """
     channels = parts.settings.channels
-    with _told_in(language):
+    with told_in(language):
         async with standing.alone(parts.checks):
             looked = await standing.look_at(
                 parts.db,
@@ -138,7 +138,7 @@ async def store_revision(
     reasons: Reasons = (),
 ) -> RevisionDetail:
     """Store a plan as a draft, answered with its check report; one with errors is refused."""
-    with _told_in(language):
+    with told_in(language):
         revision = await revisions.store(session, text, by=who, at=now, file=_FILE, reasons=reasons)
     response.headers["Location"] = f"/api/v1/plan/revisions/{revision.id}"
     return await detail(session, revision, language, response)
@@ -153,7 +153,7 @@ async def rewrite_revision(
     response: Response, reasons: Reasons = (),
 ) -> RevisionDetail:  # fmt: skip
     """Write a draft anew. `If-Match` says which version you edited; if somebody was first, the differences are answered."""
-    with _told_in(language):
+    with told_in(language):
         revision = await revisions.rewrite(
             session, revision_id, text, by=who, at=now, file=_FILE, version=version, reasons=reasons
         )
@@ -194,7 +194,8 @@ async def move_revision(
 
 
 @contextmanager
-def _told_in(language: str) -> Iterator[None]:
+def told_in(language: str) -> Iterator[None]:
+    """Say what is wrong with a plan in the reader's language."""
     try:
         yield
     except BadPlan as refusal:

@@ -54,7 +54,8 @@ async def lose_no_time(happened: Happened) -> None:
     if (request_id := requests.of_ref(happened.ref)) is None:
         return
     request = await requests.found(happened.session, request_id)
-    said = {"incident_id": request.incident_id, "request_id": request.id, "rung": request.rung}
+    rung = await requests.rung_of(happened.session, request, happened.payload["delivery_id"])
+    said = {"incident_id": request.incident_id, "request_id": request.id, "rung": rung}
     outbox.put(happened.session, "party.silent", said, ref=request.incident_id, at=happened.at)
 
 

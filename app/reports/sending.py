@@ -117,7 +117,7 @@ async def ask_approval(
     positions = list(spec.approved_by) if spec is not None else []
     said = {"number": incident.number, "title": incident.title, "author": written.author}
     zone = (await matrix.of(session, incident.plan_revision)).zone
-    kind = say(f"report.kind_{begun.kind}")
+    kind = say(f"report.kind.{begun.kind}")
     news = News(
         ref=incident.id, kind="report_approval", level=incident.level, number=incident.number,
         exercise=incident.status != Status.ACTUAL, page=f"/incidents/{incident.id}/reports/{begun.id}",
@@ -173,7 +173,7 @@ async def _news(
     session: AsyncSession, incident: Incident, begun: Report, written: ReportVersion, *, outside: bool = False
 ) -> News:  # fmt: skip
     zone = (await matrix.of(session, incident.plan_revision)).zone
-    kind = say(f"report.kind_{begun.kind}")
+    kind = say(f"report.kind.{begun.kind}")
     said = say("report.ordinal", kind=kind, number=begun.ordinal) if begun.kind == "follow_up" else kind
     params = {"number": incident.number, "title": written.title, "kind": said, "version": written.version}
     text = "outside" if outside else "text"

@@ -93,7 +93,7 @@ async def rewrite(
     Stale.unless(version, begun.version)
     if begun.state == ReportState.SENT:
         raise IllegalReportTransition(
-            say("reports.sent_already", kind=say(f"report.kind_{begun.kind}")), state=begun.state, allowed=[],
+            say("reports.sent_already", kind=say(f"report.kind.{begun.kind}")), state=begun.state, allowed=[],
             next="follow_up" if incident.state in OPEN_STATES else "final",
         )  # fmt: skip
     last = await version_of(session, begun)
@@ -184,7 +184,7 @@ async def versions(session: AsyncSession, begun: Report) -> list[ReportVersion]:
 
 async def _may_begin(session: AsyncSession, incident: Incident, kind: Kind) -> None:
     before = [one for one in await of_incident(session, incident.id) if one.kind == kind]
-    said = say(f"report.kind_{kind}")
+    said = say(f"report.kind.{kind}")
     if kind != "final" and incident.state not in OPEN_STATES:
         raise Refused(say("reports.over", kind=said), state=incident.state, next="final")
     if before and before[-1].state != ReportState.SENT:
@@ -269,7 +269,7 @@ async def _may_decide(session: AsyncSession, incident: Incident, begun: Report, 
 
 
 def _said(begun: Report) -> dict[str, Any]:
-    named = say(f"report.kind_{begun.kind}")
+    named = say(f"report.kind.{begun.kind}")
     what = say("report.ordinal", kind=named, number=begun.ordinal) if begun.kind == "follow_up" else named
     return {"report": begun.id, "what": what, "version": begun.version}
 

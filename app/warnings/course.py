@@ -33,8 +33,8 @@ MOST_TOLD_ON: Final = 100
 class WarningEvent(StrEnum):
     """What somebody may do with an open warning."""
 
-    LIFT = "lift"
-    BECOME_INCIDENT = "become_incident"
+    LIFT = "lift"  # nothing of it came true; a reason is said
+    BECOME_INCIDENT = "become_incident"  # what it warned of is here: raised from it, its figures with it
 
 
 TRANSITIONS: Final[Mapping[tuple[WarningState, WarningEvent], WarningState]] = {

@@ -77,6 +77,8 @@ async def test_anybody_reads_it_in_their_language_and_whoever_has_a_copy_is_told
 async def test_nothing_of_the_inside_is_ever_shown_and_of_a_drill_nothing_at_all(world: World) -> None:
     inside = await an_outage_told_to_customers(world)
     await an_outage_told_to_customers(world, exercise=True, title=f"DRILL {SECRET}")
+    numbered = {"text": {"zh": f"{inside['number']}：处理中", "en": "Sorry"}}
+    await world.post(f"/incidents/{inside['id']}/announcements", numbered, expect=409)
     drafted = await world.post(
         f"/incidents/{inside['id']}/announcements", {"text": {"zh": SECRET, "en": SECRET}}
     )

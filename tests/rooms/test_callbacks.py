@@ -164,3 +164,14 @@ async def test_a_mail_is_answered_by_a_reply_but_not_by_a_machine(world: World) 
     await reply()
     assert await has_it(world, name) == "Lin"
     assert (await world.client.post("/callbacks/mail", content=b"x")).status_code == 403
+
+
+async def test_the_page_of_answers_shows_what_came_and_what_came_of_it(world: World) -> None:
+    name = await raised(world)
+    await texts(world, "+8613899999999", "1 4821", "SM1")
+    await texts(world, PHONES["Lin"], f"1 {await code_of(world, name)}", "SM2")
+    for query, shown in (("", ["Lin", "…99", "INC-2026-0001"]), ("?state=unknown_sender", ["…99"])):
+        page = await world.client.get(f"/answers{query}", headers=world.as_("management"))
+        assert page.status_code == 200
+        assert all(words in page.text for words in shown)
+    assert "Lin" not in page.text

@@ -7,6 +7,8 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import select
 
+from app import outbox
+from app.notify.tables import Delivery
 from app.parties.tables import PartyContact
 from app.people.tables import ContactPoint
 from app.playbooks.document import NoticeParams
@@ -114,6 +116,8 @@ async def test_silence_goes_to_the_second_contact_and_then_to_our_contract_owner
     assert letters(world) == []
     await world.advance(minutes=1)
     assert [one.who for one in letters(world)] == ["Yan"]
+    await the_first_message_dies(world, request["id"])  # late: the second contact has its time all the same
+    assert [one for one in world.messages() if "Fast Lines Ltd" in one.subject] == []
     await world.advance(seconds=within.total_seconds())
     news = [one for one in world.messages() if "Fast Lines Ltd" in one.subject]
     assert [one.who for one in news] == ["Tao"]
@@ -122,6 +126,15 @@ async def test_silence_goes_to_the_second_contact_and_then_to_our_contract_owner
     assert request["contact_told"] == 1
     await world.advance(hours=2)
     assert letters(world) == []  # nobody is told twice
+
+
+async def the_first_message_dies(world: World, request_id: str) -> None:
+    ref = f"party:{request_id}"
+    async with world.parts.db.transaction() as session:
+        first = await session.scalar(select(Delivery).where(Delivery.ref == ref).order_by(Delivery.id))
+        assert first is not None
+        outbox.put(session, "delivery.dead", {"delivery_id": first.id}, ref=ref, at=world.clock.now())
+    await world.settle()
 
 
 async def test_an_answer_ends_the_waiting(world: World) -> None:

@@ -77,7 +77,7 @@ async def test_what_a_rule_groups_is_one_incident_of_the_rules_type(world: World
 
 
 async def test_another_value_or_a_later_time_is_another_incident(world: World) -> None:
-    await world.tell(line("a"))
+    await world.tell(line("a"), line("also"))
     assert (
         await world.tell(line("b", site="sh"), problem("c", labels={"team": "network"}))
         == [Outcome.RAISED] * 2

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from app.intake import ourselves, routed
+from app.intake import ourselves, routed, windows
 from app.intake.routed import Taken
 from app.intake.signals import Signal, SignalState
-from app.intake.tables import Source
+from app.intake.tables import MaintenanceWindow, Source
 from app.levels.document import Levels
 from app.levels.routing import Flapping, RoutingRule
 from app.wording import render
@@ -93,3 +93,55 @@ def test_the_self_test_is_routed_nowhere() -> None:
     plan = levels({"if": "true", "type": "system_outage", "level": 1}, dwell=timedelta(minutes=5))
     found = taken(plan, ours)
     assert (found.type, found.route.rule, found.route.dwell) == ("other", None, timedelta(0))
+
+
+# ── what maintenance windows cover ──────────────────────────────────────────────────────────────────────────
+
+NET = Source(id="2" * 26, slug="net", kind="generic", name="Net", default_type="network_outage")
+WATCH = Source(
+    id=ourselves.WATCH, slug=ourselves.WATCH_SLUG, kind="generic", name="Muster", default_type="other"
+)
+SAID: dict[str, tuple[Source, dict[str, Any]]] = {
+    "a": (PROM, {"labels": {"site": "hz"}, "type_hint": "network_outage"}),
+    "b": (PROM, {"type_hint": "system_outage", "level_hint": 2}),
+    "c": (NET, {}),
+    "grave": (PROM, {"type_hint": "network_outage", "level_hint": 1}),
+    "grave by its facts": (PROM, {"type_hint": "system_outage", "facts": {"severity": "critical"}}),
+    "self-test": (
+        Source(id=ourselves.SELF_TEST, slug="x", kind="generic", name="M", default_type="other"),
+        {},
+    ),
+    "silence": (WATCH, {"labels": {ourselves.SILENT: "prom"}, "level_hint": 4}),
+}
+
+
+@pytest.mark.parametrize(
+    ("names", "held"),
+    [
+        ({"labels": {"site": "hz"}}, ["a"]),
+        ({"labels": {"site": "sh"}}, []),
+        ({"sources": ["net"], "labels": {"site": "hz"}}, []),
+        ({"types": ["network_outage"]}, ["a", "c"]),
+        ({"departments": [LEVELS.types["system_outage"].department], "types": ["system_outage"]}, ["b"]),
+        ({"types": ["other"]}, ["silence"]),
+        ({"departments": ["logistics"]}, []),
+        ({"sources": ["net", "prom"]}, ["a", "b", "c", "silence"]),
+        ({"sources": ["prom"], "holds_gravest": True}, ["a", "b", "grave", "grave by its facts", "silence"]),
+    ],
+)
+def test_a_window_covers_what_matches_all_it_names_and_level_1_only_if_it_says_so(
+    names: dict[str, Any], held: list[str]
+) -> None:
+    nothing = {"sources": [], "labels": {}, "types": [], "departments": [], "holds_gravest": False}
+    window = MaintenanceWindow(**{**nothing, **names})
+    found = []
+    for name, (source, more) in SAID.items():
+        said = {
+            "dedup_key": "q",
+            "occurrence": "",
+            "state": SignalState.PROBLEM,
+            "title": "Queue long",
+        } | more
+        if windows.holder([window], taken(levels(), source, **more), Signal(**said)):
+            found.append(name)
+    assert found == held
