@@ -18,7 +18,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup dev run demo test test-fast check fmt fmt-check lint types layers docs docs-check schema migrate migration initial bench faults lock image clean
+.PHONY: help setup dev run demo test test-fast slow check fmt fmt-check lint types layers docs docs-check schema migrate migration initial bench faults lock image clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ test: dev ## the whole test suite (WORKERS=0 runs it in one process)
 
 test-fast: dev ## what needs no database
 	$(BIN)/pytest tests/unit
+
+slow: dev ## what takes its time and is not in CI: a Zabbix server (the Debian package zabbix-server-pgsql)
+	$(BIN)/pytest -m slow tests
 
 check: fmt-check lint types layers docs-check test ## all that CI checks
 

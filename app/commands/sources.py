@@ -1,6 +1,7 @@
 """Monitoring sources, and the end of a mail server's pipe."""
 
 import asyncio
+import json
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
@@ -11,15 +12,16 @@ import typer
 
 from app.access.parts import Parts
 from app.commands.answering import Json, answer, do, fail, shaped
-from app.intake import enrolment, preview
+from app.intake import enrolment, mails, preview
 from app.intake.preview_schemas import PreviewRead
 from app.intake.schemas import EnrolSource
-from app.outgoing import LOCAL, CallFailed, Outgoing
+from app.outgoing import LOCAL, CallFailed, Outgoing, Reply
 from app.plan import revisions
 from app.wording import negotiate
 
 _TRY_AGAIN: Final = 75  # EX_TEMPFAIL: the mail server keeps the mail and comes again
-_KEPT: Final = frozenset({400, 413})  # nothing would be different the next time
+_WHOLE_UP_TO: Final = 256 * 1024  # bytes; a larger mail is posted without its attachments, which nobody reads
+_TOO_LARGE: Final = 413
 _WITHIN: Final = timedelta(seconds=20)
 
 commands = typer.Typer(no_args_is_help=True, help="Monitoring sources.")
@@ -92,7 +94,7 @@ def take_mail(
     """Post the mail on standard input to a source, for a mail server's pipe.
 
     Ends with 0 once the service has it, and with 75 otherwise, after which the mail server tries again: no alarm is lost because
-    the service is away or the key is wrong.
+    the service is away or the key is wrong. A mail that is large, or refused for its size, is posted without its attachments.
     """
     try:
         key = key_file.read_text("utf-8").strip()
@@ -107,13 +109,27 @@ def take_mail(
 
 async def _post_mail(url: str, key: str, mail: bytes) -> str | None:
     """Why the service does not have it; `None` if it has."""
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "message/rfc822"}
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": mails.CONTENT_TYPE}
     # The address is the administrator's own, so it may be one of this machine or this house.
     async with Outgoing(allow=LOCAL) as outgoing:
         try:
-            reply = await outgoing.request("POST", url, headers=headers, content=mail, deadline=_WITHIN)
+            for written in ([mail] if len(mail) <= _WHOLE_UP_TO else []) + [mails.shortened(mail)]:
+                reply = await outgoing.request(
+                    "POST", url, headers=headers, content=written, deadline=_WITHIN
+                )
+                if reply.status != _TOO_LARGE:
+                    break
         except CallFailed as failed:
             return str(failed)
-    if reply.status < 300 or reply.status in _KEPT:
+    if reply.status < 300 or _has_receipt(reply):
         return None
     return f"not taken: status {reply.status}; check the address and the key, and the log of the service"
+
+
+def _has_receipt(reply: Reply) -> bool:
+    """Whether a refusal says under which number the mail is kept all the same, for people to look at."""
+    try:
+        told = json.loads(reply.body)
+    except ValueError:
+        return False
+    return isinstance(told, dict) and bool(told.get("receipt"))

@@ -12,15 +12,22 @@ from app.incidents import lifecycle, record, timeline
 from app.incidents.lifecycle import Event, Move
 from app.incidents.tables import OPEN_STATES, Incident, State
 from app.levels import grading, matrix
+from app.levels.grading import Graded
 from app.wording import say
 
 MOST_FACTS = 500
 
 
 async def merge(
-    session: AsyncSession, incident: Incident, facts: Mapping[str, Any], *, actor: str, at: datetime
+    session: AsyncSession,
+    incident: Incident,
+    facts: Mapping[str, Any],
+    *,
+    actor: str,
+    at: datetime,
+    hint: Graded | None = None,
 ) -> dict[str, Any]:
-    """Merge facts into a locked incident; `None` removes one. The grading rules look again.
+    """Merge facts into a locked incident; `None` removes one. The grading rules look again, and a source's new `hint` counts.
 
     While the level is provisional a rule may move it; once somebody has assessed it, a different answer is a suggestion.
     """
@@ -34,6 +41,8 @@ async def merge(
         if incident.facts.get(name) != value
     }
     if not changes:
+        if hint is not None:
+            await look_again(session, incident, at=at, hint=hint)
         return changes
     merged = {name: value for name, value in {**incident.facts, **facts}.items() if value is not None}
     if len(merged) > MOST_FACTS:
@@ -44,15 +53,20 @@ async def merge(
         session, incident, "facts.changed", actor=actor, at=at, changes=changes, names=sorted(changes)
     )
     outbox.put(session, "facts.changed", {"incident_id": incident.id}, ref=incident.id, at=at)
-    await look_again(session, incident, at=at)
+    await look_again(session, incident, at=at, hint=hint)
     return changes
 
 
-async def look_again(session: AsyncSession, incident: Incident, *, at: datetime) -> None:
-    """Ask the grading rules of the incident's revision anew."""
+async def look_again(
+    session: AsyncSession, incident: Incident, *, at: datetime, hint: Graded | None = None
+) -> None:
+    """Ask the grading rules of the incident's revision anew; `hint` is what a source says that calls it graver than before.
+
+    Both go one way: they move a provisional level, and are a suggestion for one that somebody has assessed.
+    """
     levels = await matrix.of(session, incident.plan_revision)
     _, kind = levels.type_of(incident.type)
-    ruled = grading.by_rules(kind, record.scope(incident), incident.facts)
+    ruled = grading.again(kind, record.scope(incident), incident.facts, level=incident.level, hint=hint)
     if ruled is None or ruled.level == incident.level:
         incident.level_suggested = None
     elif incident.provisional:

@@ -159,7 +159,7 @@ def as_paper(report: Report, language: str, zone: tzinfo = UTC) -> Paper:
     def told(key: str, **params: Any) -> str:
         return _told(language, zone, key, **params)
 
-    kind = told(f"kind_{report.kind}")
+    kind = told(f"kind.{report.kind}")
     heading = told("ordinal", kind=kind, number=report.ordinal) if report.ordinal is not None else kind
     head = [told("compiled", at=report.compiled_at)]
     if report.version is not None:

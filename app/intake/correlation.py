@@ -23,6 +23,7 @@ from app.intake.signals import SignalState
 from app.intake.tables import MaintenanceWindow, Outcome, Problem, Receipt, Verdict
 from app.intake.word import Word, gets_a_line
 from app.levels import grading, matrix
+from app.levels.grading import Graded
 from app.rows import insert_all
 
 # How long after the end a problem of the same occurrence is taken for a message overtaken on its way. Told
@@ -148,6 +149,7 @@ async def _problem(told: Word, problem: Problem, later: bool | None) -> Outcome:
 async def _raise(told: Word, problem: Problem) -> Outcome:
     signal, taken = told.signal, await told.taken()
     problem.dwell = int(taken.route.dwell.total_seconds())
+    problem.level_hint = None
     window = await told.known.holder(taken, signal)
     if window is not None:
         return _hold(told, problem, window)
@@ -162,6 +164,7 @@ async def _raise(told: Word, problem: Problem) -> Outcome:
     problem.incident_id = incident.id
     told.known.changed(incident.id)
     if is_new:
+        problem.level_hint = signal.level_hint
         await told.known.raised(incident)
         problem.facts_at = told.at
         if (rule := taken.route.rule) is not None:
@@ -177,7 +180,7 @@ async def _raise(told: Word, problem: Problem) -> Outcome:
 
 def _join_many(told: Word, problem: Problem, incident: Incident, *, is_storm: bool) -> Outcome:
     """Counted on the incident; its facts are not mixed with those of another problem."""
-    problem.incident_id = incident.id
+    problem.incident_id, problem.level_hint = incident.id, told.signal.level_hint
     told.known.changed(incident.id)
     storms.begins(told.session, incident, at=told.at)
     incident.signals += 1
@@ -256,29 +259,43 @@ async def _repeat(told: Word, problem: Problem, incident: Incident) -> Outcome:
 
 
 async def _tell_facts(told: Word, problem: Problem, incident: Incident) -> None:
-    """Merge what was measured: once a minute at most, unless it changes the level."""
+    """Merge what was measured: once a minute at most, unless it changes the level or the source calls it graver than before."""
+    hint = await _graver_hint(told, problem)
     if incident.signals >= _STORM_BEGINS and incident.dedup_key != told.incident_key:
-        await _grade_up(told, incident)
+        await _grade_up(told, incident, hint)
         return
     measured = routed.measured(told.signal)
     merged = {name: value for name, value in {**incident.facts, **measured}.items() if value is not None}
-    if merged == incident.facts or len(merged) > facts.MOST_FACTS:
-        return
     lately = problem.facts_at is not None and told.at - problem.facts_at < FACTS_EVERY
-    if lately and not await _grades_otherwise(told.session, incident, merged):
-        return
-    problem.facts_at = told.at
-    await facts.merge(told.session, incident, measured, actor=told.actor, at=told.at)
+    is_news = merged != incident.facts and len(merged) <= facts.MOST_FACTS
+    if is_news and lately and hint is None:
+        is_news = await _grades_otherwise(told.session, incident, merged)
+    if is_news:
+        problem.facts_at = told.at
+    if is_news or hint is not None:
+        news = measured if is_news else {}
+        await facts.merge(told.session, incident, news, actor=told.actor, at=told.at, hint=hint)
 
 
-async def _grade_up(told: Word, incident: Incident) -> None:
-    """A problem that joined in a storm hands its facts on only where they make the incident graver."""
+async def _graver_hint(told: Word, problem: Problem) -> Graded | None:
+    """What the plan makes of a hint that is graver than any the source gave of this problem; what is said again is no news."""
+    said = told.signal.level_hint
+    if said is None or (problem.level_hint is not None and not grading.is_graver(said, problem.level_hint)):
+        return None
+    problem.level_hint = said
+    alarm = (await told.taken()).alarm
+    return grading.by_hint(alarm.level_hint or said, alarm.hinted_by)
+
+
+async def _grade_up(told: Word, incident: Incident, hint: Graded | None) -> None:
+    """A problem that joined in a storm hands its facts and its hint on only where they make the incident graver."""
     measured = routed.measured(told.signal)
     levels = await matrix.of(told.session, incident.plan_revision)
     _, kind = levels.type_of(incident.type)
-    graded = grading.by_rules(kind, record.scope(incident), {**incident.facts, **measured})
+    known = {**incident.facts, **measured}
+    graded = grading.again(kind, record.scope(incident), known, level=incident.level, hint=hint)
     if graded is not None and grading.is_graver(graded.level, incident.level):
-        await facts.merge(told.session, incident, measured, actor=told.actor, at=told.at)
+        await facts.merge(told.session, incident, measured, actor=told.actor, at=told.at, hint=hint)
 
 
 async def _grades_otherwise(session: AsyncSession, incident: Incident, merged: Mapping[str, Any]) -> bool:

@@ -7,6 +7,7 @@ nothing: that is `correlation`.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,10 +17,10 @@ from sqlalchemy import Select, Table, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
-from app import door, outbox
-from app.errors import Forbidden, Malformed, NotFound, Problem
+from app import outbox
+from app.errors import Forbidden, NotFound, Problem
 from app.ids import new_id
-from app.intake import admission, enrolment, ourselves
+from app.intake import admission, enrolment, mails, ourselves
 from app.intake.admission import Asking
 from app.intake.envelopes import document_of, standing_alone
 from app.intake.kinds import KINDS, Kind
@@ -35,7 +36,10 @@ _DELIVERED: Final = select(Receipt.source_id, Receipt.delivery, Receipt.id).wher
 )
 TOPIC: Final = "signal.received"
 _RECEIPTS: Final = cast(Table, Receipt.__table__)
-_REMOVED: Final = b"[removed]"
+_REMOVED: Final = "[removed]"
+_IS_PLAIN: Final = re.compile(
+    r"[A-Za-z0-9._~-]+"
+)  # neither JSON nor a form has to write these in another way
 
 
 def signals_of(source: Source, document: Any) -> list[Signal]:
@@ -58,7 +62,8 @@ class Told:
     def secrets(self, kind: Kind) -> list[str]:
         """What must not be kept with the body."""
         found = (self.asking.shown.key, routing_key(self.document), *kind.secrets(self.document))
-        return [secret for secret in dict.fromkeys(found) if secret]
+        # A secret may be a part of another one: the longer goes first.
+        return sorted({secret for secret in found if secret}, key=lambda secret: (-len(secret), secret))
 
 
 @dataclass(frozen=True)
@@ -164,7 +169,10 @@ def _receipt(
         "received_at": at,
         "content_type": told.content_type[:200] if told.content_type else None,
         "body": _without(
-            told.asking.shown.body if told.body is None else told.body, told.secrets(kept_as.kind)
+            told.asking.shown.body if told.body is None else told.body,
+            told.content_type,
+            told.document,
+            told.secrets(kept_as.kind),
         ),
         "signals": signals,
         "unjudged": bool(signals),
@@ -258,20 +266,29 @@ async def verdicts(session: AsyncSession, receipt: Receipt) -> Mapping[int, Verd
     return {row.position: row for row in rows}
 
 
-def _without(body: bytes, secrets: Sequence[str]) -> bytes:
+def _without(body: bytes, content_type: str | None, document: Any, secrets: Sequence[str]) -> bytes:
+    """The body as it came, but for the secrets. Where one may be written with escapes, it is looked for among the values instead of
+    among the bytes, and the values are what is kept: JSON, which is read first whatever the content type says."""
+    if document is not None and mails.CONTENT_TYPE not in (content_type or "").lower():
+        may_be_hidden = (
+            b"\\u" in body or b"%" in body or not all(_IS_PLAIN.fullmatch(secret) for secret in secrets)
+        )
+        if may_be_hidden and (cleaned := _cleaned(document, secrets)) != document:
+            return json.dumps(cleaned, ensure_ascii=False).encode("utf-8", "backslashreplace")
     for secret in secrets:
-        plain = secret.encode()
-        body = body.replace(plain, _REMOVED) if plain in body else _rewritten(body, secret)
+        body = body.replace(secret.encode("utf-8", "replace"), _REMOVED.encode())
     return body
 
 
-def _rewritten(body: bytes, secret: str) -> bytes:
-    """A key written with JSON escapes is not found among the bytes, only among the values."""
-    if b"\\u" not in body and b"\\/" not in body:
-        return body
-    try:
-        document = door.parse_json(body, lenient_keys=True)
-    except Malformed:
-        return body
-    written = json.dumps(document, ensure_ascii=False)
-    return written.replace(secret, _REMOVED.decode()).encode() if secret in written else body
+def _cleaned(value: Any, secrets: Sequence[str]) -> Any:
+    match value:
+        case str():
+            for secret in secrets:
+                value = value.replace(secret, _REMOVED)
+            return value
+        case dict():
+            return {_cleaned(name, secrets): _cleaned(member, secrets) for name, member in value.items()}
+        case list():
+            return [_cleaned(member, secrets) for member in value]
+        case _:
+            return value

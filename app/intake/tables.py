@@ -118,6 +118,7 @@ class Problem(Base):
     first_seen_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]  # when we were told that the latest occurrence ended
+    level_hint: Mapped[int | None]  # the gravest the source hinted at since its incident was raised
     facts_at: Mapped[datetime | None]  # when its facts last went to the incident
     count: Mapped[int] = mapped_column(default=1)  # how often it was told, repeats included
     dwell: Mapped[int] = mapped_column(default=0)  # seconds it must be quiet before it is over

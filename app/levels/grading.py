@@ -63,8 +63,30 @@ def at_first(
     if (ruled := by_rules(kind, incident, facts)) is not None:
         return ruled
     if hint is not None:
-        return Graded(hint, hinted_by or say("levels.by_hint"))
+        return by_hint(hint, hinted_by)
     return Graded(kind.default_level, say("levels.by_default", type=kind.title.model_dump()))
+
+
+def by_hint(level: int, hinted_by: Wording | None = None) -> Graded:
+    """The level that a source hints at, or that the routing rule `hinted_by` gives in its place."""
+    return Graded(level, hinted_by or say("levels.by_hint"))
+
+
+def again(
+    kind: IncidentType,
+    incident: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    *,
+    level: int,
+    hint: Graded | None = None,
+) -> Graded | None:
+    """What is said of a level given before: by the rules, else by the hint of a source that calls it graver than `level` now.
+
+    In the order of `at_first`. `None`: nothing new; a lighter hint says nothing.
+    """
+    if (ruled := by_rules(kind, incident, facts)) is not None:
+        return ruled
+    return hint if hint is not None and is_graver(hint.level, level) else None
 
 
 def by_matrix(

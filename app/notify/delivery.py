@@ -342,7 +342,8 @@ def _address(row: Row[Any], addresses: Mapping[str, str | Wording]) -> str | Wor
         return say("notify.senders_died", attempts=MAX_ATTEMPTS)
     if row.channel == SELF:
         return SELF
-    return addresses.get(row.contact_id or "") or say("people.no_such_contact")
+    found = addresses.get(row.contact_id or "")
+    return say("people.no_such_contact") if found is None else found  # a log has an address of no letters
 
 
 def _unsealed(vault: Vault, sealed: str) -> str | Wording:

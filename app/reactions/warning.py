@@ -136,7 +136,8 @@ async def _tell(
 ) -> None:  # fmt: skip
     zone = plan.grading().zone
     subject, text = (localised(Wording(f"flow.{what}.{part}", words), zone) for part in ("subject", "text"))
+    page = f"/warnings/{happened.ref}" if happened.topic.startswith("warning.") else "/warnings"
     await pipeline.tell(
-        happened.session, News(ref=happened.ref, kind=what, level=level, subject=subject, text=text),
+        happened.session, News(ref=happened.ref, kind=what, level=level, subject=subject, text=text, page=page),
         positions=positions, at=happened.at, asks=asks,
     )  # fmt: skip

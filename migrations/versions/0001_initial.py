@@ -941,6 +941,7 @@ def upgrade() -> None:
         sa.Column("first_seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("level_hint", sa.Integer(), nullable=True),
         sa.Column("facts_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("count", sa.Integer(), nullable=False),
         sa.Column("dwell", sa.Integer(), nullable=False),

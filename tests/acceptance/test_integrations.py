@@ -30,6 +30,7 @@ async def notify(url: str, key_file: Path, **said: str) -> int:
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "MUSTER_URL": url,
         "MUSTER_KEY_FILE": str(key_file),
+        "MUSTER_RETRY_DELAY": "0",
         **SAID,
         **said,
     }
@@ -51,7 +52,14 @@ async def test_the_command_for_icinga_and_nagios_posts_what_is_read_as_a_problem
         assert await notify(receiver.url("/intake/icinga"), key_file) != 0, (
             "a refusal is an error to the caller"
         )
-    first, second, _ = receiver.received
+        receiver.always = status(200)
+        receiver.answers.extend([hang_up, status(503)])
+        assert await notify(receiver.url("/intake/icinga"), key_file) == 0, "it comes again until it is taken"
+        assert len(receiver.received) == 6, "a refused key is not shown again"
+    assert await notify(receiver.url("/intake/icinga"), key_file) == 75, (
+        "nobody listens: not for want of trying"
+    )
+    first, second, *_ = receiver.received
     assert first.headers["authorization"] == "Bearer mst_a_key"
     (problem,) = KINDS["icinga2"].parse(document_of(first.body, first.headers["content-type"]))
     (ended,) = KINDS["nagios"].parse(document_of(second.body, second.headers["content-type"]))
@@ -65,9 +73,10 @@ async def test_the_command_for_icinga_and_nagios_posts_what_is_read_as_a_problem
 
 async def test_a_mail_is_handed_over_or_the_mail_server_is_told_to_come_again(tmp_path: Path) -> None:
     async with Receiver() as receiver:
-        receiver.answers.extend([status(202), status(400), status(503), status(401), hang_up])
-        said = [await _post_mail(receiver.url("/intake/mailbox"), "mst_a_key", MAIL_RAW) for _ in range(5)]
-    assert [one is None for one in said] == [True, True, False, False, False]
+        kept = status(400, b'{"receipt": "01KB0000000000000000000000"}')
+        receiver.answers.extend([status(202), kept, status(400), status(503), status(401), hang_up])
+        said = [await _post_mail(receiver.url("/intake/mailbox"), "mst_a_key", MAIL_RAW) for _ in range(6)]
+    assert [one is None for one in said] == [True, True, False, False, False, False]
     assert not any("mst_a_key" in (one or "") for one in said)
     sent = receiver.received[0]
     (signal,) = KINDS["mail"].parse(document_of(sent.body, sent.headers["content-type"]))
@@ -76,6 +85,22 @@ async def test_a_mail_is_handed_over_or_the_mail_server_is_told_to_come_again(tm
     url, nowhere = "http://127.0.0.1:9/intake/mailbox", str(tmp_path / "missing")
     told = CliRunner().invoke(app, ["sources", "mail", url, "--key-file", nowhere], input=MAIL_RAW)
     assert told.exit_code == 75
+
+
+async def test_a_mail_too_large_is_posted_without_its_attachments_and_never_dropped() -> None:
+    large = MAIL_RAW + b"QUFB\r\n" * 250_000
+    async with Receiver() as receiver:
+        url = receiver.url("/intake/mailbox")
+        receiver.answers.extend([status(202), status(413), status(202), status(413), status(413)])
+        assert await _post_mail(url, "mst_a_key", large) is None
+        assert await _post_mail(url, "mst_a_key", MAIL_RAW) is None, "a proxy may take less"
+        assert await _post_mail(url, "mst_a_key", MAIL_RAW) is not None, (
+            "not even that: the mail server keeps it"
+        )
+    assert len(large) > 1_400_000 > 10 * len(receiver.received[0].body)
+    for posted in (receiver.received[0], receiver.received[2]):
+        (signal,) = KINDS["mail"].parse(document_of(posted.body, posted.headers["content-type"]))
+        assert (signal.dedup_key, signal.level_hint) == ("ivr-01: no answer on 5060", 1)
 
 
 @pytest.mark.parametrize("transition", ["Triggered", "Recovered"])

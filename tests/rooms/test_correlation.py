@@ -167,6 +167,50 @@ async def test_a_figure_that_changes_the_level_is_not_kept_waiting(world: World)
     assert (await world.incident()).level == 1
 
 
+async def test_a_hint_that_becomes_graver_raises_a_provisional_level_as_a_rule_would(world: World) -> None:
+    await world.tell(problem(level_hint=3))
+    await acknowledge(world)
+    assert await world.tell(problem(level_hint=2)) == [Outcome.REPEATED]
+    incident = await world.incident()
+    assert (incident.level, incident.provisional, incident.acknowledged_at) == (2, True, None)
+    assert (await world.topics())[-1] == "incident.releveled", "the chain is told as of any other raise"
+    assert incident.level_reason["key"] == "levels.by_hint"
+    for lighter in (3, 2, None, 4):
+        await world.tell(problem(level_hint=lighter))
+    await world.tell(problem(occurrence=T2, level_hint=1))
+    assert (await world.incident()).level == 1
+    assert (await world.kinds(await world.incident())).count("incident.releveled") == 2
+
+
+async def test_what_a_person_said_of_the_level_is_not_overruled_by_a_repeat(world: World) -> None:
+    await world.tell(problem(level_hint=2))
+    await do(world, Event.RELEVEL, level=4, reason="one phone")
+    await world.tell(problem(level_hint=2))
+    assert (await world.incident()).level == 4, "the same again is no news"
+    await do(world, Event.ASSESS, level=4, reason="one phone")
+    await world.tell(problem(level_hint=1))
+    incident = await world.incident()
+    assert (incident.level, incident.level_suggested) == (4, 1), (
+        "it did become worse: whoever decides hears of it"
+    )
+
+
+async def test_rules_over_facts_go_before_a_graver_hint(world: World) -> None:
+    await world.tell(
+        problem(
+            type_hint="system_outage", facts={"service_share": 0.01, "customers_affected": 10}, level_hint=3
+        )
+    )
+    await world.tell(problem(level_hint=1))
+    assert (await world.incident()).level == 3, "the plan says what a thing like this is"
+
+
+async def test_one_of_a_storm_that_becomes_graver_makes_it_graver(world: World) -> None:
+    await world.tell(*[problem(f"host-{number}", level_hint=3) for number in range(MOST + 3)])
+    await world.tell(problem(f"host-{MOST + 1}", level_hint=2))
+    assert (await held(world))[0][0] == 2
+
+
 async def test_a_later_start_while_it_is_open_pages_again(world: World) -> None:
     await world.tell(problem(occurrence=T1))
     await acknowledge(world)

@@ -41,6 +41,7 @@ async def test_an_indicator_raises_a_coloured_warning_before_there_is_an_inciden
     assert told.subject == "blue (level 4) warning: Customers waiting"
     assert "35 waiting" in told.text
     assert "Check the figure and find the cause." in told.text, "what to do is the plan's"
+    assert told.link == f"http://muster.example/warnings/{warning['id']}"
     assert (await world.get("/incidents"))["items"] == []
 
     await tell(world, (3, 130), (7, 131))

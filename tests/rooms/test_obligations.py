@@ -4,7 +4,7 @@ from typing import Any
 
 from app import outbox
 from app.incidents import record
-from tests.rooms.trial import Trial, activated, raised
+from tests.rooms.trial import Begin, Trial, activated, raised, task
 from tests.world import World
 
 HALF_AN_HOUR = {"minutes": 30}
@@ -216,3 +216,17 @@ async def test_whoever_was_called_gives_the_update_by_an_answer_and_the_next_is_
     assert (await owed(trial))[1]["due_at"] == "2026-11-22T19:40:00Z"
     (update,) = (await world.get(f"/incidents/{trial.name}/updates"))["items"]
     assert (update["author"], update["text"]["en"]) == ("Lin", "half of them are back")
+
+
+async def test_those_an_update_is_owed_to_get_it_whatever_audience_it_is_for(begin: Begin) -> None:
+    def owe_to_pr(plan: Any) -> None:
+        plan["levels"]["3"]["update_to"] = ["public_relations_officer"]
+
+    async with begin([task("look")], change=owe_to_pr) as trial:
+        world = trial.world
+        (update,) = await owed(trial)
+        assert (update["owner"], update["owed_to"]) == ("duty_lead", ["public_relations_officer"])
+        world.told()
+        await world.post(f"/incidents/{trial.name}/updates", {"text": "we are at it"})
+        await world.settle()
+        assert "Pr" in world.told()

@@ -4,11 +4,13 @@ import hashlib
 import hmac
 import json
 from typing import Any, cast
+from urllib.parse import unquote_plus
 
 import httpx
 
 from app.door import BodyLimit
 from app.errors import Forbidden
+from app.intake.envelopes import document_of
 from app.intake.kinds import KINDS
 from app.intake.tables import ReceiptState
 from app.wording import say
@@ -82,16 +84,24 @@ async def test_a_form_is_read_and_what_is_nobodys_business_is_not_kept(
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     assert (await http.post(f"/intake/ali?key={ali}", content=ALIYUN_FORM, headers=form)).status_code == 200
     told = changed(
-        KUMA, "monitor", basic_auth_pass="hunter-22", pushToken="t0ken-9", oauth_client_secret="oa-77"
-    )
+        KUMA, "monitor", basic_auth_pass="hunter-22", pushToken="t0ken-9", oauth_client_secret="oa-77",
+        headers='{"Authorization": "Bearer s3cret"}', tlsKey="-----BEGIN KEY-----\nMIIEv\n-----END KEY-----\n",
+        radiusPassword='a"quote', mqttPassword="back\\slash", databaseConnectionString="mysql://u:pässw0rd@db",
+        custom_headers={"X-Key": "nested-1"},
+    )  # fmt: skip
     answer = await http.post("/intake/kuma", json=told, headers=bearer(kuma))
     assert answer.status_code == 200
     assert (
         await http.post("/intake/kuma", data={"data": json.dumps(told)}, headers=bearer(kuma))
     ).status_code == 200
-    _, *kept = [receipt.body.decode() for receipt in await world.receipts()]
-    for body in kept:
-        assert not any(secret in body for secret in ("hunter-22", "t0ken-9", "oa-77"))
+    private = (
+        "hunter-22", "t0ken-9", "oa-77", "s3cret", "MIIEv", "quote", "slash", "ssw0rd", "nested-1",
+    )  # fmt: skip
+    _, *kept = await world.receipts()
+    for receipt in kept:
+        body = unquote_plus(receipt.body.decode())
+        assert [secret for secret in private if secret in body] == []
+        assert document_of(receipt.body, receipt.content_type)["monitor"]["url"] == KUMA["monitor"]["url"]
     assert (await http.get(f"/intake/kuma?key={kuma}&msg=down")).status_code == 405, "a GET changes nothing"
     assert len(await world.receipts()) == 3
 

@@ -49,6 +49,13 @@ def first(plan: Plan, kind: str) -> tuple[str, Plan]:
 # What is changed in the shipped plan, and what is to be read of it; with an exclamation mark: it weakens the plan.
 CASES: list[tuple[Callable[[Plan], object], list[str]]] = [
     (
+        lambda plan: plan["levels"]["1"].update(update_to=["finance_officer"], answer_holds="10m"),
+        [
+            "Level 1: an answer with nothing done holds 10 min instead of 30 min.",
+            "Level 1: updates are owed to Finance officer as well.",
+        ],
+    ),
+    (
         lambda plan: plan["monitoring"].update(
             routing=[
                 {"id": "first", "if": "labels.a == 1", "level": 1},

@@ -25,6 +25,19 @@ def test_where_grafana_cannot_ask_it_is_monitoring_that_fails_unless_the_source_
     assert only("grafana", GRAFANA).facts == {"value_B": 44.2, "value_C": 1}
 
 
+def test_one_odd_state_in_a_list_takes_no_other_with_it() -> None:
+    odd = {"status": "pending", "labels": {"alertname": "Odd"}, "fingerprint": "0dd"}
+    for kind in ("grafana", "alertmanager"):
+        body = CASES[kind].firing
+        first, second = KINDS[kind].parse({**body, "alerts": [*body["alerts"], odd]})
+        assert (first.dedup_key, first.state) == (CASES[kind].key, SignalState.PROBLEM)
+        assert (second.dedup_key, second.state, second.note) == ("0dd", SignalState.PROBLEM, "status=pending")
+        with pytest.raises(NotUnderstood):
+            KINDS[kind].parse({**body, "alerts": [odd]})
+    first, second = KINDS["generic"].parse([{"title": "IVR down"}, {"title": "x", "state": "mañana"}])
+    assert (first.note, second.state, second.note) == (None, SignalState.PROBLEM, "state=mañana")
+
+
 def test_zabbix_times_are_meant_in_the_zone_of_the_source() -> None:
     assert only("zabbix", ZABBIX).started_at is None, "a time without a zone is no moment"
     there = only("zabbix", ZABBIX, generic.Mapping(zone="Asia/Shanghai"))
@@ -79,7 +92,7 @@ def test_a_mail_is_read_in_whatever_letters_it_was_written() -> None:
     for raw, subject, text in (
         (written.as_bytes(), str(written["Subject"]), "412 人在等待"),
         (bare, "【告警】IVR 无应答 folded", "第一行"),
-        (page, "IVR down", "<b>gone</b>"),
+        (page, "IVR down", "gone"),
     ):
         document = document_of(raw, "message/rfc822")
         assert (document["subject"], document["text"].strip()) == (subject, text)

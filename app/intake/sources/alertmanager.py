@@ -47,9 +47,11 @@ def said_by(alert: Any, body: dict[str, Any], where: str, mapping: generic.Mappi
     if not isinstance(alert, dict):
         raise NotUnderstood(wrong_kind(where, "object", alert))
     status = reading.text(alert.get("status"))
-    if status not in _STATES:
+    if status not in _STATES and len(body["alerts"]) == 1:
         raise NotUnderstood(unknown_word(f"{where}/status", status, _STATES))
-    state = _STATES[status]
+    # One odd alert must not take the others with it, which will not be sent again: it is a problem and says why.
+    state = _STATES.get(status, SignalState.PROBLEM)
+    odd = "" if status in _STATES else f"status={status}"
     labels, annotations = reading.texts(alert.get("labels")), reading.texts(alert.get("annotations"))
     started_at = reading.moment(alert.get("startsAt"))
     truncated = body.get("truncatedAlerts")
@@ -73,7 +75,7 @@ def said_by(alert: Any, body: dict[str, Any], where: str, mapping: generic.Mappi
         ),
         "started_at": started_at,
         "ended_at": reading.moment(alert.get("endsAt")) if state is SignalState.RECOVERED else None,
-        "note": f"truncatedAlerts={truncated}" if is_truncated else None,
+        "note": " ".join(filter(None, (odd, f"truncatedAlerts={truncated}" if is_truncated else ""))) or None,
     }
 
 

@@ -6,8 +6,8 @@
 
 `id` names a delivery and not a problem: an event that comes again with the same source and id is not read again. The key is source
 and subject, or what `data` calls its key. `data` is read as the kind `generic` reads a body, with the mapping if there is one,
-which then sees the whole event as `body`. The state is that of `data`; where it has none, the last word of `type` if that is one
-we know (`line.recovered`), and else it is a problem.
+which then sees the whole event as `body`. The state is that of `data`; where it has none, the last word of `type` if it is one we
+know (`line.recovered`), and else it is a problem.
 """
 
 from typing import Any, Final

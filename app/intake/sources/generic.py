@@ -15,7 +15,7 @@ With one, each field a JSON pointer (RFC 6901) or an expression that sees `body`
 A list is several signals. A field the mapping names is read there and nowhere else, but a title or key that
 is missing there is looked for under the usual names, because an emergency must not be lost for want of a
 caption. Without any key the title is the key: the same words are the same problem. A state in words we do not
-know is not guessed.
+know is not guessed; in a list it refuses not the others, but is taken for a problem that says so.
 """
 
 import collections.abc
@@ -127,10 +127,11 @@ def parse(body: Any, *, mapping: Mapping | None = None) -> list[Signal]:
     several = body if isinstance(body, list) else [body]
     if len(several) > MAX_SIGNALS:
         raise NotUnderstood(say("source.generic.too_many", limit=MAX_SIGNALS))
-    return [_signal(one, mapping or Mapping(), f"/{index}") for index, one in enumerate(several)]
+    alone = len(several) == 1
+    return [_signal(one, mapping or Mapping(), f"/{index}", alone=alone) for index, one in enumerate(several)]
 
 
-def _signal(body: Any, mapping: Mapping, where: str) -> Signal:
+def _signal(body: Any, mapping: Mapping, where: str, *, alone: bool) -> Signal:
     if not isinstance(body, dict):
         raise NotUnderstood(wrong_kind(where, "object", body))
     usual_key = reading.first_text(*_under(body, _KEYS))
@@ -140,10 +141,11 @@ def _signal(body: Any, mapping: Mapping, where: str) -> Signal:
         raise NotUnderstood(say("source.generic.nothing_to_say", where=where))
     start = _first(mapping.started_at, body, (*_STARTS, "timestamp", "time"))
     zone = mapping.zone
+    state, odd = _state(_first(mapping.state, body, _STATES), mapping, where, alone=alone)
     return Signal(
         dedup_key=key,
         occurrence=_occurrence(body, mapping),
-        state=_state(_first(mapping.state, body, _STATES), mapping, where),
+        state=state,
         title=title,
         text=reading.text(_first(mapping.text, body, _TEXTS)),
         level_hint=level_of(_first(mapping.level, body, _LEVELS), mapping),
@@ -153,7 +155,7 @@ def _signal(body: Any, mapping: Mapping, where: str) -> Signal:
         links=reading.links(*_under(body, _LINKS), *_members(body.get("links"))),
         started_at=reading.moment(start, zone),
         ended_at=reading.moment(_first(None, body, _ENDS), zone),
-        note=reading.text(body.get("note")) or None,
+        note=reading.first_text(odd, body.get("note")) or None,
     )
 
 
@@ -164,15 +166,17 @@ def _occurrence(body: dict[str, Any], mapping: Mapping) -> str:
     return when.isoformat() if when and isinstance(found, str) else reading.text(found)
 
 
-def _state(value: Any, mapping: Mapping, where: str) -> SignalState:
+def _state(value: Any, mapping: Mapping, where: str, *, alone: bool) -> tuple[SignalState, str]:
+    """The state, and a remark about one that nobody knows."""
     word = reading.text(value)
     if value is None or word == "":
-        return SignalState.PROBLEM
+        return SignalState.PROBLEM, ""
     found = mapping.states.get(word) or reading.STATE_WORDS.get(word.casefold())
-    if found is None:
-        known = [*mapping.states, *reading.STATE_WORDS]
-        raise NotUnderstood(unknown_word(f"{where}/state", word, known))
-    return found
+    if found is not None:
+        return found, ""
+    if alone:
+        raise NotUnderstood(unknown_word(f"{where}/state", word, [*mapping.states, *reading.STATE_WORDS]))
+    return SignalState.PROBLEM, f"state={word}"
 
 
 def _first(place: str | None, body: dict[str, Any], usual: tuple[str, ...]) -> Any:

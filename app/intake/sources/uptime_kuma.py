@@ -74,15 +74,27 @@ def secrets(body: Any) -> Iterable[str]:
     if not isinstance(monitor, dict):
         return ()
     return [
-        value
+        text
         for name, value in monitor.items()
-        if isinstance(value, str) and len(value) >= _SHORTEST and _is_private(str(name))
+        if _is_private(str(name))
+        for text in _texts(value)
+        if len(text) >= _SHORTEST
     ]
 
 
 @lru_cache(maxsize=512)  # the hundred fields of a monitor come again with each message
 def _is_private(name: str) -> bool:
     return _PRIVATE.search(name) is not None
+
+
+def _texts(value: Any) -> Iterable[str]:
+    """Every text inside a value: headers may be written as a text or as an object."""
+    match value:
+        case str():
+            yield value
+        case dict() | list():
+            for member in value.values() if isinstance(value, dict) else value:
+                yield from _texts(member)
 
 
 def _tags(value: Any) -> dict[str, str]:

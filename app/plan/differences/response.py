@@ -32,7 +32,9 @@ def _level(notes: Notes, place: Place, old: LevelSpec, new: LevelSpec) -> None:
     for name in type(old.told_within).model_fields:
         was, now = (getattr(spec.told_within, name) for spec in (old, new))
         notes.span(place, f"diff.told_within.{name}", f"told_within.{name}", was, now)
-    notes.span(place, "diff.answer_holds", "answer_holds", old.answer_holds, new.answer_holds)
+    if old.answer_holds != new.answer_holds:
+        was, now = (spec.answer_holds or spec.targets.update_every for spec in (old, new))
+        notes.span(place, "diff.answer_holds", "answer_holds", was, now)
     notes.span(
         place,
         "diff.remind_before",

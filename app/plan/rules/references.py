@@ -227,7 +227,7 @@ def _positions_named(plan: PlanDocument) -> Iterator[Named]:
             yield f"organisation.departments.{name}.head", department.head, "EP-2.2"
     for number, level in plan.levels.items():
         yield f"levels.{number}.update_owner", level.update_owner, "EP-5.3"
-        yield from ((f"levels.{number}.update_to", one, "EP-5.3") for one in level.update_to)
+        yield from _each(f"levels.{number}.update_to", level.update_to, "EP-5.3")
     for number, chain in plan.chains.items():
         for index, hop in enumerate(chain.hops):
             named = _each(f"chains.{number}.hops.{index}.tell", hop.tell, "EP-5.2")
