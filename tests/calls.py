@@ -378,7 +378,7 @@ async def set_the_scene(world: World) -> Scene:
             "revision_id": plan["revision"]["id"], "key": "none", "improvement_id": "none", "key_id": str(key),
             "parked_id": "1", "alias": "ivr", "name": "standby", "replenishment_id": "none",
             "due_id": "none", "drill_id": drill["id"], "window_id": window["id"], "year": "2026",
-            "report_id": report["id"], "version": "1",
+            "report_id": report["id"], "version": "1", "form": "md",
             "position": "duty_lead", "lead_id": lead, "override_id": override["id"],
             "party_id": "carrier", "request_id": request["id"], "meeting_id": meeting["id"],
             "message_id": opened.split("/")[-2], "page_mark": opened.split("/")[-1],

@@ -138,4 +138,5 @@ async def test_looking_changes_nothing(world: World) -> None:
 
 
 NOT_THERE = {"/api/v1/incidents/{incident_id}/review", "/incidents/{incident_id}/review",
-             "/incidents/{incident_id}/review.md", "/problems/{slug}", "/callbacks/chats/{group}"}  # fmt: skip
+             "/incidents/{incident_id}/review.md", "/problems/{slug}", "/callbacks/chats/{group}",
+            "/r/{message_id}/{page_mark}"}  # fmt: skip
