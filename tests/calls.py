@@ -307,7 +307,7 @@ class Scene:
                 "review_on": "2027-01-31",
             },
             ("PATCH", "/api/v1/risks/{risk_id}"): {"impact": 4, "reason": "More customers than last year"},
-            ("POST", "/api/v1/indicators"): [{"name": "queue_length", "value": 12}],
+            ("POST", "/api/v1/indicators"): {"name": "queue_length", "value": 12},
             ("POST", "/api/v1/warnings/{warning_id}/acknowledgements"): {"note": "mine"},
             ("POST", "/api/v1/warnings/{warning_id}/transitions"): {"event": "lift", "reason": "A test"},
             ("POST", "/api/v1/assessments"): {"risk": self.places["risk_id"], **SCORED_BY},

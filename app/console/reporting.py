@@ -33,6 +33,7 @@ from app.wording import say
 
 router = APIRouter(route_class=Edge, include_in_schema=False)
 Id = Annotated[str, Path(max_length=64)]
+Version = Annotated[int, Path(ge=1, le=1_000_000)]
 _READING: Final = ["GET", "HEAD"]
 _KINDS: Final = ("first", "follow_up", "final")
 
@@ -82,7 +83,7 @@ async def show_report(
 
 @router.api_route("/incidents/{incident_id}/reports/{report_id}/{version}.{form}", methods=_READING)
 async def download(
-    incident_id: Id, report_id: Id, version: int, form: str, session: Session, who: Who
+    incident_id: Id, report_id: Id, version: Version, form: str, session: Session, who: Who
 ) -> Response:
     """A version as `pdf` or as `md`."""
     incident, begun = await _found(session, incident_id, report_id, who)

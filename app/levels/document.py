@@ -88,7 +88,7 @@ class LevelSpec(Part):
     """How long "I have it" holds with nothing done; then the chain asks again (EP-5.2). None: as long as `targets.update_every`."""
     remind_before: Span = timedelta(minutes=5)
     """How long before an update is due its owner is reminded (EP-5.3)."""
-    party_answers_within: Annotated[Span, Field(ge=timedelta(minutes=1))] = timedelta(minutes=15)
+    party_answers_within: Annotated[Span, Field(ge=timedelta(seconds=1))] = timedelta(minutes=15)
     """How long a contact of a party outside has to answer (EP-2.4, EP-5.2). Then the next one is told, and after the last the
     position of ours that owns the contract."""
 

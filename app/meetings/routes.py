@@ -60,13 +60,12 @@ async def move_meeting(
 
 @router.post("/meetings/{meeting_id}/cancel", responses=problems(NotFound, MeetingOver, Stale))
 async def cancel_meeting(
-    meeting_id: Id, session: Session, here: Here, who: Who, now: Now, version: IfMatch, language: Language,
-    asked: CancelMeeting | None = None,
+    meeting_id: Id, asked: CancelMeeting, session: Session, here: Here, who: Who, now: Now, version: IfMatch,
+    language: Language,
 ) -> MeetingRead:  # fmt: skip
     """It does not take place; every guest is told, and calendars take it out."""
-    reason = asked.reason if asked else None
     meeting = await calling.cancel(
-        session, meeting_id, reason=reason, organiser=organiser(who, here), at=now, expected=version
+        session, meeting_id, reason=asked.reason, organiser=organiser(who, here), at=now, expected=version
     )
     return await _read(session, meeting, language)
 

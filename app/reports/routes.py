@@ -1,8 +1,8 @@
 """Reports over HTTP: written ones in versions, oral ones, and the link of somebody outside."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
 from app.access.edge import Edge, Here, IfMatch, Language, Now, Session, Who, problems
@@ -111,7 +111,11 @@ async def list_versions(report_id: str, session: Session, who: Who) -> Versions:
     response_model=VersionRead,
 )
 async def read_version(
-    report_id: str, version: int, session: Session, who: Who, request: Request
+    report_id: str,
+    version: Annotated[int, Path(ge=1, le=1_000_000)],
+    session: Session,
+    who: Who,
+    request: Request,
 ) -> VersionRead | Response:
     """One version; `Accept: text/markdown` or `application/pdf` for a document."""
     begun, incident = await _seen(session, who, report_id)

@@ -197,10 +197,13 @@ async def test_a_level_1_outage_at_night_from_the_alarm_to_the_review(
     await world.settle()
     await world.apply(name, "close")
 
-    # A closed incident holds nothing, calls nobody, and owes its review.
+    # A closed incident holds nothing, calls nobody, and owes its review and its final report.
     closed = await world.get(f"/incidents/{name}")
     assert (await world.get(f"/incidents/{name}/reservations"))["items"] == []
-    assert [o["kind"] for o in closed["obligations"] if o["state"] == "owed"] == ["review"]
+    assert [o["kind"] for o in closed["obligations"] if o["state"] == "owed"] == [
+        "review",
+        "final_report",
+    ]
 
     # The review is drafted with its figures, completed by a person, and published.
     review = await world.get(f"/incidents/{name}/review")
