@@ -10,11 +10,14 @@ from app.access.keys import Principal
 from app.console.forms import Form, posted, shaped
 from app.console.pages import go
 from app.console.routes import incident_page
+from app.errors import NotFound
 from app.incidents import record
+from app.incidents.tables import Incident
 from app.levels import matrix
 from app.meetings import calling
 from app.meetings.routes import organiser
 from app.meetings.schemas import CallMeeting, CancelMeeting, MoveMeeting, WriteMinutes
+from app.wording import say
 
 router = APIRouter(route_class=Edge, include_in_schema=False)
 Id = Annotated[str, Path(max_length=64)]
@@ -39,7 +42,7 @@ async def move_meeting(
     incident_id: Id, meeting_id: Id, request: Request, session: Session, here: Here, who: Who, now: Now
 ) -> Response:
     form = await _posted(request, who, incident_id)
-    incident = await record.found(session, incident_id)
+    incident = await _incident(session, incident_id, meeting_id)
     zone = (await matrix.of(session, incident.plan_revision)).zone
     asked = shaped(MoveMeeting, {"starts_at": form.moment("starts_at", zone), **_where(form)})
     await calling.move(
@@ -53,9 +56,10 @@ async def cancel_meeting(
     incident_id: Id, meeting_id: Id, request: Request, session: Session, here: Here, who: Who, now: Now
 ) -> Response:
     form = await _posted(request, who, incident_id)
+    incident = await _incident(session, incident_id, meeting_id)
     asked = shaped(CancelMeeting, {"reason": form.one("reason")})
     await calling.cancel(session, meeting_id, reason=asked.reason, organiser=organiser(who, here), at=now)
-    return go(f"/incidents/{incident_id}#meetings")
+    return go(f"/incidents/{incident.id}#meetings")
 
 
 @router.post("/incidents/{incident_id}/meetings/{meeting_id}/minutes")
@@ -63,6 +67,7 @@ async def write_minutes(
     incident_id: Id, meeting_id: Id, request: Request, session: Session, who: Who, now: Now
 ) -> Response:
     form = await _posted(request, who, incident_id)
+    incident = await _incident(session, incident_id, meeting_id)
     said = {
         "text": form.one("text") or "",
         "decided": form.lines("decided"),
@@ -70,7 +75,15 @@ async def write_minutes(
     }
     asked = shaped(WriteMinutes, {**said, "others": form.lines("others")})
     await calling.minute(session, meeting_id, asked.taken(), by=who.name, at=now)
-    return go(f"/incidents/{incident_id}#meetings")
+    return go(f"/incidents/{incident.id}#meetings")
+
+
+async def _incident(session: AsyncSession, incident_id: str, meeting_id: str) -> Incident:
+    """The incident, and the meeting is one of its."""
+    incident = await record.found(session, incident_id)
+    if (await calling.found(session, meeting_id)).incident_id != incident.id:
+        raise NotFound(say("meetings.not_found", id=meeting_id))
+    return incident
 
 
 def _where(form: Form) -> dict[str, object]:

@@ -10,6 +10,7 @@ from app.access.keys import Principal
 from app.console.forms import Form, posted, shaped
 from app.console.pages import draw, go, in_local_time
 from app.console.routes import incident_page
+from app.errors import NotFound
 from app.incidents import record
 from app.levels import matrix
 from app.parties import importing, register, requests
@@ -17,6 +18,7 @@ from app.parties.requests import Wanted
 from app.parties.schemas import AskParty
 from app.parties.tables import Party
 from app.people import contact_points, organisation
+from app.wording import say
 
 router = APIRouter(route_class=Edge, include_in_schema=False)
 _MOST_SHOWN: Final = 500
@@ -67,8 +69,11 @@ async def withdraw_request(
     incident_id: Id, request_id: Id, request: Request, session: Session, who: Who, now: Now
 ) -> Response:
     await _posted(request, who, incident_id)
+    incident = await record.found(session, incident_id)
+    if (await requests.found(session, request_id)).incident_id != incident.id:
+        raise NotFound(say("parties.no_such_request", id=request_id))
     await requests.withdraw(session, request_id, by=who.name, at=now)
-    return go(f"/incidents/{incident_id}#parties")
+    return go(f"/incidents/{incident.id}#parties")
 
 
 async def _posted(request: Request, who: Principal, incident_id: str) -> Form:

@@ -101,7 +101,7 @@ async def rewrite_report(
         return await _one(request, session, incident_id, report_id, who)
 
     form = await posted(request, again, here=f"/incidents/{incident_id}/reports/{report_id}")
-    begun, incident = await written.locked(session, report_id)
+    begun, incident = await _locked(session, incident_id, report_id)
     last = await written.version_of(session, begun)
     compile_anew = form.one("compile_anew") is not None
     before = {part["name"]: "\n".join(part["lines"]) for part in last.parts}
@@ -126,7 +126,7 @@ async def move_report(
 
     form = await posted(request, again, here=f"/incidents/{incident_id}/reports/{report_id}")
     asked = shaped(MoveReport, {"event": form.one("event") or "", "reason": form.one("reason")})
-    begun, incident = await written.locked(session, report_id)
+    begun, incident = await _locked(session, incident_id, report_id)
     await written.move(
         session,
         incident,
@@ -184,6 +184,14 @@ async def _found(
     if begun.incident_id != incident.id:
         raise NotFound(say("reports.not_found", id=report_id))
     return incident, begun
+
+
+async def _locked(session: AsyncSession, incident_id: str, report_id: str) -> tuple[Report, Incident]:
+    """The report, under the incident it belongs to, whose id the address must have."""
+    begun, incident = await written.locked(session, report_id)
+    if incident_id not in (incident.id, incident.number):
+        raise NotFound(say("reports.not_found", id=report_id))
+    return begun, incident
 
 
 async def _read(session: AsyncSession, incident: Incident, begun: Report, language: str) -> ReportRead:

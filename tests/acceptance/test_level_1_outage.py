@@ -205,6 +205,11 @@ async def test_a_level_1_outage_at_night_from_the_alarm_to_the_review(
         "final_report",
     ]
 
+    final = await world.post(f"/incidents/{name}/reports", {"kind": "final"}, role="management")
+    await world.post(f"/reports/{final['id']}/transitions", {"event": "approve"})
+    await world.post(f"/reports/{final['id']}/transitions", {"event": "send"})
+    await world.settle()
+
     # The review is drafted with its figures, completed by a person, and published.
     review = await world.get(f"/incidents/{name}/review")
     assert review["state"] == "draft"
@@ -218,7 +223,12 @@ async def test_a_level_1_outage_at_night_from_the_alarm_to_the_review(
     await world.settle()
     done = await world.get(f"/incidents/{name}")
     assert done["state"] == "reviewed"
-    assert all(o["state"] in ("paid", "withdrawn", "waived") for o in done["obligations"])
+    open_ = [
+        (o["kind"], o["state"])
+        for o in done["obligations"]
+        if o["state"] not in ("paid", "withdrawn", "waived")
+    ]
+    assert open_ == []
     told_of = await kinds(world, name)
     for kind in (
         "incident.detected",
