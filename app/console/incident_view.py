@@ -277,7 +277,7 @@ async def _warnings(
     if incident.level_suggested is not None:
         found.append(say("console.warning.level_suggested", level=incident.level_suggested))
     late = [one for one in owed if one.state == ObligationState.MISSED or one.due_at <= at]
-    found += [say("console.warning.overdue", what=say(f"console.duty.{one.kind}")) for one in late]
+    found += [say("console.warning.overdue", what=say(f"duty.{one.kind}")) for one in late]
     if post is not None and (vacant := [member["title"] for member in post.members if not member["name"]]):
         found.append(say("console.warning.vacant", roles=vacant))
     return found

@@ -99,7 +99,7 @@ async def test_what_was_closed_too_early_is_reopened_and_calls_again(world: Worl
     assert (incident["closed_at"], incident["acknowledged_at"]) == (None, None)
     assert "Lin" in world.told(), "the answer belonged to the occurrence before"
     states = {one["kind"]: one["state"] for one in incident["obligations"] if one["state"] == "owed"}
-    assert states == {"update": "owed"}
+    assert states == {"update": "owed", "first_report": "owed"}
     assert (await trial.run())["state"] == "running"
 
 
@@ -108,7 +108,7 @@ async def test_it_can_be_closed_again_and_owes_one_review(world: World) -> None:
     await trial.apply("reopen", reason="it is back")
     await trial.apply("close", waive=["tasks_done", "approvals_decided"], reason="done again")
     owed = [one for one in (await trial.read())["obligations"] if one["state"] == "owed"]
-    assert [one["kind"] for one in owed] == ["review"]
+    assert [one["kind"] for one in owed] == ["review", "final_report"]
     assert (await world.get(f"/incidents/{trial.name}/review"))["state"] == "draft"
 
 

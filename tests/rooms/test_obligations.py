@@ -4,10 +4,12 @@ from typing import Any
 
 from app import outbox
 from app.incidents import record
-from tests.rooms.trial import Begin, Trial, activated, raised, task
+from tests.rooms.trial import Begin, Trial, activated, begin, raised, task
 from tests.world import World
 
 HALF_AN_HOUR = {"minutes": 30}
+
+__all__ = ["begin"]
 
 
 async def owed(trial: Trial, kind: str = "update") -> list[Any]:
