@@ -581,7 +581,7 @@ async def test_an_update_is_posted_and_pays_what_is_owed(lead: Browser) -> None:
     )
 
     assert "已切换到备用系统" in lead.text
-    assert "Overdue: status update" not in lead.text
+    assert ">Overdue: status update<" not in lead.page, "the warning is gone; the timeline remembers"
 
 
 async def test_who_was_told_and_why_not_is_on_the_page(lead: Browser) -> None:

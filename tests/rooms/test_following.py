@@ -61,7 +61,11 @@ async def test_its_commander_moves_it_and_what_that_changes_is_said_and_done(
     async with begin(STEPS) as trial:
         world = trial.world
         after = await enforced(world, tmp_path, next_version)
-        [owed] = [one for one in (await trial.read())["obligations"] if one["state"] == "owed"]
+        [owed] = [
+            one
+            for one in (await trial.read())["obligations"]
+            if (one["kind"], one["state"]) == ("update", "owed")
+        ]
         looked = await world.get(f"/incidents/{trial.name}/plan")
         said = [one["text"] for one in looked["differences"]]
         assert looked["revision"]["id"] == after
@@ -81,7 +85,11 @@ async def test_its_commander_moves_it_and_what_that_changes_is_said_and_done(
         assert await trial.states() == {
             "look": "waiting", "held": "waiting", "later": "pending", "dropped": "withdrawn", "added": "pending",
         }  # fmt: skip
-        [rearmed] = [one for one in (await trial.read())["obligations"] if one["state"] == "owed"]
+        [rearmed] = [
+            one
+            for one in (await trial.read())["obligations"]
+            if (one["kind"], one["state"]) == ("update", "owed")
+        ]
         assert rearmed["due_at"] < owed["due_at"]
 
         await trial.fact(held=True)
@@ -112,12 +120,20 @@ async def test_a_step_that_comes_back_with_its_level_comes_back_in_the_words_of_
 
 async def test_moving_it_never_puts_off_the_update_that_is_owed(begin: Begin, tmp_path: Path) -> None:
     async with begin(STEPS) as trial:
-        [owed] = [one for one in (await trial.read())["obligations"] if one["state"] == "owed"]
+        [owed] = [
+            one
+            for one in (await trial.read())["obligations"]
+            if (one["kind"], one["state"]) == ("update", "owed")
+        ]
         await trial.world.advance(hours=1)
         lazier: Any = lambda plan: plan["levels"]["3"]["targets"].update(update_every="8h")  # noqa: E731
         await enforced(trial.world, tmp_path, lazier)
         await move(trial)
-        [rearmed] = [one for one in (await trial.read())["obligations"] if one["state"] == "owed"]
+        [rearmed] = [
+            one
+            for one in (await trial.read())["obligations"]
+            if (one["kind"], one["state"]) == ("update", "owed")
+        ]
         assert rearmed["due_at"] == owed["due_at"]
 
 
