@@ -43,20 +43,27 @@ async def owe_final(session: AsyncSession, incident: Incident, *, at: datetime) 
         await _owe(session, incident, "final_report", spec, due_at=at + spec.final_within, at=at)
 
 
-async def given(session: AsyncSession, incident: Incident, kind: str, *, at: datetime) -> None:
-    """A written report was given to everybody it is for: what is owed of it is paid, and the next follow-up falls due."""
+async def given(session: AsyncSession, incident: Incident, kind: str, *, by: str, at: datetime) -> None:
+    """A written report was given to everybody it is for: what is owed of it is paid, and the next follow-up falls due.
+
+    It tells how things stand as well as an update does (EP-5.3).
+    """
+    await obligations.told_anew(session, incident, by=by, at=at)
     for duty in ("first_report", "written_report") if kind == "first" else (_DUTY[kind],):
         await obligations.pay(session, incident, duty, at=at)
     if kind != "final":
         await owe(session, incident, at=at)
 
 
-async def given_orally(session: AsyncSession, incident: Incident, *, told_at: datetime, at: datetime) -> bool:
+async def given_orally(
+    session: AsyncSession, incident: Incident, *, by: str, told_at: datetime, at: datetime
+) -> bool:
     """Says whether it was the first report that was owed: then that is paid, and the written one is owed now (EP-5.2)."""
     spec = await reporting(session, incident)
     if spec is None or not await obligations.unpaid(session, incident.id, "first_report"):
         return False
     await obligations.pay(session, incident, "first_report", at=told_at)
+    await obligations.told_anew(session, incident, by=by, at=told_at)
     await _owe(
         session, incident, "written_report", spec, due_at=max(at, told_at + spec.written_within), at=at
     )

@@ -48,7 +48,9 @@ async def note(session: AsyncSession, incident: Incident, told: Told, *, by: str
     if not incident.occurred_at <= told.at <= at:
         raise WrongShape(say("reports.oral_when", since=incident.occurred_at, at=at), errors=[{"path": "at"}])
     inside = [name for name, whom in (await sending.named(session, incident)).items() if not whom.is_outside]
-    counts = told.position in inside and await due.given_orally(session, incident, told_at=told.at, at=at)
+    counts = told.position in inside and await due.given_orally(
+        session, incident, by=by, told_at=told.at, at=at
+    )
     row = OralReport(
         id=new_id(at), incident_id=incident.id, told_by=told.told_by, told=told.told, position=told.position, at=told.at,
         way=told.way, text=told.text, counts=counts, recorded_by=by, recorded_at=at,

@@ -144,7 +144,7 @@ async def move(
     begun.state = to
     if to is ReportState.SENT:
         begun.sent_at = at
-        await due.given(session, incident, begun.kind, at=at)
+        await due.given(session, incident, begun.kind, by=by.name, at=at)
     return begun
 
 

@@ -238,3 +238,17 @@ async def test_without_a_font_for_chinese_it_is_said_and_the_rest_goes(
     for mail in mails(trial.world):
         assert [one.media_type for one in mail.attachments] == ["text/markdown; charset=utf-8"]
         assert "fonts-wqy-zenhei" in mail.text
+
+
+async def test_a_report_that_went_out_tells_how_things_stand_and_defers_the_next_update(trial: Trial) -> None:
+    async def updates() -> list[Any]:
+        return [one for one in (await trial.read())["obligations"] if one["kind"] == "update"]
+
+    (first,) = await updates()
+    await trial.world.advance(minutes=10)
+    report = await drafted(trial)
+    await moved(trial, report, "approve")
+    await moved(trial, report, "send")
+    before, after = sorted(await updates(), key=lambda one: str(one["due_at"]))
+    assert (before["id"], before["state"]) == (first["id"], "paid")
+    assert (after["state"], after["due_at"] > first["due_at"]) == ("owed", True)

@@ -708,6 +708,18 @@ async def test_beyond_the_pace_of_the_far_side_nobody_is_asked(
     assert len(receiver.received) + len(failures) == 26
 
 
+@pytest.mark.parametrize("name", ["dingtalk", "wecom", "feishu", "slack", "teams"])
+async def test_a_link_that_somebody_wrote_into_an_alarm_is_none(
+    receiver: Receiver, outgoing: Outgoing, name: str
+) -> None:
+    provider = PROVIDERS[name]
+    false = message(subject="[Take it](https://evil.example)", text="down\n[Take it](https://evil.example)")
+    await provider.channel_to(receiver, outgoing).send(provider.to, false)
+    [request] = receiver.received
+    assert b"evil.example" in request.body
+    assert b"](https://evil" not in request.body
+
+
 MISBEHAVIOUR = (
     (far_side.hang, False),
     (far_side.drip_the_head, False),

@@ -9,7 +9,7 @@ import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 from urllib.parse import quote
@@ -87,7 +87,7 @@ class ChatChannel(ABC):
             wait := self._pace.take(group, at=self._outgoing.clock.now(), grave=message.is_grave)
         ) is not None:
             raise DeliveryError(say("channel.pace", times=self.pace[0]), retry_after=wait, untried=True)
-        post = self._written(self._chats[group], who, as_told(message))
+        post = self._written(self._chats[group], who, _tame(as_told(message)))
         return await posted(
             self._outgoing, post, deadline=self._deadline, judge=self._judged, at=message.sent_at
         )
@@ -123,6 +123,11 @@ def as_json(url: str, content: Any, **headers: str) -> Post:
     return Post(
         url, json.dumps(content, ensure_ascii=False).encode(), {"content-type": "application/json", **headers}
     )
+
+
+def _tame(told: Message) -> Message:
+    """Without links of its own making: what somebody wrote into an alarm must not look like the way to answer it."""
+    return replace(told, subject=told.subject.replace("](", "] ("), text=told.text.replace("](", "] ("))
 
 
 def with_query(url: str, **more: str) -> str:

@@ -35,7 +35,7 @@ class DingTalkChannel(ChatChannel):
     )  # fmt: skip
 
     def _written(self, chat: Chat, who: str, told: Message) -> Post:
-        text = shortened(told.text, _MOST_BYTES).replace("\n", "  \n") + _answers(chat, told)
+        text = shortened(told.text.replace("\n", "  \n"), _MOST_BYTES) + _answers(chat, told)
         content: dict[str, Any]
         if who:
             link = f"\n\n[{told.link_label}]({told.link})" if told.link else ""
