@@ -94,11 +94,16 @@ async def pay(
 async def told_anew(session: AsyncSession, incident: Incident, *, by: str, at: datetime) -> None:
     """Those concerned have just heard how things stand, by whatever route: an update, a report in writing or by mouth (EP-5.3).
 
-    On a locked incident. What is owed is paid, and the next update falls due from now.
+    On a locked incident, `at` the moment they heard. What is owed is paid, and the next update falls due from then; what was told
+    longer ago than the last update is put on record late, and defers nothing.
     """
-    await pay(session, incident, "update", at=at, by=by)
     levels = await matrix.of(session, incident.plan_revision)
-    if (spec := cadence(incident, levels)) is not None and incident.state in OPEN_STATES:
+    spec = cadence(incident, levels)
+    owed = await unpaid(session, incident.id, "update")
+    if spec is not None and any(one.due_at > at + spec.targets.update_every for one in owed):
+        return
+    await pay(session, incident, "update", at=at, by=by)
+    if spec is not None and incident.state in OPEN_STATES:
         await owe_update(session, incident, spec, at=at)
 
 

@@ -252,3 +252,20 @@ async def test_a_report_that_went_out_tells_how_things_stand_and_defers_the_next
     before, after = sorted(await updates(), key=lambda one: str(one["due_at"]))
     assert (before["id"], before["state"]) == (first["id"], "paid")
     assert (after["state"], after["due_at"] > first["due_at"]) == ("owed", True)
+
+
+async def test_what_was_told_before_the_last_update_brings_the_next_one_no_nearer(trial: Trial) -> None:
+    async def due() -> list[str]:
+        duties = (await trial.read())["obligations"]
+        return [one["due_at"] for one in duties if (one["kind"], one["state"]) == ("update", "owed")]
+
+    world = trial.world
+    told = {
+        "told": "Ada", "position": "general_manager", "at": world.clock.now().isoformat(), "way": "telephone", "text": "All down",
+    }  # fmt: skip
+    await world.advance(minutes=10)
+    await world.post(f"/incidents/{trial.name}/updates", {"text": "we are at it"})
+    await world.settle()
+    before = await due()
+    assert (await world.post(f"/incidents/{trial.name}/oral-reports", told, role="execution"))["counts"]
+    assert await due() == before

@@ -7,6 +7,7 @@ that are called more often.
 """
 
 import re
+from abc import ABC, abstractmethod
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
 from urllib.parse import urlsplit
@@ -27,7 +28,7 @@ _MOST_OF_SUBJECT: Final = 35  # what providers allow a variable of a template
 _UNITS: Final = "utf-16-be"
 
 
-class _Telephone:
+class _Telephone(ABC):
     """What a text and a call have in common."""
 
     name: ClassVar[str]
@@ -66,8 +67,8 @@ class _Telephone:
             self._outgoing, post, deadline=self._deadline, judge=self._judged, at=told.sent_at
         )
 
-    def _said(self, told: Message) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def _said(self, told: Message) -> str: ...
 
     def _keys_to(self, told: Message) -> str:
         """Where the keys pressed during a call go: an address that names the message, and is signed when it is called."""
